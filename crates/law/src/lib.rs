@@ -1,0 +1,37 @@
+//! Why we may look.
+//!
+//! Knowing, using or leaking communications data is an offence in Japan, for the carrier itself too (Telecommunications
+//! Business Act, Art. 4 and 179), unless the subscriber consents or a justification holds. This crate turns that into
+//! types: data enters as [`Sealed`], and the only way to read it is a [`Permit`] whose type names the purpose. The gate
+//! mints permits after the rulebook has allowed the ask, and every look is in the evidence log before it happens.
+//!
+//! ```text
+//!   Sealed<T> ──open(&Permit<P>, ledger)──▶ Lawful<T, P> ──▶ fn notify(to: Lawful<Subscriber, P: NoticePurpose>)
+//!                      ▲          │
+//!   Ask ─▶ Gate ─▶ Ruling         └─▶ evidence entry, written first
+//!            ▲
+//!   Dossier (basis and its written elements) + Rulebook (policy text)
+//! ```
+//!
+//! In reading order: [`purpose`] what data may be used for; [`basis`] why that is lawful; [`dossier`] one measure as a
+//! document; [`gate`] ask, ruling, permit, refusal; [`sealed`] data under seal and data that may be read; [`vault`] the
+//! same at rest; [`evidence`] the tamper-evident record of every look.
+//!
+//! **Absent on purpose:** no `Deref`, `Clone`, `Serialize` or transparent `Debug` on anything sealed, and no constructor of
+//! a permit outside the gate. The `compile_fail` examples on [`sealed`] and [`gate`] are tests.
+
+pub mod basis;
+pub mod dossier;
+pub mod evidence;
+pub mod gate;
+pub mod purpose;
+pub mod sealed;
+pub mod vault;
+
+pub use basis::{Basis, BasisKind, Consent, Emergency, LegitimateBusiness};
+pub use dossier::{Dossier, Register};
+pub use evidence::{Ledger, LedgerError, Record};
+pub use gate::{Ask, Denied, Gate, Permit, Refusal, Role, Rulebook, Ruling, Standing, Use};
+pub use purpose::{InfectionNotice, NoticePurpose, Purpose, SessionKeeping, TakedownNotice};
+pub use sealed::{Lawful, Sealed};
+pub use vault::{Lockable, Locked, Vault};

@@ -1,0 +1,149 @@
+//! The open matter with one subscriber about one malware family: findings, mails, visits and the end hang on it.
+//!
+//! ```text
+//!   open ──first mail──▶ notified ──"I did it"──▶ reported ──quiet 14 days──▶ clean
+//!     │                     └──────────────quiet 14 days──────────────────────▶ clean
+//!     └─ held (opted out, in doubt, refused)          clean ──seen again──▶ a new case, marked re-infected
+//! ```
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::id::Id;
+
+/// Days without a sighting after which a case closes as clean.
+pub const QUIET: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// Shortest time between two mails of one case.
+pub const COOL_DOWN: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Most mails of one case.
+pub const MAILS_MAX: u32 = 3;
+
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $id:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum $name { $($(#[$vdoc])* $variant),+ }
+
+        impl $name {
+            /// Every one of them.
+            pub const ALL: &'static [$name] = &[$($name::$variant),+];
+            /// The name in the store and in JSON.
+            pub fn id(self) -> &'static str {
+                match self { $($name::$variant => $id),+ }
+            }
+            /// Reads a name.
+            pub fn parse(id: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|v| v.id() == id)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.id())
+            }
+        }
+    };
+}
+pub(crate) use named;
+
+named! {
+    /// How far a case has come.
+    CaseState {
+        /// Opened, nothing sent yet.
+        Open = "open",
+        /// At least one mail was accepted by the mail server.
+        Notified = "notified",
+        /// The subscriber says it is done.
+        Reported = "reported",
+        /// Not to be mailed: the subscriber opted out.
+        Held = "held",
+        /// Closed: no sighting for the quiet time.
+        Clean = "clean",
+    }
+}
+
+impl CaseState {
+    /// Whether the matter is still open.
+    pub fn is_open(self) -> bool {
+        self != CaseState::Clean
+    }
+}
+
+/// A case, as everybody but the mailer may see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Case {
+    /// Random: it is in the link's path and must say nothing.
+    pub id: Id,
+    /// Keyed hash of the contract, so that cases of one contract meet without naming it.
+    pub party: String,
+    /// The malware family.
+    pub family: String,
+    /// The campaign that opened it.
+    pub campaign: String,
+    /// The measure it stands on.
+    pub measure: String,
+    /// How far it has come.
+    pub state: CaseState,
+    /// When it was opened.
+    pub opened: Timestamp,
+    /// First sighting.
+    pub first_seen: Timestamp,
+    /// Last sighting.
+    pub last_seen: Timestamp,
+    /// Mails put into the outbox.
+    pub mails: u32,
+    /// When the last of them was put there.
+    pub last_mail: Option<Timestamp>,
+    /// When it was closed.
+    pub closed: Option<Timestamp>,
+    /// Whether an earlier case of the same party and family had been closed as clean.
+    pub reinfected: bool,
+}
+
+named! {
+    /// Where a mail of the outbox stands.
+    StepState {
+        /// Waiting for its turn.
+        Pending = "pending",
+        /// Handed to the mail server; if the program dies now, nobody knows whether it arrived.
+        Sending = "sending",
+        /// Accepted by the mail server.
+        Sent = "sent",
+        /// The mail server said it reached the mailbox.
+        Delivered = "delivered",
+        /// Refused for good.
+        Failed = "failed",
+        /// Nobody knows, and it is not sent again by itself.
+        InDoubt = "in-doubt",
+    }
+}
+
+/// One mail of a case: the outbox' unique key is (case, number).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Step {
+    /// The case.
+    pub case: Id,
+    /// 1 for the first mail.
+    pub number: u32,
+    /// Where it stands.
+    pub state: StepState,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Not before.
+    pub due: Timestamp,
+    /// The last answer of the mail server.
+    pub reply: String,
+}
+
+impl Step {
+    /// The mail's Message-ID, the same at every attempt.
+    pub fn message_id(case: &Id, number: u32, domain: &str) -> String {
+        let key = Id::of("mail", &[case.as_str().as_bytes(), &number.to_be_bytes()]);
+        format!("<{key}.{number}@{domain}>")
+    }
+}

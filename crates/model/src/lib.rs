@@ -1,0 +1,38 @@
+//! The nouns of the loop, and the few ports.
+//!
+//! ```text
+//!   observe ──Event──▶ orient ──Finding──▶ decide ──Decision──▶ act ──Case, Step──▶ improve ──Outcome
+//! ```
+//!
+//! A type lives here when two stages speak of it. In the order in which data moves: [`event`] and its vocabulary [`rsit`]
+//! and [`tlp`]; [`finding`]; [`decision`]; [`case`]; [`outcome`]. Beside them [`intake`] (quarantine and the counts that
+//! must add up), [`subscriber`], [`guide`] (what to do about a malware family), [`link`] (the unforgeable link of a
+//! notice), [`clock`] and [`id`].
+
+pub mod case;
+pub mod clock;
+pub mod decision;
+pub mod event;
+pub mod finding;
+pub mod guide;
+pub mod id;
+pub mod intake;
+pub mod lang;
+pub mod link;
+pub mod outcome;
+pub mod rsit;
+pub mod subscriber;
+pub mod tlp;
+
+pub use case::{Case, CaseState, Step};
+pub use clock::{Clock, SteppedClock, SystemClock};
+pub use decision::{Decision, Verdict};
+pub use event::{Endpoint, Event, EventError};
+pub use finding::Finding;
+pub use id::Id;
+pub use intake::{Bad, Tally};
+pub use lang::Lang;
+pub use outcome::{Funnel, VisitKind};
+pub use rsit::ClassificationType;
+pub use subscriber::{ContractRef, Subscriber};
+pub use tlp::Tlp;

@@ -1,0 +1,120 @@
+//! The unforgeable link of a notice: a random id, an expiry and a MAC, nothing about the person.
+//!
+//! `ID.EXPIRY.MAC`, where ID is 128 random bits, EXPIRY is seconds since 1970 in hexadecimal and MAC is
+//! HMAC-SHA256 (RFC 2104) over both. Opening a link consumes nothing, because
+//! mail scanners open links too.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::{SignedDuration, Timestamp};
+use ring::hmac;
+
+use crate::id::Id;
+
+/// How long a notice's link opens the page.
+pub const LINK_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// Longest link token looked at.
+pub const TOKEN_BYTES_MAX: usize = 96;
+
+/// Makes and checks tokens.
+pub struct LinkKey(hmac::Key);
+
+impl std::fmt::Debug for LinkKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LinkKey(‹redacted›)")
+    }
+}
+
+/// Why a token opens nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// Not one of ours, or changed.
+    #[error("this link is not one of ours")]
+    Forged,
+    /// Ours, and too old.
+    #[error("this link has expired")]
+    Expired,
+}
+
+impl LinkKey {
+    /// A key of 32 secret bytes.
+    pub fn new(secret: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+    }
+
+    /// The token for a case until `expires`.
+    pub fn token(&self, case: &Id, expires: Timestamp) -> String {
+        let signed = format!("{case}.{:x}", expires.as_second().max(0));
+        let mac = URL_SAFE_NO_PAD.encode(self.mac(&signed));
+        format!("{signed}.{mac}")
+    }
+
+    /// The case a token opens at `now`. Tells nothing about why a forged one is wrong.
+    pub fn open(&self, token: &str, now: Timestamp) -> Result<Id, LinkError> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(LinkError::Forged);
+        }
+        let (signed, mac) = token.rsplit_once('.').ok_or(LinkError::Forged)?;
+        let (case, expires) = signed.split_once('.').ok_or(LinkError::Forged)?;
+        let mac = URL_SAFE_NO_PAD.decode(mac).map_err(|_| LinkError::Forged)?;
+        hmac::verify(&self.0, signed.as_bytes(), &mac).map_err(|_| LinkError::Forged)?;
+        let case = Id::parse(case).ok_or(LinkError::Forged)?;
+        let expires = i64::from_str_radix(expires, 16).map_err(|_| LinkError::Forged)?;
+        if now.as_second() >= expires { Err(LinkError::Expired) } else { Ok(case) }
+    }
+
+    /// A MAC over any text of another use, e.g. a form or a session; `usage` keeps the uses apart.
+    pub fn seal(&self, usage: &str, text: &str) -> String {
+        URL_SAFE_NO_PAD.encode(self.mac(&format!("{usage}\0{text}")))
+    }
+
+    fn mac(&self, signed: &str) -> hmac::Tag {
+        hmac::sign(&self.0, signed.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn a_token_opens_its_case_until_it_expires() {
+        let key = LinkKey::new(&[7; 32]);
+        let case = Id::of("case", &[b"1"]);
+        let token = key.token(&case, at(2_000_000_000));
+        assert!(token.len() <= TOKEN_BYTES_MAX);
+        assert_eq!(key.open(&token, at(1_999_999_999)), Ok(case));
+        assert_eq!(key.open(&token, at(2_000_000_000)), Err(LinkError::Expired));
+        assert_eq!(LinkKey::new(&[8; 32]).open(&token, at(0)), Err(LinkError::Forged));
+    }
+
+    #[test]
+    fn no_token_with_one_character_changed_opens_anything() {
+        let key = LinkKey::new(&[7; 32]);
+        let token = key.token(&Id::of("case", &[b"1"]), at(2_000_000_000));
+        let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+        let mut tried = 0;
+        for place in 0..token.len() {
+            for other in alphabet.chars().filter(|c| token.as_bytes()[place] != *c as u8) {
+                let mut changed = token.clone();
+                changed.replace_range(place..=place, &other.to_string());
+                assert_eq!(key.open(&changed, at(0)), Err(LinkError::Forged), "{changed}");
+                tried += 1;
+            }
+        }
+        assert!(tried > 3000);
+    }
+
+    proptest! {
+        #[test]
+        fn noise_opens_nothing(noise in ".{0,120}") {
+            prop_assert_eq!(LinkKey::new(&[7; 32]).open(&noise, at(0)), Err(LinkError::Forged));
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The person a notice is for, and the opaque reference by which everything else knows them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::lang::Lang;
+
+/// Most characters of a contract reference.
+pub const CONTRACT_CHARS_MAX: usize = 64;
+
+/// The ISP's own reference for a contract. It names nobody by itself, and still is not for display.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ContractRef(String);
+
+impl ContractRef {
+    /// Reads a reference: 1 to [`CONTRACT_CHARS_MAX`] printable ASCII characters without spaces.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = !text.is_empty() && text.len() <= CONTRACT_CHARS_MAX && text.bytes().all(|b| b.is_ascii_graphic());
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The text form, for storage.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ContractRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("‹contract›")
+    }
+}
+
+/// A subscriber as the ISP's directory knows them. Prints redacted.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subscriber {
+    /// The contract.
+    pub contract: ContractRef,
+    /// How to address the person.
+    pub name: String,
+    /// Where to write to.
+    pub mail: String,
+    /// In which language.
+    pub lang: Lang,
+}
+
+impl fmt::Debug for Subscriber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Subscriber(‹redacted›)")
+    }
+}

@@ -1,0 +1,100 @@
+-- The first shape. One text for SQLite and PostgreSQL: BIGINT, TEXT, BYTEA, times as milliseconds since 1970 (UTC).
+
+-- Observed.
+CREATE TABLE event (
+    id TEXT PRIMARY KEY, seen_ms BIGINT NOT NULL, stored_ms BIGINT NOT NULL,
+    campaign TEXT NOT NULL, family TEXT NOT NULL, body TEXT NOT NULL
+);
+CREATE TABLE intake (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, source TEXT NOT NULL, campaign TEXT NOT NULL,
+    position BIGINT NOT NULL, done BIGINT NOT NULL, at_ms BIGINT NOT NULL
+);
+CREATE TABLE tally (
+    campaign TEXT NOT NULL, kind TEXT NOT NULL,
+    read BIGINT NOT NULL, stored BIGINT NOT NULL, duplicate BIGINT NOT NULL,
+    filtered BIGINT NOT NULL, quarantined BIGINT NOT NULL,
+    PRIMARY KEY (campaign, kind)
+);
+CREATE TABLE quarantine (
+    id TEXT PRIMARY KEY, campaign TEXT NOT NULL, source TEXT NOT NULL, line BIGINT NOT NULL, reason TEXT NOT NULL,
+    snippet BYTEA, bytes BIGINT NOT NULL, at_ms BIGINT NOT NULL
+);
+CREATE INDEX quarantine_by_time ON quarantine (at_ms, id);
+
+-- Sealed: bodies encrypted, slots are keyed hashes.
+CREATE TABLE accounting (id TEXT PRIMARY KEY, at_ms BIGINT NOT NULL, body BYTEA NOT NULL);
+CREATE TABLE accounting_slot (
+    slot TEXT NOT NULL, at_ms BIGINT NOT NULL, id TEXT NOT NULL,
+    PRIMARY KEY (slot, at_ms, id)
+);
+CREATE TABLE nas_clock (
+    nas TEXT NOT NULL, offset_s BIGINT NOT NULL, samples BIGINT NOT NULL,
+    PRIMARY KEY (nas, offset_s)
+);
+
+-- Between the stages.
+CREATE TABLE queue (
+    topic TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL,
+    due_ms BIGINT NOT NULL, lease TEXT NOT NULL, attempts BIGINT NOT NULL,
+    PRIMARY KEY (topic, id)
+);
+CREATE INDEX queue_due ON queue (topic, due_ms, id);
+
+-- Oriented and decided.
+CREATE TABLE finding (
+    id TEXT PRIMARY KEY, ip TEXT NOT NULL, family TEXT NOT NULL, campaign TEXT NOT NULL, measure TEXT NOT NULL,
+    first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL, body TEXT NOT NULL
+);
+CREATE INDEX finding_by_address ON finding (ip, family, campaign, last_ms);
+CREATE TABLE finding_event (event TEXT PRIMARY KEY, finding TEXT NOT NULL);
+CREATE TABLE decision (
+    id TEXT PRIMARY KEY, finding TEXT NOT NULL, measure TEXT NOT NULL, allowed BIGINT NOT NULL,
+    rule TEXT NOT NULL, reason TEXT NOT NULL, at_ms BIGINT NOT NULL
+);
+CREATE INDEX decision_by_time ON decision (at_ms, id);
+CREATE TABLE refusal (
+    id TEXT PRIMARY KEY, measure TEXT NOT NULL, rule TEXT NOT NULL, reason TEXT NOT NULL,
+    finding TEXT, case_id TEXT, at_ms BIGINT NOT NULL
+);
+CREATE INDEX refusal_by_time ON refusal (at_ms, id);
+
+-- Acted.
+CREATE TABLE identification (
+    id TEXT PRIMARY KEY, finding TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL,
+    sightings BIGINT NOT NULL, margin_s BIGINT NOT NULL, case_id TEXT, evidence BIGINT, at_ms BIGINT NOT NULL
+);
+CREATE INDEX identification_by_finding ON identification (finding);
+CREATE INDEX identification_by_case ON identification (case_id);
+CREATE TABLE cases (
+    id TEXT PRIMARY KEY, party TEXT NOT NULL, family TEXT NOT NULL, campaign TEXT NOT NULL, measure TEXT NOT NULL,
+    state TEXT NOT NULL, opened_ms BIGINT NOT NULL, first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL,
+    mails BIGINT NOT NULL, last_mail_ms BIGINT, closed_ms BIGINT, reinfected BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX cases_one_open ON cases (party, family) WHERE state <> 'clean';
+CREATE INDEX cases_by_time ON cases (opened_ms, id);
+CREATE TABLE case_sighting (
+    case_id TEXT NOT NULL, at_ms BIGINT NOT NULL, ip TEXT NOT NULL,
+    PRIMARY KEY (case_id, at_ms, ip)
+);
+CREATE TABLE outbox (
+    case_id TEXT NOT NULL, step BIGINT NOT NULL, state TEXT NOT NULL, attempts BIGINT NOT NULL,
+    due_ms BIGINT NOT NULL, reply TEXT NOT NULL, message_id TEXT NOT NULL, changed_ms BIGINT NOT NULL, body BYTEA,
+    PRIMARY KEY (case_id, step)
+);
+CREATE INDEX outbox_due ON outbox (state, due_ms);
+CREATE UNIQUE INDEX outbox_message ON outbox (message_id);
+
+-- What the subscriber did, and wants.
+CREATE TABLE visit (
+    case_id TEXT NOT NULL, kind TEXT NOT NULL, first_ms BIGINT NOT NULL, visits BIGINT NOT NULL,
+    PRIMARY KEY (case_id, kind)
+);
+CREATE TABLE consent (
+    scope TEXT NOT NULL, measure TEXT NOT NULL, since_ms BIGINT NOT NULL, granted BIGINT NOT NULL, how TEXT NOT NULL,
+    PRIMARY KEY (scope, measure, since_ms)
+);
+
+-- Evidence.
+CREATE TABLE evidence (idx BIGINT PRIMARY KEY, body BYTEA NOT NULL, leaf BYTEA NOT NULL);
+CREATE TABLE evidence_checkpoint (size BIGINT PRIMARY KEY, note TEXT NOT NULL);
+CREATE TABLE evidence_head (id BIGINT PRIMARY KEY, size BIGINT NOT NULL, peaks BYTEA NOT NULL);

@@ -1,0 +1,115 @@
+//! Acted: cases and what was seen in them.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use noroshi_model::{Case, CaseState, Id};
+
+use crate::row::{Row, values};
+use crate::{StoreError, Tx};
+
+const COLUMNS: &str = "id, party, family, campaign, measure, state, opened_ms, first_ms, last_ms, mails, last_mail_ms, \
+                       closed_ms, reinfected";
+
+impl Tx<'_> {
+    /// The open case of a party and family, or else the newest closed one.
+    pub fn latest_case(&mut self, party: &str, family: &str) -> Result<Option<Case>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM cases WHERE party = ?1 AND family = ?2
+             ORDER BY CASE WHEN state <> 'clean' THEN 0 ELSE 1 END, opened_ms DESC, id LIMIT 1"
+        );
+        self.row(&sql, values![party, family])?.as_ref().map(case).transpose()
+    }
+
+    /// One case.
+    pub fn case(&mut self, id: &Id) -> Result<Option<Case>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM cases WHERE id = ?1");
+        self.row(&sql, values![id])?.as_ref().map(case).transpose()
+    }
+
+    /// Stores or replaces a case.
+    pub fn put_case(&mut self, c: &Case) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO cases (id, party, family, campaign, measure, state, opened_ms, first_ms, last_ms, mails,
+               last_mail_ms, closed_ms, reinfected)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+             ON CONFLICT (id) DO UPDATE SET state = excluded.state, first_ms = excluded.first_ms,
+               last_ms = excluded.last_ms, mails = excluded.mails, last_mail_ms = excluded.last_mail_ms,
+               closed_ms = excluded.closed_ms",
+            values![
+                &c.id,
+                &c.party,
+                &c.family,
+                &c.campaign,
+                &c.measure,
+                c.state.id(),
+                c.opened,
+                c.first_seen,
+                c.last_seen,
+                c.mails,
+                c.last_mail,
+                c.closed,
+                c.reinfected
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Notes that a case's party was seen at an address at a time; false if that was known.
+    pub fn add_sighting(&mut self, case: &Id, at: Timestamp, ip: IpAddr) -> Result<bool, StoreError> {
+        let new = self.execute(
+            "INSERT INTO case_sighting (case_id, at_ms, ip) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            values![case, at, ip.to_string()],
+        )?;
+        Ok(new == 1)
+    }
+
+    /// What was seen in a case, newest first.
+    pub fn sightings(&mut self, case: &Id, limit: u32) -> Result<Vec<(Timestamp, IpAddr)>, StoreError> {
+        let rows = self.rows(
+            "SELECT at_ms, ip FROM case_sighting WHERE case_id = ?1 ORDER BY at_ms DESC, ip LIMIT ?2",
+            values![case, limit],
+        )?;
+        rows.iter().map(|row| Ok((row.time(0)?, row.parsed(1, |t| t.parse().ok())?))).collect()
+    }
+
+    /// How often a case's party was seen.
+    pub fn sighting_count(&mut self, case: &Id) -> Result<u64, StoreError> {
+        let n = self.number("SELECT COUNT(*) FROM case_sighting WHERE case_id = ?1", values![case])?;
+        Ok(n.unsigned_abs())
+    }
+
+    /// Cases, newest first; `state` empty means all.
+    pub fn cases(&mut self, state: &str, offset: u64, limit: u32) -> Result<Vec<Case>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM cases WHERE (?1 = '' OR state = ?1) ORDER BY opened_ms DESC, id LIMIT ?2 OFFSET ?3"
+        );
+        self.rows(&sql, values![state, limit, offset])?.iter().map(case).collect()
+    }
+
+    /// Open cases last seen at or before `quiet_since`, oldest first.
+    pub fn quiet_cases(&mut self, quiet_since: Timestamp, limit: u32) -> Result<Vec<Case>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM cases WHERE state <> 'clean' AND last_ms <= ?1 ORDER BY last_ms, id LIMIT ?2"
+        );
+        self.rows(&sql, values![quiet_since, limit])?.iter().map(case).collect()
+    }
+}
+
+fn case(row: &Row) -> Result<Case, StoreError> {
+    Ok(Case {
+        id: row.id(0)?,
+        party: row.text(1)?.into(),
+        family: row.text(2)?.into(),
+        campaign: row.text(3)?.into(),
+        measure: row.text(4)?.into(),
+        state: row.parsed(5, CaseState::parse)?,
+        opened: row.time(6)?,
+        first_seen: row.time(7)?,
+        last_seen: row.time(8)?,
+        mails: u32::try_from(row.int(9)?).unwrap_or(u32::MAX),
+        last_mail: row.time_opt(10)?,
+        closed: row.time_opt(11)?,
+        reinfected: row.flag(12)?,
+    })
+}

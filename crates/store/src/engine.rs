@@ -1,0 +1,332 @@
+//! The two databases behind one face. SQL is written once, with `?1`-style parameters; PostgreSQL gets `$1`.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
+
+use crate::StoreError;
+use crate::row::{Row, Value};
+
+/// Migrations in order; the database's version is how many of them it has.
+const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001.sql")];
+/// How long SQLite waits for another writer, in milliseconds.
+const BUSY_MS: u64 = 10_000;
+/// Key of the advisory lock under which PostgreSQL is migrated: "noroshi" in ASCII.
+const MIGRATION_LOCK: i64 = 0x6e_6f72_6f73_6869;
+
+/// Where the database is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Address {
+    /// A file; made where there is none.
+    Sqlite(PathBuf),
+    /// `postgres://user:password@host/database`.
+    Postgres(String),
+}
+
+impl Address {
+    /// Reads an address: a PostgreSQL URL, or else a file's path.
+    pub fn parse(text: &str) -> Self {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            Address::Postgres(text.to_owned())
+        } else {
+            Address::Sqlite(text.trim_start_matches("sqlite://").into())
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            Address::Postgres(url) => {
+                let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+                let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+                write!(f, "postgres://{}", host.split('?').next().unwrap_or(host))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// One connection.
+pub(crate) enum Connection {
+    Sqlite(rusqlite::Connection),
+    Postgres { client: postgres::Client, prepared: HashMap<String, postgres::Statement> },
+}
+
+/// A transaction in progress.
+pub struct Tx<'a> {
+    inner: Inner<'a>,
+}
+
+enum Inner<'a> {
+    Sqlite(&'a rusqlite::Connection),
+    Postgres { tx: postgres::Transaction<'a>, prepared: &'a mut HashMap<String, postgres::Statement> },
+}
+
+impl fmt::Debug for Tx<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tx")
+    }
+}
+
+impl Connection {
+    pub(crate) fn open(address: &Address) -> Result<Self, StoreError> {
+        match address {
+            Address::Sqlite(path) => {
+                let connection = rusqlite::Connection::open(path)?;
+                connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS))?;
+                connection.pragma_update(None, "journal_mode", "WAL")?;
+                connection.pragma_update(None, "synchronous", "FULL")?;
+                connection.pragma_update(None, "foreign_keys", "ON")?;
+                connection.set_prepared_statement_cache_capacity(128);
+                Ok(Self::Sqlite(connection))
+            }
+            Address::Postgres(url) => {
+                let client = postgres::Client::connect(url, tls())?;
+                Ok(Self::Postgres { client, prepared: HashMap::new() })
+            }
+        }
+    }
+
+    pub(crate) fn is_usable(&self) -> bool {
+        match self {
+            Self::Sqlite(connection) => connection.is_autocommit(),
+            Self::Postgres { client, .. } => !client.is_closed(),
+        }
+    }
+
+    /// Runs one transaction. The outer result is the database's, the inner the closure's (rolled back if `Err`).
+    pub(crate) fn run<T, E: From<StoreError>>(
+        &mut self,
+        work: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<Result<T, E>, StoreError> {
+        match self {
+            Self::Sqlite(connection) => {
+                connection.execute_batch("BEGIN IMMEDIATE")?;
+                let result = work(&mut Tx { inner: Inner::Sqlite(connection) });
+                let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+                if let Err(e) = connection.execute_batch(end) {
+                    // A failed commit leaves the transaction open; a failed rollback has ended it already.
+                    let _ended = connection.execute_batch("ROLLBACK");
+                    if result.is_ok() {
+                        return Err(e.into());
+                    }
+                }
+                Ok(result)
+            }
+            Self::Postgres { client, prepared } => {
+                let tx = client
+                    .build_transaction()
+                    .isolation_level(postgres::IsolationLevel::Serializable)
+                    .start()?;
+                let mut tx = Tx { inner: Inner::Postgres { tx, prepared } };
+                let result = work(&mut tx);
+                let Inner::Postgres { tx, .. } = tx.inner else { return Ok(result) };
+                match &result {
+                    Ok(_) => tx.commit()?,
+                    Err(_) => tx.rollback()?,
+                }
+                Ok(result)
+            }
+        }
+    }
+
+    pub(crate) fn migrate(&mut self) -> Result<(), StoreError> {
+        let is_postgres = matches!(self, Self::Postgres { .. });
+        self.run(&mut |tx: &mut Tx<'_>| {
+            if is_postgres {
+                tx.batch(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))?;
+            }
+            tx.batch("CREATE TABLE IF NOT EXISTS schema_version (id BIGINT PRIMARY KEY, version BIGINT NOT NULL)")?;
+            let found = match tx.row("SELECT version FROM schema_version WHERE id = 1", &[])? {
+                Some(row) => row.int(0)?,
+                None => 0,
+            };
+            let known = MIGRATIONS.len() as i64;
+            if found > known {
+                return Err(StoreError::Newer { found, known });
+            }
+            for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or_default()) {
+                tx.batch(migration)?;
+            }
+            tx.execute(
+                "INSERT INTO schema_version (id, version) VALUES (1, ?1)
+                 ON CONFLICT (id) DO UPDATE SET version = excluded.version",
+                &[Value::Int(known)],
+            )?;
+            Ok(())
+        })?
+    }
+}
+
+impl Tx<'_> {
+    /// Runs one statement and says how many rows it changed.
+    pub fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
+        match &mut self.inner {
+            Inner::Sqlite(connection) => {
+                let mut statement = connection.prepare_cached(sql)?;
+                Ok(statement.execute(rusqlite::params_from_iter(values.iter().map(sqlite_value)))? as u64)
+            }
+            Inner::Postgres { tx, prepared } => {
+                let statement = prepare(tx, prepared, sql)?;
+                Ok(tx.execute(&statement, &pg_values(values))?)
+            }
+        }
+    }
+
+    /// All rows of a query; queries state their own limit.
+    pub fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+        match &mut self.inner {
+            Inner::Sqlite(connection) => {
+                let mut statement = connection.prepare_cached(sql)?;
+                let columns = statement.column_count();
+                let mut found =
+                    statement.query(rusqlite::params_from_iter(values.iter().map(sqlite_value)))?;
+                let mut rows = Vec::new();
+                while let Some(row) = found.next()? {
+                    let values = (0..columns).map(|i| Ok(from_sqlite(row.get_ref(i)?)));
+                    rows.push(Row(values.collect::<Result<_, rusqlite::Error>>()?));
+                }
+                Ok(rows)
+            }
+            Inner::Postgres { tx, prepared } => {
+                let statement = prepare(tx, prepared, sql)?;
+                let found = tx.query(&statement, &pg_values(values))?;
+                found.iter().map(from_postgres).collect()
+            }
+        }
+    }
+
+    /// The first row of a query.
+    pub fn row(&mut self, sql: &str, values: &[Value]) -> Result<Option<Row>, StoreError> {
+        Ok(self.rows(sql, values)?.into_iter().next())
+    }
+
+    /// The one number that a query gives; 0 where it gives none.
+    pub fn number(&mut self, sql: &str, values: &[Value]) -> Result<i64, StoreError> {
+        self.row(sql, values)?.map_or(Ok(0), |row| row.int(0))
+    }
+
+    fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
+        match &mut self.inner {
+            Inner::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
+            Inner::Postgres { tx, .. } => Ok(tx.batch_execute(sql)?),
+        }
+    }
+}
+
+fn prepare(
+    tx: &mut postgres::Transaction<'_>,
+    prepared: &mut HashMap<String, postgres::Statement>,
+    sql: &str,
+) -> Result<postgres::Statement, StoreError> {
+    if let Some(statement) = prepared.get(sql) {
+        return Ok(statement.clone());
+    }
+    let statement = tx.prepare(&sql.replace('?', "$"))?;
+    prepared.insert(sql.to_owned(), statement.clone());
+    Ok(statement)
+}
+
+fn sqlite_value(value: &Value) -> rusqlite::types::ToSqlOutput<'_> {
+    use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
+    match value {
+        Value::Null => ToSqlOutput::Owned(Owned::Null),
+        Value::Int(v) => ToSqlOutput::Owned(Owned::Integer(*v)),
+        Value::Text(v) => ToSqlOutput::Borrowed(ValueRef::Text(v.as_bytes())),
+        Value::Bytes(v) => ToSqlOutput::Borrowed(ValueRef::Blob(v)),
+    }
+}
+
+fn from_sqlite(value: rusqlite::types::ValueRef<'_>) -> Value {
+    use rusqlite::types::ValueRef;
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(v) => Value::Int(v),
+        ValueRef::Real(v) => Value::Text(v.to_string()),
+        ValueRef::Text(v) => Value::Text(String::from_utf8_lossy(v).into_owned()),
+        ValueRef::Blob(v) => Value::Bytes(v.to_vec()),
+    }
+}
+
+fn pg_values(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+    values.iter().map(|v| v as &(dyn ToSql + Sync)).collect()
+}
+
+fn from_postgres(row: &postgres::Row) -> Result<Row, StoreError> {
+    let values = row.columns().iter().enumerate().map(|(i, column)| {
+        Ok(match *column.type_() {
+            Type::INT8 => row.try_get::<_, Option<i64>>(i)?.map_or(Value::Null, Value::Int),
+            Type::TEXT | Type::VARCHAR => row.try_get::<_, Option<String>>(i)?.map_or(Value::Null, Value::Text),
+            Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(i)?.map_or(Value::Null, Value::Bytes),
+            ref other => return Err(StoreError::Corrupt(format!("a column of type {other}"))),
+        })
+    });
+    Ok(Row(values.collect::<Result<_, StoreError>>()?))
+}
+
+impl ToSql for Value {
+    fn to_sql(
+        &self,
+        ty: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self {
+            Value::Null => Ok(IsNull::Yes),
+            Value::Int(v) => v.to_sql(ty, out),
+            Value::Text(v) => v.to_sql(ty, out),
+            Value::Bytes(v) => v.to_sql(ty, out),
+        }
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        matches!(*ty, Type::INT8 | Type::TEXT | Type::VARCHAR | Type::BYTEA)
+    }
+
+    to_sql_checked!();
+}
+
+/// TLS to PostgreSQL where its URL asks for it (`sslmode=require`), with the Mozilla roots.
+fn tls() -> tokio_postgres_rustls::MakeRustlsConnect {
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    tokio_postgres_rustls::MakeRustlsConnect::new(config)
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(e: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        let text = e.to_string();
+        match e.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Retry(text),
+            Some(ErrorCode::DiskFull) => StoreError::Full(text),
+            Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly) => {
+                StoreError::Unreachable(text)
+            }
+            _ => StoreError::Corrupt(text),
+        }
+    }
+}
+
+impl From<postgres::Error> for StoreError {
+    fn from(e: postgres::Error) -> Self {
+        use postgres::error::SqlState;
+        let text = e.as_db_error().map_or_else(|| e.to_string(), |db| db.message().to_owned());
+        match e.code() {
+            Some(code) if *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED => {
+                StoreError::Retry(text)
+            }
+            Some(code) if *code == SqlState::DISK_FULL => StoreError::Full(text),
+            None => StoreError::Unreachable(text),
+            Some(_) => StoreError::Corrupt(text),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Rows, queue, leases, migrations and the evidence log's place.
+//!
+//! ```text
+//!   everybody ──store.tx("name", |tx| …)──▶ Tx ──▶ SQLite (default) or PostgreSQL, the same SQL
+//! ```
+//!
+//! There is one door: [`Store::tx`] runs a closure in a transaction under a name, retries it where the database asks for
+//! that, and counts it. In reading order: [`engine`] the two databases behind one face; [`row`] the three kinds of value
+//! there are; then one file per noun, each adding methods to [`Tx`]: [`events`], [`sessions`], [`queue`], [`findings`],
+//! [`cases`], [`outbox`], [`visits`], [`consent`], [`evidence`], [`totals`].
+//!
+//! **Invariant:** no SQL outside this crate. **Invariant:** whatever a closure did is durable when `tx` returns `Ok`, and
+//! never happened when it returns `Err`.
+
+pub mod cases;
+pub mod consent;
+pub mod engine;
+pub mod events;
+pub mod evidence;
+pub mod findings;
+pub mod outbox;
+pub mod queue;
+pub mod row;
+pub mod sessions;
+pub mod totals;
+pub mod visits;
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+pub use engine::{Address, Tx};
+use engine::Connection;
+
+/// Connections open at most; more would only wait for each other.
+const CONNECTIONS_MAX: usize = 4;
+/// How often a transaction is tried before the caller hears of it.
+const TRIES_MAX: u32 = 8;
+/// Pause before a retry, times the number of tries so far.
+const RETRY_PAUSE: Duration = Duration::from_millis(15);
+
+/// What can go wrong, by what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database is busy or asks to retry; tried [`TRIES_MAX`] times.
+    #[error("the database is busy: {0}")]
+    Retry(String),
+    /// No room: nothing was lost, nothing more can be taken in.
+    #[error("the disk is full: nothing acknowledged was lost; make room and run again ({0})")]
+    Full(String),
+    /// Not reachable, or gone away.
+    #[error("the database cannot be reached: {0}")]
+    Unreachable(String),
+    /// Written by a newer noroshi.
+    #[error("the database has schema version {found}, this program knows {known}: use a newer noroshi")]
+    Newer {
+        /// Found in the database.
+        found: i64,
+        /// Known here.
+        known: i64,
+    },
+    /// What was read is not what was written, or the SQL is wrong.
+    #[error("the database holds something unexpected: {0}")]
+    Corrupt(String),
+}
+
+/// A database.
+pub struct Store {
+    address: Address,
+    idle: Mutex<Idle>,
+    freed: Condvar,
+    counted: Mutex<BTreeMap<&'static str, Counted>>,
+}
+
+#[derive(Default)]
+struct Idle {
+    connections: Vec<Connection>,
+    open: usize,
+}
+
+/// How often a named transaction ran.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Committed.
+    pub committed: u64,
+    /// Tried again.
+    pub retried: u64,
+    /// Given up or rolled back by its closure.
+    pub failed: u64,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({})", self.address)
+    }
+}
+
+impl Store {
+    /// Opens a database, creating or migrating it where needed.
+    pub fn open(address: Address) -> Result<Self, StoreError> {
+        let mut first = Connection::open(&address)?;
+        first.migrate()?;
+        let idle = Mutex::new(Idle { connections: vec![first], open: 1 });
+        Ok(Self { address, idle, freed: Condvar::new(), counted: Mutex::default() })
+    }
+
+    /// Where it is, without secrets.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The one door: runs `work` in a transaction and commits. `work` may run several times.
+    pub fn tx<T, E: From<StoreError>>(
+        &self,
+        name: &'static str,
+        mut work: impl FnMut(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut connection = self.take()?;
+        let mut tried = 0;
+        let result = loop {
+            tried += 1;
+            match connection.run(&mut work) {
+                Ok(done) => break done,
+                Err(StoreError::Retry(_)) if tried < TRIES_MAX => {
+                    tracing::debug!(name, tried, "transaction retried");
+                    std::thread::sleep(RETRY_PAUSE * tried);
+                }
+                Err(e) => break Err(e.into()),
+            }
+        };
+        self.give_back(connection);
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counted.entry(name).or_default();
+        count.retried += u64::from(tried - 1);
+        *(if result.is_ok() { &mut count.committed } else { &mut count.failed }) += 1;
+        result
+    }
+
+    /// How often each named transaction ran since the program started.
+    pub fn counted(&self) -> BTreeMap<&'static str, Counted> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn take(&self) -> Result<Connection, StoreError> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(connection) = idle.connections.pop() {
+                return Ok(connection);
+            }
+            if idle.open < CONNECTIONS_MAX {
+                idle.open += 1;
+                drop(idle);
+                return Connection::open(&self.address).inspect_err(|_| {
+                    self.idle.lock().unwrap_or_else(PoisonError::into_inner).open -= 1;
+                    self.freed.notify_one();
+                });
+            }
+            idle = self.freed.wait(idle).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn give_back(&self, connection: Connection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if connection.is_usable() {
+            idle.connections.push(connection);
+        } else {
+            idle.open -= 1;
+        }
+        drop(idle);
+        self.freed.notify_one();
+    }
+}

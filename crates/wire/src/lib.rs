@@ -1,0 +1,29 @@
+//! What comes from outside, read as if it were hostile.
+//!
+//! ```text
+//!   bytes ──lines──▶ Line │ Bad ──csv──▶ Record │ Bad ──▶ seized        SeizedRow
+//!                         │                            ──▶ shadowserver  SinkholeHttp ─▶ Event
+//!                         └──radius──▶ Sealed<Accounting> │ BadSealed
+//! ```
+//!
+//! Every reader here is an iterator with the same three answers: an outer error means that the file as a whole cannot be
+//! used; a bad line is a value, with its place and reason, and reading goes on; anything else is a typed row. Memory is
+//! bounded by named constants whatever the input is, nothing panics, and each reader is a fuzz target.
+//!
+//! In reading order: [`lines`] bytes to numbered lines; [`csv`] lines to records; [`time`] a text to an instant, or a
+//! refusal to guess; [`seized`] the log of a seized C&C server; [`shadowserver`] sinkhole reports; [`radius`] who had
+//! which address when, sealed from the moment it is recognised.
+
+pub mod csv;
+mod flat;
+pub mod lines;
+pub mod radius;
+pub mod seized;
+pub mod shadowserver;
+pub mod time;
+
+pub use lines::{Encoding, Line, Lines, LinesError};
+pub use radius::{Accounting, BadSealed, ClockSample, Status, read_detail, slots_of};
+pub use seized::{SeizedError, SeizedFormat, SeizedRow, read_seized};
+pub use shadowserver::{SinkholeHttp, read_sinkhole_http};
+pub use time::{TimeFormat, Zone};

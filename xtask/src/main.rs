@@ -1,0 +1,52 @@
+//! The project's chores, written in Rust so that they run alike on a laptop and in CI:
+//!
+//! ```text
+//! cargo xtask test [-- ARGS]   start real servers, run every test against them, say what was skipped
+//! cargo xtask servers          start the same servers and wait, for single tests in another shell
+//! cargo xtask tidy             the house rules (also a test of this package)
+//! ```
+
+mod servers;
+mod suite;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+const USAGE: &str = "usage: cargo xtask test [-- ARGS for cargo test]\n       \
+                            cargo xtask servers\n       \
+                            cargo xtask tidy";
+
+fn main() -> ExitCode {
+    match run(std::env::args().skip(1).collect()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Vec<String>) -> Result<ExitCode> {
+    let root = workspace_root(&std::env::current_dir()?)?;
+    let mut args = args.into_iter();
+    match args.next().as_deref() {
+        Some("test") => suite::test(&root, &suite::arguments(args.collect())?),
+        Some("servers") => suite::wait_with_servers(&root),
+        Some("tidy") => tidy::run(&root),
+        _ => bail!("{USAGE}"),
+    }
+}
+
+/// The nearest folder upwards whose Cargo.toml opens a workspace: no path is compiled in, so a moved clone
+/// still works.
+fn workspace_root(from: &Path) -> Result<PathBuf> {
+    from.ancestors()
+        .find(|dir| {
+            std::fs::read_to_string(dir.join("Cargo.toml")).is_ok_and(|text| text.contains("[workspace]"))
+        })
+        .map(Path::to_path_buf)
+        .with_context(|| format!("no workspace at or above {}", from.display()))
+}
