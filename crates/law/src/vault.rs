@@ -59,6 +59,9 @@ pub enum VaultError {
     /// The permit has ended.
     #[error("the permit has expired; ask again")]
     Expired,
+    /// The record could not be put into its stored form.
+    #[error("the record cannot be put at rest")]
+    Unwritable,
     /// No randomness from the system.
     #[error("the system gave no randomness")]
     Random,
@@ -91,23 +94,13 @@ impl Vault {
         record: &Sealed<T>,
         _permit: &Permit<SessionKeeping>,
     ) -> Result<Locked, VaultError> {
-        let record = record.under_seal();
-        let mut body = serde_json::to_vec(record).unwrap_or_default();
-        let id = self.token(T::KIND, "id", &body);
-        let mut nonce = [0; NONCE_BYTES];
-        ring::rand::SystemRandom::new().fill(&mut nonce).map_err(|_| VaultError::Random)?;
-        self.body
-            .seal_in_place_append_tag(
-                aead::Nonce::assume_unique_for_key(nonce),
-                aead::Aad::from(id.as_bytes()),
-                &mut body,
-            )
-            .map_err(|_| VaultError::Random)?;
-        let slots =
-            record.slots().iter().map(|slot| self.token(T::KIND, "slot", slot.as_bytes())).collect();
-        let mut framed = nonce.to_vec();
-        framed.append(&mut body);
-        Ok(Locked { id, slots, at: record.at(), body: framed })
+        self.encrypt(record.under_seal(), SessionKeeping::MEASURE)
+    }
+
+    /// Puts something derived under a permit (a mail about to be sent) at rest again; it stays bound to its purpose
+    /// because only a permit of the same purpose will be asked to open it.
+    pub fn shelve<T: Lockable, P: Purpose>(&self, value: &Lawful<T, P>) -> Result<Locked, VaultError> {
+        self.encrypt(value.read(), P::MEASURE)
     }
 
     /// The token under which records about `slot` are stored; needs a permit because asking is already using.
@@ -151,6 +144,24 @@ impl Vault {
     /// The keyed hash under which evidence entries name a subject; an auditor with the key can look one up.
     pub fn subject(&self, subject: &str) -> String {
         self.token("evidence", "subject", subject.as_bytes())
+    }
+
+    fn encrypt<T: Lockable>(&self, record: &T, measure: &str) -> Result<Locked, VaultError> {
+        let mut body = serde_json::to_vec(record).map_err(|_| VaultError::Unwritable)?;
+        let id = self.token(T::KIND, measure, &body);
+        let mut nonce = [0; NONCE_BYTES];
+        ring::rand::SystemRandom::new().fill(&mut nonce).map_err(|_| VaultError::Random)?;
+        self.body
+            .seal_in_place_append_tag(
+                aead::Nonce::assume_unique_for_key(nonce),
+                aead::Aad::from(id.as_bytes()),
+                &mut body,
+            )
+            .map_err(|_| VaultError::Unwritable)?;
+        let slots = record.slots().iter().map(|slot| self.token(T::KIND, "slot", slot.as_bytes())).collect();
+        let mut framed = nonce.to_vec();
+        framed.append(&mut body);
+        Ok(Locked { id, slots, at: record.at(), body: framed })
     }
 
     fn decrypt<T: Lockable>(&self, row: Locked) -> Result<T, VaultError> {

@@ -13,6 +13,11 @@ use crate::rsit::ClassificationType;
 
 /// Keys that do not take part in an event's identity: when and how it reached us.
 const NOT_IDENTITY: [&str; 4] = ["time.observation", "raw", "feed.url", "rtir_id"];
+/// Keys of our own notes on an event, which are no part of its identity either.
+const NOTES: &str = "extra.noroshi.";
+
+/// Event key of the measure under which its feed may be used: a property of how the data was come by.
+pub const MEASURE_KEY: &str = "extra.noroshi.measure";
 
 /// Most keys an event may have; more is an attack or a mistake.
 pub const KEYS_MAX: usize = 256;
@@ -88,9 +93,7 @@ impl Event {
     /// The event's id: a hash over everything but when and how it was received.
     pub fn id(&self) -> Id {
         let mut flat = self.to_intelmq();
-        NOT_IDENTITY.iter().for_each(|key| {
-            flat.remove(*key);
-        });
+        flat.retain(|key, _| !NOT_IDENTITY.contains(&key.as_str()) && !key.starts_with(NOTES));
         Id::of("event", &[Value::Object(flat).to_string().as_bytes()])
     }
 

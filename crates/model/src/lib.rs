@@ -7,7 +7,7 @@
 //! A type lives here when two stages speak of it. In the order in which data moves: [`event`] and its vocabulary [`rsit`]
 //! and [`tlp`]; [`finding`]; [`decision`]; [`case`]; [`outcome`]. Beside them [`intake`] (quarantine and the counts that
 //! must add up), [`subscriber`], [`guide`] (what to do about a malware family), [`link`] (the unforgeable link of a
-//! notice), [`clock`] and [`id`].
+//! notice), [`text`] (what people read, in their language), [`clock`] and [`id`].
 
 pub mod case;
 pub mod clock;
@@ -22,6 +22,7 @@ pub mod link;
 pub mod outcome;
 pub mod rsit;
 pub mod subscriber;
+pub mod text;
 pub mod tlp;
 
 pub use case::{Case, CaseState, Step};

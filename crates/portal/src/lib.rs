@@ -1,1 +1,3 @@
-//! To come.
+//! HTTP: subscriber pages and the operator console.
+
+pub mod desk;

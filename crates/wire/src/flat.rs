@@ -1,5 +1,6 @@
-//! One JSON object per line as flat cells by dotted path, without trusting the object: depth, count and path length are
-//! bounded, and a key that is there twice is refused, since parsers disagree on which of the two counts.
+//! One JSON object per line as flat cells by dotted path, without trusting the object: depth, count and path
+//! length are bounded, and a key that is there twice is refused, since parsers disagree on which of the two
+//! counts.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +14,8 @@ const DEPTH_MAX: usize = 16;
 /// Longest dotted path in bytes.
 const PATH_BYTES_MAX: usize = 512;
 
-/// Reads one object: `{"bot": {"ip": "…"}, "seen": [1]}` has the cells `bot.ip` and `seen.0`; null is no cell.
+/// Reads one object: `{"bot": {"ip": "…"}, "seen": [1]}` has the cells `bot.ip` and `seen.0`; null is no
+/// cell.
 ///
 /// # Errors
 /// A reason without any of the content.
@@ -156,14 +158,21 @@ mod tests {
 
     #[test]
     fn a_key_that_is_there_twice_is_refused() {
-        for json in [r#"{"ip":"1","ip":"2"}"#, r#"{"a":{"b":1},"a.b":2}"#, r#"{"ip":null,"ip":"2"}"#, r#"{"a":{},"a":{}}"#] {
+        for json in [
+            r#"{"ip":"1","ip":"2"}"#,
+            r#"{"a":{"b":1},"a.b":2}"#,
+            r#"{"ip":null,"ip":"2"}"#,
+            r#"{"a":{},"a":{}}"#,
+        ] {
             assert!(cells(json).unwrap_err().ends_with(TWICE), "{json}");
         }
     }
 
     #[test]
     fn what_is_no_object_is_refused_without_quoting_it() {
-        for json in ["", "[1]", "\"secret\"", "1", "null", "{\"a\":1}x", "{\"a\":secret}", "{", "{\"a\":1e999}"] {
+        for json in
+            ["", "[1]", "\"secret\"", "1", "null", "{\"a\":1}x", "{\"a\":secret}", "{", "{\"a\":1e999}"]
+        {
             let reason = cells(json).unwrap_err();
             assert!(!reason.contains("secret"), "{reason}");
         }

@@ -6,13 +6,14 @@
 //!                         └──radius──▶ Sealed<Accounting> │ BadSealed
 //! ```
 //!
-//! Every reader here is an iterator with the same three answers: an outer error means that the file as a whole cannot be
-//! used; a bad line is a value, with its place and reason, and reading goes on; anything else is a typed row. Memory is
-//! bounded by named constants whatever the input is, nothing panics, and each reader is a fuzz target.
+//! Every reader here is an iterator with the same three answers: an outer error means that the file as a
+//! whole cannot be used; a bad line is a value, with its place and reason, and reading goes on; anything else
+//! is a typed row. Memory is bounded by named constants whatever the input is, nothing panics, and each
+//! reader is a fuzz target.
 //!
-//! In reading order: [`lines`] bytes to numbered lines; [`csv`] lines to records; [`time`] a text to an instant, or a
-//! refusal to guess; [`seized`] the log of a seized C&C server; [`shadowserver`] sinkhole reports; [`radius`] who had
-//! which address when, sealed from the moment it is recognised.
+//! In reading order: [`lines`] bytes to numbered lines; [`csv`] lines to records; [`time`] a text to an
+//! instant, or a refusal to guess; [`seized`] the log of a seized C&C server; [`shadowserver`] sinkhole
+//! reports; [`radius`] who had which address when, sealed from the moment it is recognised.
 
 pub mod csv;
 mod flat;

@@ -1,9 +1,9 @@
 //! Cuts a byte stream that nobody vouches for into numbered lines of text.
 //!
-//! A log taken from somebody else's server may hold a ten-gigabyte line, an executable, three encodings at once. Each
-//! line that cannot be text becomes a [`Bad`] with its place and reason, memory stays at about one line, and the next
-//! line goes on. Nothing is guessed: a byte order mark decides, else the declared encoding, and what does not decode
-//! is quarantined with a hint rather than repaired.
+//! A log taken from somebody else's server may hold a ten-gigabyte line, an executable, three encodings at
+//! once. Each line that cannot be text becomes a [`Bad`] with its place and reason, memory stays at about one
+//! line, and the next line goes on. Nothing is guessed: a byte order mark decides, else the declared
+//! encoding, and what does not decode is quarantined with a hint rather than repaired.
 
 use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Chain, Cursor, Read};
@@ -155,8 +155,8 @@ impl<R: Read> Lines<R> {
         self
     }
 
-    /// Says that the reader stands at byte `position`, after `lines` whole lines: no byte order mark is looked for, so
-    /// a UTF-16 file has to be declared as such.
+    /// Says that the reader stands at byte `position`, after `lines` whole lines: no byte order mark is
+    /// looked for, so a UTF-16 file has to be declared as such.
     pub fn resumed(mut self, position: u64, lines: u64) -> Self {
         self.position = position;
         self.number = lines;
@@ -167,7 +167,7 @@ impl<R: Read> Lines<R> {
     }
 
     /// Bytes consumed so far, counted from the beginning of the file: where the next line starts.
-    pub fn position(&self) -> u64 {
+    pub fn offset(&self) -> u64 {
         self.position
     }
 
@@ -274,7 +274,8 @@ fn unit_bytes(encoding: Encoding) -> usize {
     if encoding.0 == UTF_16LE || encoding.0 == UTF_16BE { 2 } else { 1 }
 }
 
-/// How many bytes of `chunk` belong to the line that `before` began, its line end included; `None`: all of it.
+/// How many bytes of `chunk` belong to the line that `before` began, its line end included; `None`: all of
+/// it.
 fn line_end(encoding: Encoding, chunk: &[u8], before: &Raw) -> Option<usize> {
     // `contains` is a vectorised search; most chunks of an over-long line are done with it.
     if !chunk.contains(&b'\n') && (unit_bytes(encoding) == 1 || before.last != b'\n') {
@@ -302,7 +303,7 @@ fn trim_line_end(encoding: Encoding, line: &mut Vec<u8>) {
             _ if encoding.0 == UTF_16LE => &[end, 0],
             _ => &[0, end],
         };
-        if line.len() % unit.len() == 0 && line.ends_with(unit) {
+        if line.len().is_multiple_of(unit.len()) && line.ends_with(unit) {
             line.truncate(line.len() - unit.len());
         }
     }
@@ -382,10 +383,7 @@ mod tests {
         let (sjis, ..) = SHIFT_JIS.encode("感染,198.51.100.7\n");
         assert_eq!(texts(&sjis, "shift_jis"), ["感染,198.51.100.7"]);
         let reason = texts(&sjis, "utf-8").remove(0);
-        assert_eq!(
-            reason,
-            "BAD not UTF-8 at byte 1; valid Shift_JIS: declare encoding = \"shift_jis\""
-        );
+        assert_eq!(reason, "BAD not UTF-8 at byte 1; valid Shift_JIS: declare encoding = \"shift_jis\"");
         assert_eq!(texts(b"ok\xff\xff\n", "utf-8"), ["BAD not UTF-8 at byte 3"]);
         assert_eq!(texts(b"\xff\xff\n", "euc-jp"), ["BAD not valid euc-jp"]);
     }
@@ -455,8 +453,10 @@ mod tests {
         assert_eq!((bad.line, bad.bytes, bad.snippet.len()), (1, left, SNIPPET_BYTES_MAX));
         assert!(raw_max < 1 << 20);
         assert_eq!(bad.reason, "line is longer than 1048576 bytes");
-        assert!(matches!(lines.next(), Some(Ok(Item::Line(line))) if line.text == "next" && line.number == 2));
-        assert_eq!(lines.position(), left + 6);
+        assert!(
+            matches!(lines.next(), Some(Ok(Item::Line(line))) if line.text == "next" && line.number == 2)
+        );
+        assert_eq!(lines.offset(), left + 6);
     }
 
     #[test]
@@ -482,7 +482,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_byte_and_line_is_accounted_for(bytes: Vec<u8>, label in "(utf-8|shift_jis|utf-16le|utf-16be)") {
+        fn every_byte_and_line_is_accounted_for(
+            bytes: Vec<u8>,
+            label in "(utf-8|shift_jis|utf-16le|utf-16be)",
+        ) {
             let mut lines = Lines::new(&bytes[..], label.parse().unwrap()).with_limit(16);
             let mut seen = 0;
             while let Some(Ok(item)) = lines.next() {
@@ -491,11 +494,14 @@ mod tests {
                 prop_assert_eq!(number, seen);
             }
             let compressed = MAGIC.iter().any(|(magic, _)| bytes.starts_with(magic));
-            prop_assert!(compressed || lines.position() == bytes.len() as u64);
+            prop_assert!(compressed || lines.offset() == bytes.len() as u64);
         }
 
         #[test]
-        fn how_the_bytes_arrive_makes_no_difference(bytes in "[a-c\r\n\u{3042}]{0,40}", label in "(utf-8|utf-16le)") {
+        fn how_the_bytes_arrive_makes_no_difference(
+            bytes in "[a-c\r\n\u{3042}]{0,40}",
+            label in "(utf-8|utf-16le)",
+        ) {
             let whole = lines(bytes.as_bytes(), &label);
             let dribbled: Vec<_> = Lines::new(Dribble(bytes.as_bytes()), label.parse().unwrap())
                 .map(Result::unwrap).collect();
@@ -506,7 +512,7 @@ mod tests {
         fn reading_resumes_at_the_position(text in "([a-z]{0,9}\r?\n){1,9}", stop in 1usize..9) {
             let mut first = Lines::new(text.as_bytes(), Encoding::default());
             let mut all: Vec<_> = first.by_ref().take(stop).map(Result::unwrap).collect();
-            let at = first.position();
+            let at = first.offset();
             let rest = &text.as_bytes()[at as usize..];
             let second = Lines::new(rest, Encoding::default()).resumed(at, first.number());
             all.extend(second.map(Result::unwrap));

@@ -1,8 +1,8 @@
 //! A text to an instant, or a refusal to guess.
 //!
-//! An hour's error in a log names the wrong subscriber, so nothing is assumed here: a time that carries no zone is
-//! refused unless the operator has declared one, a declared zone never overrides what the text says, and a wall-clock
-//! time that a change to or from summer time made ambiguous is refused as such.
+//! An hour's error in a log names the wrong subscriber, so nothing is assumed here: a time that carries no
+//! zone is refused unless the operator has declared one, a declared zone never overrides what the text says,
+//! and a wall-clock time that a change to or from summer time made ambiguous is refused as such.
 
 use std::fmt;
 
@@ -23,12 +23,13 @@ const OFFSET_S_MAX: i32 = 14 * 3600;
 
 const NANOS_PER_S: i128 = 1_000_000_000;
 
-/// How times are written. In configuration a word (`rfc3339`, `epoch`, `epoch-ms`, `epoch-us`, `epoch-ns`) or a
-/// strptime pattern (`%d/%b/%Y:%H:%M:%S %z`).
+/// How times are written. In configuration a word (`rfc3339`, `epoch`, `epoch-ms`, `epoch-us`, `epoch-ns`) or
+/// a strptime pattern (`%d/%b/%Y:%H:%M:%S %z`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum TimeFormat {
-    /// RFC 3339 and its common shapes: `2026-11-20T03:12:00+09:00`, a space for the `T`, `Z`, `UTC`, `+0900`, fractions.
+    /// RFC 3339 and its common shapes: `2026-11-20T03:12:00+09:00`, a space for the `T`, `Z`, `UTC`, `+0900`,
+    /// fractions.
     #[default]
     Rfc3339,
     /// Seconds since 1970, fractions allowed.
@@ -47,7 +48,8 @@ pub enum TimeFormat {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(String);
 
-/// A zone declared by the operator for times that carry none: an IANA name, `UTC`, or a fixed offset (`+09:00`).
+/// A zone declared by the operator for times that carry none: an IANA name, `UTC`, or a fixed offset
+/// (`+09:00`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Zone {
@@ -74,7 +76,9 @@ pub enum TimeError {
     #[error("time is outside 1990 to 2199{0}")]
     Range(&'static str),
     /// A format word or pattern that cannot carry a time.
-    #[error("'{0}' is no time format; use rfc3339, epoch, epoch-ms, epoch-us, epoch-ns or a strptime pattern")]
+    #[error(
+        "'{0}' is no time format; use rfc3339, epoch, epoch-ms, epoch-us, epoch-ns or a strptime pattern"
+    )]
     Format(String),
     /// A pattern that does not read back what it writes.
     #[error("pattern '{0}' does not carry a whole time (year to minute; %Z cannot be read, %z can)")]
@@ -188,7 +192,8 @@ fn offset_of(text: &str) -> Option<Offset> {
         5 => digits.split_once(':')?,
         _ => return None,
     };
-    let two = |s: &str| (s.len() == 2 && s.bytes().all(|b| b.is_ascii_digit())).then(|| s.parse::<i32>().ok());
+    let two =
+        |s: &str| (s.len() == 2 && s.bytes().all(|b| b.is_ascii_digit())).then(|| s.parse::<i32>().ok());
     let (hours, minutes) = (two(hours)??, two(minutes)??);
     let seconds = hours * 3600 + minutes * 60;
     if minutes > 59 || seconds > OFFSET_S_MAX {
@@ -201,15 +206,8 @@ fn at_offset(civil: DateTime, offset: Offset) -> Result<Timestamp, TimeError> {
     offset.to_timestamp(civil).map_err(|_| TimeError::Range(""))
 }
 
-/// A wall-clock time in the zone that was declared for it, unless a change of the clock left it open.
 fn instant(civil: DateTime, zone: Option<&Zone>) -> Result<Timestamp, TimeError> {
-    use jiff::tz::AmbiguousOffset::{Fold, Gap, Unambiguous};
-    let zone = zone.ok_or(TimeError::NoZone)?;
-    match zone.zone.to_ambiguous_timestamp(civil).offset() {
-        Unambiguous { offset } => at_offset(civil, offset),
-        Fold { .. } => Err(TimeError::Fold),
-        Gap { .. } => Err(TimeError::Gap),
-    }
+    zone.ok_or(TimeError::NoZone)?.instant(civil)
 }
 
 pub(crate) fn in_range(time: Timestamp) -> Result<Timestamp, TimeError> {
@@ -230,7 +228,11 @@ impl TryFrom<String> for TimeFormat {
             "epoch-us" => Ok(Self::EpochUs),
             "epoch-ns" => Ok(Self::EpochNs),
             pattern if pattern.contains('%') && pattern.len() <= TIME_BYTES_MAX => {
-                if carries_a_time(pattern) { Ok(Self::Pattern(Pattern(text))) } else { Err(TimeError::Pattern(text)) }
+                if carries_a_time(pattern) {
+                    Ok(Self::Pattern(Pattern(text)))
+                } else {
+                    Err(TimeError::Pattern(text))
+                }
             }
             other => Err(TimeError::Format(other.chars().take(TIME_BYTES_MAX).collect())),
         }
@@ -245,7 +247,9 @@ fn carries_a_time(pattern: &str) -> bool {
     let read_back = |sample: &Zoned| {
         let text = strtime::format(pattern, sample).ok()?;
         let read = BrokenDownTime::parse(pattern, &text).ok()?;
-        read.timestamp().map(|time| time.to_zoned(sample.time_zone().clone()).datetime()).or(read.to_datetime().ok())
+        read.timestamp()
+            .map(|time| time.to_zoned(sample.time_zone().clone()).datetime())
+            .or(read.to_datetime().ok())
     };
     read_back(&sample) == Some(sample.datetime())
 }
@@ -274,6 +278,16 @@ impl Zone {
     pub fn utc() -> Self {
         Self { name: "UTC".into(), zone: TimeZone::UTC }
     }
+
+    /// A wall-clock time in this zone, unless a change of the clock left it open.
+    pub(crate) fn instant(&self, civil: DateTime) -> Result<Timestamp, TimeError> {
+        use jiff::tz::AmbiguousOffset::{Fold, Gap, Unambiguous};
+        match self.zone.to_ambiguous_timestamp(civil).offset() {
+            Unambiguous { offset } => at_offset(civil, offset),
+            Fold { .. } => Err(TimeError::Fold),
+            Gap { .. } => Err(TimeError::Gap),
+        }
+    }
 }
 
 impl TryFrom<String> for Zone {
@@ -283,7 +297,9 @@ impl TryFrom<String> for Zone {
         let zone = match name.as_str() {
             "UTC" | "Z" => Some(TimeZone::UTC),
             fixed if fixed.starts_with(['+', '-']) => offset_of(fixed).map(TimeZone::fixed),
-            iana if iana.len() <= TIME_BYTES_MAX => TimeZone::get(iana).ok().filter(|zone| !zone.is_unknown()),
+            iana if iana.len() <= TIME_BYTES_MAX => {
+                TimeZone::get(iana).ok().filter(|zone| !zone.is_unknown())
+            }
             _ => None,
         };
         match zone {
@@ -328,8 +344,16 @@ mod tests {
 
     #[test]
     fn what_is_not_a_time_is_refused() {
-        for text in ["", "2026-11-20", "2026-13-20T00:00:00Z", "20/11/2026 03:12", "2026-11-20T03:12:00+99:00",
-            "2026-11-20T03:12:00 JST", "2026-11-20T03:12:00あ", "2026-11-20T03:12:00.Z"] {
+        for text in [
+            "",
+            "2026-11-20",
+            "2026-13-20T00:00:00Z",
+            "20/11/2026 03:12",
+            "2026-11-20T03:12:00+99:00",
+            "2026-11-20T03:12:00 JST",
+            "2026-11-20T03:12:00あ",
+            "2026-11-20T03:12:00.Z",
+        ] {
             assert!(matches!(read("rfc3339", text, Some("UTC")), Err(TimeError::Shape(_))), "{text}");
         }
     }
@@ -380,7 +404,9 @@ mod tests {
 
     #[test]
     fn years_outside_1990_to_2199_are_refused() {
-        for text in ["1989-12-31T23:59:59Z", "2200-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"] {
+        for text in
+            ["1989-12-31T23:59:59Z", "2200-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"]
+        {
             assert!(matches!(read("rfc3339", text, None), Err(TimeError::Range(_))), "{text}");
         }
         assert!(read("epoch", "0", None).is_err());
@@ -388,7 +414,8 @@ mod tests {
 
     #[test]
     fn a_format_that_cannot_carry_a_time_is_refused_as_configuration() {
-        for pattern in ["%H:%M:%S", "%b %d %H:%M:%S", "%Y-%m-%d %I:%M", "%Y-%m-%d %H:%M %Z", "%Y-%m-%d", "%!"] {
+        for pattern in ["%H:%M:%S", "%b %d %H:%M:%S", "%Y-%m-%d %I:%M", "%Y-%m-%d %H:%M %Z", "%Y-%m-%d", "%!"]
+        {
             assert!(TimeFormat::try_from(pattern.to_owned()).is_err(), "{pattern}");
         }
         for pattern in ["%d/%b/%Y:%H:%M:%S %z", "%Y%m%d%H%M%S", "%m/%d/%y %I:%M:%S %p", "%s"] {

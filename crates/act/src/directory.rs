@@ -1,0 +1,103 @@
+//! Who a contract is: the ISP's own directory behind a port. Names and mail addresses live there and nowhere else; an entry
+//! is read under seal and opened with a permit.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use noroshi_law::Sealed;
+use noroshi_model::{ContractRef, Lang, Subscriber};
+use noroshi_wire::csv::{CsvFormat, Records};
+use noroshi_wire::lines::{Encoding, Lines};
+
+use crate::book::Holder;
+
+/// Most entries a directory file may have.
+pub const ENTRIES_MAX: usize = 20_000_000;
+
+/// Columns a directory file must have.
+pub const COLUMNS: [&str; 5] = ["user_name", "contract", "name", "mail", "language"];
+
+/// The directory could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// Not readable, or without the columns.
+    #[error("the directory cannot be read: {0}")]
+    Unreadable(String),
+    /// A line that cannot be used. A directory with a bad line is refused whole: writing to the wrong person is worse.
+    #[error("line {line} of the directory: {reason}")]
+    Line {
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it; never its content.
+        reason: String,
+    },
+}
+
+/// Where subscribers are looked up.
+pub trait Directory: Send + Sync {
+    /// The contract behind a `User-Name`, sealed. `None` where there is no such user.
+    fn subscriber(&self, holder: &Holder) -> Option<Sealed<Subscriber>>;
+    /// The contract references of subscribers who asked not to be written to.
+    fn opted_out(&self) -> Vec<ContractRef>;
+}
+
+/// A directory in a CSV file with the columns of [`COLUMNS`], and optionally `opted_out` (`yes`/`no`).
+#[derive(Debug)]
+pub struct CsvDirectory {
+    by_user: BTreeMap<String, Subscriber>,
+    opted_out: Vec<ContractRef>,
+}
+
+impl CsvDirectory {
+    /// Reads a file.
+    pub fn read(reader: impl io::Read) -> Result<Self, DirectoryError> {
+        let lines = Lines::new(io::BufReader::new(reader), Encoding::default());
+        let mut by_user = BTreeMap::new();
+        let mut opted_out = Vec::new();
+        for record in Records::new(lines, CsvFormat::default(), &COLUMNS) {
+            let record = match record.map_err(|e| DirectoryError::Unreadable(e.to_string()))? {
+                Ok(record) => record,
+                Err(bad) => return Err(DirectoryError::Line { line: bad.line, reason: bad.reason }),
+            };
+            let wrong = |reason: &str| DirectoryError::Line { line: record.line, reason: reason.to_owned() };
+            let cell = |column| record.cell(column).unwrap_or_default().trim();
+            let contract = ContractRef::parse(cell("contract")).ok_or_else(|| wrong("no contract reference"))?;
+            let lang = Lang::parse(cell("language")).ok_or_else(|| wrong("the language is neither ja nor en"))?;
+            if !cell("mail").contains('@') {
+                return Err(wrong("no mail address"));
+            }
+            if cell("opted_out").eq_ignore_ascii_case("yes") {
+                opted_out.push(contract.clone());
+            }
+            let subscriber =
+                Subscriber { contract, name: cell("name").to_owned(), mail: cell("mail").to_owned(), lang };
+            if by_user.insert(cell("user_name").to_owned(), subscriber).is_some() {
+                return Err(wrong("this user name occurred before"));
+            }
+            if by_user.len() > ENTRIES_MAX {
+                return Err(wrong("more entries than a directory may have"));
+            }
+        }
+        Ok(Self { by_user, opted_out })
+    }
+
+    /// How many entries it has.
+    pub fn len(&self) -> usize {
+        self.by_user.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.by_user.is_empty()
+    }
+}
+
+impl Directory for CsvDirectory {
+    fn subscriber(&self, holder: &Holder) -> Option<Sealed<Subscriber>> {
+        self.by_user.get(&holder.user).cloned().map(Sealed::new)
+    }
+
+    fn opted_out(&self) -> Vec<ContractRef> {
+        self.opted_out.clone()
+    }
+}

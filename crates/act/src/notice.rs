@@ -1,0 +1,245 @@
+//! The mail: what was seen and when, what it means, what to do, why we may tell, how to check that it is genuine. In the
+//! subscriber's language, as text and as HTML, with nothing attached.
+//!
+//! [`compose`] takes the subscriber only as `Lawful<Subscriber, P>` with a [`NoticePurpose`]:
+//!
+//! ```compile_fail
+//! // A subscriber who was looked up for keeping sessions cannot be mailed.
+//! use noroshi_act::notice::{compose, Facts, Mail};
+//! use noroshi_law::{Lawful, SessionKeeping};
+//! use noroshi_model::Subscriber;
+//! fn misuse(s: Lawful<Subscriber, SessionKeeping>, f: &Facts<'_>) { let _ = compose(s, f); }
+//! ```
+//! ```compile_fail
+//! // Nor one who was not looked up lawfully at all.
+//! use noroshi_act::notice::{compose, Facts};
+//! use noroshi_model::Subscriber;
+//! fn misuse(s: Subscriber, f: &Facts<'_>) { let _ = compose(s, f); }
+//! ```
+
+use std::fmt;
+use std::net::IpAddr;
+
+use askama::Template;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, Message, MultiPart};
+use noroshi_law::{Lawful, Lockable, NoticePurpose};
+use noroshi_model::guide::{Both, Guide};
+use noroshi_model::text::{Catalogue, TextError};
+use noroshi_model::{Id, Lang, Subscriber};
+use serde::{Deserialize, Serialize};
+
+/// Sightings listed in a mail; the rest is counted.
+pub const LISTED_MAX: usize = 5;
+
+/// Who writes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Operator {
+    /// The ISP's name as its customers know it.
+    pub name: String,
+    /// Where a customer can ask, in words: a phone number, opening hours.
+    pub desk: String,
+    /// The sender's address.
+    pub from: String,
+}
+
+/// The mail's texts.
+pub fn texts() -> Result<Catalogue, TextError> {
+    Catalogue::read(&[
+        (Lang::Ja, include_str!("../i18n/ja/notice.ftl")),
+        (Lang::En, include_str!("../i18n/en/notice.ftl")),
+    ])
+}
+
+/// What the mail says, besides whom it is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// Who writes.
+    pub operator: &'a Operator,
+    /// The case.
+    pub case: &'a Id,
+    /// Its Message-ID.
+    pub message_id: &'a str,
+    /// What was seen, newest first.
+    pub seen: &'a [(Timestamp, IpAddr)],
+    /// How often in all.
+    pub seen_total: u64,
+    /// What to do.
+    pub guide: &'a Guide,
+    /// The whole link.
+    pub link: &'a str,
+    /// Until when the link opens.
+    pub link_until: Timestamp,
+    /// When the mail is written.
+    pub now: Timestamp,
+    /// The texts.
+    pub texts: &'a Catalogue,
+}
+
+/// A finished mail with its envelope. Prints redacted; rests encrypted.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    /// Envelope sender.
+    pub from: String,
+    /// Envelope recipient.
+    pub to: String,
+    /// The message as it goes over the wire (RFC 5322), before dot-stuffing.
+    pub message: String,
+    /// When it was written.
+    pub at: Timestamp,
+}
+
+impl fmt::Debug for Mail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mail(‹redacted›)")
+    }
+}
+
+impl Lockable for Mail {
+    const KIND: &'static str = "mail";
+    fn slots(&self) -> Vec<String> {
+        Vec::new()
+    }
+    fn at(&self) -> Timestamp {
+        self.at
+    }
+}
+
+/// Why there is no mail.
+#[derive(Debug, thiserror::Error)]
+pub enum NoticeError {
+    /// The sender's or recipient's address is no address.
+    #[error("the {0} address is not valid")]
+    Address(&'static str),
+    /// The mail cannot be put together.
+    #[error("the mail cannot be composed: {0}")]
+    Compose(String),
+}
+
+struct Seen {
+    when: String,
+    address: String,
+}
+
+struct Page<'a> {
+    lang: Lang,
+    guide: &'a Guide,
+    seen: &'a [Seen],
+    more: Option<String>,
+    link: &'a str,
+    why: String,
+    operator: &'a str,
+    desk: &'a str,
+    say: &'a dyn Fn(&str) -> String,
+}
+
+impl Page<'_> {
+    fn t(&self, key: &str) -> String {
+        (self.say)(key)
+    }
+
+    fn of<'b>(&self, both: &'b Both) -> &'b str {
+        both.of(self.lang)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "notice.txt", escape = "none")]
+struct TextPage<'a> {
+    p: Page<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "notice.html")]
+struct HtmlPage<'a> {
+    p: Page<'a>,
+}
+
+/// A case's number as it is told to people: short enough to read over the phone.
+pub fn reference(case: &Id) -> String {
+    let letters: String =
+        case.as_str().chars().filter(char::is_ascii_alphanumeric).take(8).collect::<String>().to_ascii_uppercase();
+    format!("{}-{}", &letters[..letters.len() / 2], &letters[letters.len() / 2..])
+}
+
+/// A time as subscribers read it: `2026-11-20 12:12 JST`.
+pub fn jst(at: Timestamp) -> String {
+    let zone = TimeZone::fixed(jiff::tz::offset(9));
+    at.to_zoned(zone).strftime("%Y-%m-%d %H:%M JST").to_string()
+}
+
+/// Writes the mail. The result may be read by nobody but the mailer of the same purpose.
+pub fn compose<P: NoticePurpose>(
+    to: Lawful<Subscriber, P>,
+    facts: &Facts<'_>,
+) -> Result<Lawful<Mail, P>, NoticeError> {
+    let mut failed = None;
+    let mail = to.and_then(|subscriber| write(&subscriber, P::MEASURE, facts).map_err(|e| failed = Some(e)).ok());
+    mail.ok_or_else(|| failed.unwrap_or(NoticeError::Address("recipient")))
+}
+
+fn write(to: &Subscriber, measure: &str, facts: &Facts<'_>) -> Result<Mail, NoticeError> {
+    let number = reference(facts.case);
+    let until = jst(facts.link_until);
+    let values = [
+        ("operator", facts.operator.name.as_str()),
+        ("desk", facts.operator.desk.as_str()),
+        ("name", to.name.as_str()),
+        ("malware", facts.guide.name.of(to.lang)),
+        ("number", number.as_str()),
+        ("until", until.as_str()),
+    ];
+    let say = |key: &str| facts.texts.say(to.lang, key, &values);
+    let (text, html) = render(to.lang, measure, facts, &say)?;
+
+    let from: lettre::Address = facts.operator.from.parse().map_err(|_| NoticeError::Address("sender"))?;
+    let recipient: lettre::Address = to.mail.parse().map_err(|_| NoticeError::Address("recipient"))?;
+    let mut message = Message::builder()
+        .from(Mailbox::new(Some(facts.operator.name.clone()), from.clone()))
+        .to(Mailbox::new(Some(to.name.clone()), recipient.clone()))
+        .subject(say("subject"))
+        .date(facts.now.into())
+        .message_id(Some(facts.message_id.to_owned()))
+        .multipart(MultiPart::alternative_plain_html(text, html))
+        .map_err(|e| NoticeError::Compose(e.to_string()))?;
+    for (name, value) in [
+        // RFC 3834: no automatic answers to this, please.
+        (HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated"),
+        (HeaderName::new_from_ascii_str("Content-Language"), to.lang.tag()),
+    ] {
+        message.headers_mut().insert_raw(HeaderValue::new(name, value.to_owned()));
+    }
+    let bytes = String::from_utf8(message.formatted()).map_err(|e| NoticeError::Compose(e.to_string()))?;
+    Ok(Mail { from: from.to_string(), to: recipient.to_string(), message: bytes, at: facts.now })
+}
+
+fn render(
+    lang: Lang,
+    measure: &str,
+    facts: &Facts<'_>,
+    say: &dyn Fn(&str) -> String,
+) -> Result<(String, String), NoticeError> {
+    let listed = &facts.seen[..facts.seen.len().min(LISTED_MAX)];
+    let seen: Vec<Seen> =
+        listed.iter().map(|(at, ip)| Seen { when: jst(*at), address: ip.to_string() }).collect();
+    let left_out = facts.seen_total.saturating_sub(listed.len() as u64);
+    let more = (left_out > 0)
+        .then(|| facts.texts.say(lang, "what-more", &[("count", left_out.to_string().as_str())]));
+    let page = || Page {
+        lang,
+        guide: facts.guide,
+        seen: &seen,
+        more: more.clone(),
+        link: facts.link,
+        why: say(&format!("why-{measure}")),
+        operator: &facts.operator.name,
+        desk: &facts.operator.desk,
+        say,
+    };
+    let compose = |e: askama::Error| NoticeError::Compose(e.to_string());
+    Ok((TextPage { p: page() }.render().map_err(compose)?, HtmlPage { p: page() }.render().map_err(compose)?))
+}

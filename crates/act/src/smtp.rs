@@ -1,0 +1,140 @@
+//! Sending a mail so that it is known whether it was sent.
+//!
+//! A mail is the mail server's from the moment it answers 250 to the final dot (RFC 5321 section 4.1.1.4). Until the
+//! content begins, any failure means "not sent"; from then on a lost connection means "unknown". That is why the commands
+//! are given one by one: [`Sent::Unknown`] is a state of its own, which the outbox settles by asking the mail server's
+//! log, and never by sending again on a guess.
+
+use std::time::Duration;
+
+use lettre::Address;
+use lettre::transport::smtp::Error as SmtpError;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail as MailCommand, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use serde::{Deserialize, Serialize};
+
+use crate::notice::Mail;
+
+/// Longest wait for one answer. RFC 5321 section 4.5.3.2 would allow minutes; a submission server beside us answers at once.
+pub const ANSWER_S: u64 = 60;
+
+/// How to reach the mail server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Submission {
+    /// `host:port` of the ISP's own mail server.
+    pub server: String,
+    /// `none` (loopback only), `starttls` or `tls`.
+    pub encryption: Encryption,
+    /// User name, where the server wants one.
+    pub user: Option<String>,
+    /// File with the password in its first line.
+    pub password_file: Option<std::path::PathBuf>,
+    /// Name given in EHLO.
+    pub helo: String,
+}
+
+/// How the connection is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encryption {
+    /// Not at all.
+    None,
+    /// RFC 3207, refused if the server does not offer it.
+    Starttls,
+    /// From the first byte (RFC 8314).
+    Tls,
+}
+
+/// What became of a mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The server has it.
+    Accepted(String),
+    /// Not sent, try later (4xx, or the server could not be reached).
+    Later(String),
+    /// Not sent, and never will be (5xx).
+    Refused(String),
+    /// Nobody knows.
+    Unknown(String),
+}
+
+/// Sends one mail over a connection of its own.
+pub fn send(mail: &Mail, submission: &Submission) -> Sent {
+    let mut connection = match connect(submission) {
+        Ok(connection) => connection,
+        Err(e) => return not_sent(&e),
+    };
+    let sent = transmit(&mut connection, mail);
+    // The mail's fate is settled; how the connection ends changes nothing.
+    let _closed = connection.quit();
+    sent
+}
+
+/// Whether the mail server answers; what it says of itself or the failure in words.
+pub fn probe(submission: &Submission) -> Result<String, String> {
+    let mut connection = connect(submission).map_err(|e| e.to_string())?;
+    let name = connection.server_info().name().to_owned();
+    let _closed = connection.quit();
+    Ok(name)
+}
+
+fn connect(submission: &Submission) -> Result<SmtpConnection, SmtpError> {
+    let host = submission.server.rsplit_once(':').map_or(submission.server.as_str(), |(host, _)| host);
+    let helo = ClientId::Domain(submission.helo.clone());
+    let timeout = Some(Duration::from_secs(ANSWER_S));
+    let mut connection = match submission.encryption {
+        Encryption::None => SmtpConnection::connect(&submission.server, timeout, &helo, None, None)?,
+        Encryption::Tls => {
+            let tls = TlsParameters::new(host.to_owned())?;
+            SmtpConnection::connect(&submission.server, timeout, &helo, Some(&tls), None)?
+        }
+        Encryption::Starttls => {
+            let tls = TlsParameters::new(host.to_owned())?;
+            let mut plain = SmtpConnection::connect(&submission.server, timeout, &helo, None, None)?;
+            plain.starttls(&tls, &helo)?;
+            plain
+        }
+    };
+    if let (Some(user), Some(file)) = (&submission.user, &submission.password_file) {
+        let password = std::fs::read_to_string(file).unwrap_or_default();
+        let credentials = Credentials::new(user.clone(), password.trim_end().to_owned());
+        connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials)?;
+    }
+    Ok(connection)
+}
+
+fn transmit(connection: &mut SmtpConnection, mail: &Mail) -> Sent {
+    let (Ok(from), Ok(to)) = (mail.from.parse::<Address>(), mail.to.parse::<Address>()) else {
+        return Sent::Refused("an address of the envelope is not valid".into());
+    };
+    let mut parameters = Vec::new();
+    if connection.server_info().supports_feature(Extension::EightBitMime) {
+        parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+    }
+    if !(mail.from.is_ascii() && mail.to.is_ascii()) {
+        if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+            return Sent::Refused("the mail server does not take addresses beyond ASCII (SMTPUTF8)".into());
+        }
+        parameters.push(MailParameter::SmtpUtfEight);
+    }
+    let begin = connection
+        .command(MailCommand::new(Some(from), parameters))
+        .and_then(|_| connection.command(Rcpt::new(to, Vec::new())))
+        .and_then(|_| connection.command(Data));
+    if let Err(e) = begin {
+        return not_sent(&e);
+    }
+    match connection.message(mail.message.as_bytes()) {
+        Ok(response) => Sent::Accepted(response.message().collect::<Vec<_>>().join(" ")),
+        Err(e) if e.is_response() || e.status().is_some() => not_sent(&e),
+        Err(e) => Sent::Unknown(e.to_string()),
+    }
+}
+
+fn not_sent(e: &SmtpError) -> Sent {
+    let said = e.to_string();
+    if e.is_permanent() { Sent::Refused(said) } else { Sent::Later(said) }
+}

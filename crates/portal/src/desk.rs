@@ -1,0 +1,229 @@
+//! What the pages need to know, as a port: the portal renders, the program behind this trait looks things up.
+//!
+//! Calls block (a database is behind them), so handlers make them off the async threads.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use noroshi_law::evidence::Entry;
+use noroshi_model::guide::Guide;
+use noroshi_model::link::LinkError;
+use noroshi_model::{Case, Funnel, Id, Tally, VisitKind};
+use serde::Serialize;
+
+/// Why a page cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// The link opens nothing.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// There is no such thing.
+    #[error("there is no such record")]
+    NotFound,
+    /// The database cannot answer now; nothing was lost.
+    #[error("the records cannot be read right now: {0}")]
+    Unavailable(String),
+}
+
+/// What a subscriber is shown. Holds nothing that names them.
+#[derive(Clone, Debug)]
+pub struct NoticePage {
+    /// The case's number as told on the phone, e.g. `AB3D-9XK2`.
+    pub reference: String,
+    /// The ISP's name.
+    pub operator: String,
+    /// Where to ask, in words.
+    pub desk: String,
+    /// The measure it stands on: `takedown-notice` or `infection-notice`.
+    pub measure: String,
+    /// What was seen, newest first, at most 20.
+    pub seen: Vec<(Timestamp, IpAddr)>,
+    /// How often in all.
+    pub seen_total: u64,
+    /// What to do.
+    pub guide: Guide,
+    /// Until when the link opens.
+    pub link_until: Option<Timestamp>,
+    /// Whether the steps were asked for before.
+    pub steps_fetched: bool,
+    /// Whether "I did it" was said.
+    pub done: bool,
+    /// Whether the subscriber opted out.
+    pub opted_out: bool,
+    /// Whether the case closed as clean.
+    pub clean: bool,
+}
+
+/// The operator's first page.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Today {
+    /// Counts of the loop by name, in order: events, findings, decisions, …
+    pub totals: Vec<(String, u64)>,
+    /// What became of each feed's records: campaign, kind, counts.
+    pub feeds: Vec<(String, String, Tally)>,
+    /// Sightings by identification verdict and reason.
+    pub identifications: Vec<(String, String, u64)>,
+    /// Access servers whose clock is wrong or worth a look: name, offset s, spread s, samples, wrong.
+    pub clocks: Vec<(String, i64, i64, u64, bool)>,
+    /// Things that wait for a person, most urgent first.
+    pub attention: Vec<Attention>,
+}
+
+/// One thing that waits for a person.
+#[derive(Clone, Debug, Serialize)]
+pub struct Attention {
+    /// True: act; false: watch.
+    pub act: bool,
+    /// What it is, in words.
+    pub what: String,
+    /// The page where it can be seen, e.g. `/quarantine`.
+    pub href: String,
+}
+
+/// One case with its whole story, newest first.
+#[derive(Clone, Debug, Serialize)]
+pub struct CaseStory {
+    /// The case.
+    pub case: Case,
+    /// Its number as told on the phone.
+    pub reference: String,
+    /// What happened.
+    pub story: Vec<StoryLine>,
+}
+
+/// One line of a case's story.
+#[derive(Clone, Debug, Serialize)]
+pub struct StoryLine {
+    /// When.
+    pub at: Timestamp,
+    /// What: `seen`, `identified`, `mail`, `visit`, `closed`, `opened`.
+    pub what: String,
+    /// In words.
+    pub text: String,
+    /// The rule or state, where there is one.
+    pub rule: Option<String>,
+    /// Index of the evidence entry, where there is one.
+    pub evidence: Option<u64>,
+}
+
+/// A quarantined line.
+#[derive(Clone, Debug, Serialize)]
+pub struct QuarantineLine {
+    /// The file.
+    pub source: String,
+    /// The line, from 1.
+    pub line: u64,
+    /// What is wrong.
+    pub reason: String,
+    /// Its beginning, hostile; absent where sealed.
+    pub snippet: Option<String>,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// When it was read.
+    pub at: Timestamp,
+    /// The campaign.
+    pub campaign: String,
+}
+
+/// A refusal.
+#[derive(Clone, Debug, Serialize)]
+pub struct RefusalLine {
+    /// When.
+    pub at: Timestamp,
+    /// The measure.
+    pub measure: String,
+    /// The rule that refused.
+    pub rule: String,
+    /// Its words.
+    pub reason: String,
+}
+
+/// A consent given or withdrawn.
+#[derive(Clone, Debug, Serialize)]
+pub struct ConsentLine {
+    /// Since when.
+    pub since: Timestamp,
+    /// `terms` or a party's keyed hash.
+    pub scope: String,
+    /// The measure, or `*`.
+    pub measure: String,
+    /// Given or withdrawn.
+    pub granted: bool,
+    /// How it was said.
+    pub how: String,
+}
+
+/// A measure's dossier as shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct MeasurePage {
+    /// Its id.
+    pub id: String,
+    /// Version of the document.
+    pub version: u32,
+    /// Title, English.
+    pub title_en: String,
+    /// Title, Japanese.
+    pub title_ja: String,
+    /// The basis.
+    pub basis: String,
+    /// The purpose.
+    pub purpose: String,
+    /// What settled it.
+    pub settled_in: String,
+    /// The fields it may use.
+    pub fields: Vec<String>,
+    /// Days of retention.
+    pub retention_days: u32,
+    /// Who approved it.
+    pub approved_by: String,
+    /// Until when it is in force.
+    pub expires_on: String,
+    /// The elements of the basis and their written arguments.
+    pub elements: Vec<(String, String)>,
+}
+
+/// Whether the evidence log is intact.
+#[derive(Clone, Debug, Serialize)]
+pub struct EvidenceState {
+    /// Entries.
+    pub entries: u64,
+    /// Checkpoints with a good signature and root.
+    pub checkpoints: u64,
+    /// The tree's root, hexadecimal.
+    pub root: String,
+    /// Everything wrong, in words; empty means intact.
+    pub faults: Vec<String>,
+}
+
+/// The program behind the pages.
+pub trait Desk: Send + Sync + 'static {
+    /// What a link shows. Opening consumes nothing; it is counted as a visit of kind `opened`.
+    fn notice(&self, token: &str) -> Result<NoticePage, DeskError>;
+    /// Counts a deliberate act on the page: steps asked for, done, opted out.
+    fn act(&self, token: &str, kind: VisitKind) -> Result<(), DeskError>;
+
+    /// The first page.
+    fn today(&self) -> Result<Today, DeskError>;
+    /// Cases, newest first; `state` empty means all.
+    fn cases(&self, state: &str, offset: u64, limit: u32) -> Result<Vec<Case>, DeskError>;
+    /// One case.
+    fn case(&self, id: &Id) -> Result<CaseStory, DeskError>;
+    /// The quarantine, newest first.
+    fn quarantine(&self, offset: u64, limit: u32) -> Result<Vec<QuarantineLine>, DeskError>;
+    /// Refusals, newest first.
+    fn refusals(&self, offset: u64, limit: u32) -> Result<Vec<RefusalLine>, DeskError>;
+    /// Consents, newest first.
+    fn consents(&self, offset: u64, limit: u32) -> Result<Vec<ConsentLine>, DeskError>;
+    /// The measures.
+    fn measures(&self) -> Result<Vec<MeasurePage>, DeskError>;
+    /// Evidence entries, newest first.
+    fn evidence(&self, offset: u64, limit: u32) -> Result<Vec<Entry>, DeskError>;
+    /// One evidence entry with its proof, as JSON.
+    fn evidence_proof(&self, index: u64) -> Result<serde_json::Value, DeskError>;
+    /// Walks the whole log.
+    fn evidence_state(&self) -> Result<EvidenceState, DeskError>;
+    /// The funnels, by campaign.
+    fn outcome(&self) -> Result<Vec<Funnel>, DeskError>;
+    /// One campaign's funnel as SVG.
+    fn funnel_svg(&self, campaign: &str) -> Result<String, DeskError>;
+}
