@@ -35,16 +35,19 @@ pub enum DirectoryError {
 
 /// Where subscribers are looked up.
 pub trait Directory: Send + Sync {
-    /// The contract behind a `User-Name`, sealed. `None` where there is no such user.
-    fn subscriber(&self, holder: &Holder) -> Option<Sealed<Subscriber>>;
+    /// The opaque contract reference behind a `User-Name`. `None` where there is no such user.
+    fn contract(&self, holder: &Holder) -> Option<ContractRef>;
+    /// Who that is, sealed. `None` where there is no such contract.
+    fn subscriber(&self, contract: &ContractRef) -> Option<Sealed<Subscriber>>;
     /// The contract references of subscribers who asked not to be written to.
     fn opted_out(&self) -> Vec<ContractRef>;
 }
 
 /// A directory in a CSV file with the columns of [`COLUMNS`], and optionally `opted_out` (`yes`/`no`).
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct CsvDirectory {
-    by_user: BTreeMap<String, Subscriber>,
+    by_user: BTreeMap<String, ContractRef>,
+    by_contract: BTreeMap<ContractRef, Subscriber>,
     opted_out: Vec<ContractRef>,
 }
 
@@ -53,6 +56,7 @@ impl CsvDirectory {
     pub fn read(reader: impl io::Read) -> Result<Self, DirectoryError> {
         let lines = Lines::new(io::BufReader::new(reader), Encoding::default());
         let mut by_user = BTreeMap::new();
+        let mut by_contract = BTreeMap::new();
         let mut opted_out = Vec::new();
         for record in Records::new(lines, CsvFormat::default(), &COLUMNS) {
             let record = match record.map_err(|e| DirectoryError::Unreadable(e.to_string()))? {
@@ -69,16 +73,20 @@ impl CsvDirectory {
             if cell("opted_out").eq_ignore_ascii_case("yes") {
                 opted_out.push(contract.clone());
             }
-            let subscriber =
-                Subscriber { contract, name: cell("name").to_owned(), mail: cell("mail").to_owned(), lang };
-            if by_user.insert(cell("user_name").to_owned(), subscriber).is_some() {
+            let (name, mail) = (cell("name").to_owned(), cell("mail").to_owned());
+            // A contract may have several lines and so several user names; who it is must not differ.
+            let subscriber = Subscriber { contract: contract.clone(), name, mail, lang };
+            if by_contract.insert(contract.clone(), subscriber.clone()).is_some_and(|was| was != subscriber) {
+                return Err(wrong("this contract occurred before with another person"));
+            }
+            if by_user.insert(cell("user_name").to_owned(), contract).is_some() {
                 return Err(wrong("this user name occurred before"));
             }
             if by_user.len() > ENTRIES_MAX {
                 return Err(wrong("more entries than a directory may have"));
             }
         }
-        Ok(Self { by_user, opted_out })
+        Ok(Self { by_user, by_contract, opted_out })
     }
 
     /// How many entries it has.
@@ -93,8 +101,12 @@ impl CsvDirectory {
 }
 
 impl Directory for CsvDirectory {
-    fn subscriber(&self, holder: &Holder) -> Option<Sealed<Subscriber>> {
-        self.by_user.get(&holder.user).cloned().map(Sealed::new)
+    fn contract(&self, holder: &Holder) -> Option<ContractRef> {
+        self.by_user.get(&holder.user).cloned()
+    }
+
+    fn subscriber(&self, contract: &ContractRef) -> Option<Sealed<Subscriber>> {
+        self.by_contract.get(contract).cloned().map(Sealed::new)
     }
 
     fn opted_out(&self) -> Vec<ContractRef> {

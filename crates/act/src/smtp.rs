@@ -13,6 +13,7 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail as MailCommand, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use noroshi_law::{Lawful, NoticePurpose};
 use serde::{Deserialize, Serialize};
 
 use crate::notice::Mail;
@@ -61,13 +62,19 @@ pub enum Sent {
     Unknown(String),
 }
 
-/// Sends one mail over a connection of its own.
-pub fn send(mail: &Mail, submission: &Submission) -> Sent {
+/// Sends one mail over a connection of its own. Only a mail written under a purpose that allows notices can be sent.
+///
+/// ```compile_fail
+/// // A mail from nowhere cannot be sent.
+/// use noroshi_act::{notice::Mail, smtp::{send, Submission}};
+/// fn spam(mail: &Mail, server: &Submission) { let _ = send(mail, server); }
+/// ```
+pub fn send<P: NoticePurpose>(mail: &Lawful<Mail, P>, submission: &Submission) -> Sent {
     let mut connection = match connect(submission) {
         Ok(connection) => connection,
         Err(e) => return not_sent(&e),
     };
-    let sent = transmit(&mut connection, mail);
+    let sent = transmit(&mut connection, mail.read());
     // The mail's fate is settled; how the connection ends changes nothing.
     let _closed = connection.quit();
     sent
@@ -128,13 +135,33 @@ fn transmit(connection: &mut SmtpConnection, mail: &Mail) -> Sent {
         return not_sent(&e);
     }
     match connection.message(mail.message.as_bytes()) {
-        Ok(response) => Sent::Accepted(response.message().collect::<Vec<_>>().join(" ")),
+        Ok(response) => Sent::Accepted(without_addresses(&response.message().collect::<Vec<_>>().join(" "))),
         Err(e) if e.is_response() || e.status().is_some() => not_sent(&e),
-        Err(e) => Sent::Unknown(e.to_string()),
+        Err(e) => Sent::Unknown(without_addresses(&e.to_string())),
     }
 }
 
 fn not_sent(e: &SmtpError) -> Sent {
-    let said = e.to_string();
+    let said = without_addresses(&e.to_string());
     if e.is_permanent() { Sent::Refused(said) } else { Sent::Later(said) }
+}
+
+/// Longest answer of a mail server that is kept, in characters.
+const REPLY_CHARS_MAX: usize = 300;
+
+/// A mail server's answer without the addresses it repeats: the answer is shown to operators, the address is not.
+fn without_addresses(reply: &str) -> String {
+    let words = reply.split_whitespace().map(|word| if word.contains('@') { "‹address›" } else { word });
+    words.collect::<Vec<_>>().join(" ").chars().take(REPLY_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_kept_without_the_address_it_repeats() {
+        let said = without_addresses("550 5.1.1 <sub1@mail.example.net>: Recipient address rejected");
+        assert_eq!(said, "550 5.1.1 ‹address› Recipient address rejected");
+    }
 }

@@ -3,7 +3,7 @@
 //! The ask depends on the measure only, never on the finding, so one ruling serves every finding of a measure.
 
 use noroshi_law::{
-    Ask, Gate, InfectionNotice, Purpose as _, Refusal, Role, Ruling, Standing, TakedownNotice, Use,
+    Ask, Gate, InfectionNotice, Purpose as _, Refusal, Role, Standing, TakedownNotice, Use,
 };
 use noroshi_model::{Decision, Finding, Id, Verdict};
 
@@ -27,16 +27,9 @@ pub fn ask_infection(usage: Use) -> Ask {
     Ask::of::<InfectionNotice>(Role::System, usage, &["source.ip", "source.port", "time.source"])
 }
 
-/// What the rules say of a measure.
-pub fn rule_on(measure: &str, gate: &Gate<'_>, standing: Standing) -> Option<(Ask, Ruling)> {
-    let ask = ask(measure)?;
-    let ruling = gate.judge(&ask, standing);
-    Some((ask, ruling))
-}
-
-/// Decides on a finding under the ruling on its measure.
-pub fn decide(finding: &Finding, gate: &Gate<'_>, standing: Standing) -> Decision {
-    let verdict = match rule_on(&finding.measure, gate, standing) {
+/// Decides on a finding, given what is asked for under its measure ([`ask`]).
+pub fn decide(finding: &Finding, ask: Option<&Ask>, gate: &Gate<'_>, standing: Standing) -> Decision {
+    let verdict = match ask.map(|ask| (ask, gate.judge(ask, standing))) {
         Some((_, ruling)) if ruling.allowed => {
             let basis = match finding.measure.as_str() {
                 TakedownNotice::MEASURE => noroshi_law::BasisKind::Emergency,
@@ -45,7 +38,7 @@ pub fn decide(finding: &Finding, gate: &Gate<'_>, standing: Standing) -> Decisio
             Verdict::IdentifyAndNotify { basis, rule: ruling.rule }
         }
         Some((ask, ruling)) => {
-            Verdict::Refused(Refusal { measure: ask.measure, rule: ruling.rule, reason: ruling.reason })
+            Verdict::Refused(Refusal { measure: ask.measure.clone(), rule: ruling.rule, reason: ruling.reason })
         }
         None => Verdict::Refused(Refusal {
             measure: finding.measure.clone(),
@@ -64,7 +57,7 @@ pub fn decide(finding: &Finding, gate: &Gate<'_>, standing: Standing) -> Decisio
 #[cfg(test)]
 mod tests {
     use noroshi_law::evidence::Digest;
-    use noroshi_law::{Dossier, Register, Rulebook};
+    use noroshi_law::{Dossier, Register, Rulebook, Ruling};
 
     use super::*;
 
@@ -96,7 +89,7 @@ mod tests {
     fn verdict(measure: &str, allow: bool, consent: bool) -> Verdict {
         let register = Register::shipped().unwrap();
         let standing = Standing { consent, now: jiff::Timestamp::UNIX_EPOCH };
-        decide(&finding(measure), &Gate::new(&Fixed(allow), &register), standing).verdict
+        decide(&finding(measure), ask(measure).as_ref(), &Gate::new(&Fixed(allow), &register), standing).verdict
     }
 
     #[test]
@@ -111,7 +104,10 @@ mod tests {
     fn the_same_verdict_on_the_same_finding_is_the_same_decision() {
         let register = Register::shipped().unwrap();
         let standing = Standing { consent: true, now: jiff::Timestamp::UNIX_EPOCH };
-        let id = |allow| decide(&finding("takedown-notice"), &Gate::new(&Fixed(allow), &register), standing).id;
+        let id = |allow| {
+            let asked = ask("takedown-notice");
+            decide(&finding("takedown-notice"), asked.as_ref(), &Gate::new(&Fixed(allow), &register), standing).id
+        };
         assert_eq!(id(true), id(true));
         assert_ne!(id(true), id(false));
     }

@@ -63,6 +63,12 @@ impl LinkKey {
         if now.as_second() >= expires { Err(LinkError::Expired) } else { Ok(case) }
     }
 
+    /// Until when a token opens; `None` where it is not of the form. Says nothing about whether it is genuine.
+    pub fn until(&self, token: &str) -> Option<Timestamp> {
+        let expires = token.split('.').nth(1)?;
+        Timestamp::from_second(i64::from_str_radix(expires, 16).ok()?).ok()
+    }
+
     /// A MAC over any text of another use, e.g. a form or a session; `usage` keeps the uses apart.
     pub fn seal(&self, usage: &str, text: &str) -> String {
         URL_SAFE_NO_PAD.encode(self.mac(&format!("{usage}\0{text}")))

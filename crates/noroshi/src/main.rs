@@ -1,2 +1,40 @@
-//! To come.
-fn main() {}
+//! The program: from what was typed to who does it.
+//!
+//! ```text
+//!   cli (what can be typed) ─▶ commands ─▶ intake, stages, desk ─▶ house (database, keys, law, clock)
+//! ```
+//!
+//! In reading order: [`cli`]; [`config`] what the file means; [`house`] everything at hand; [`intake`] observe;
+//! [`stages`] orient to improve; [`desk`] what the pages show; [`serve`]; [`demo`].
+
+mod cli;
+mod commands;
+mod config;
+mod demo;
+mod desk;
+mod doctor;
+mod house;
+mod intake;
+mod keys;
+mod outgoing;
+mod receipts;
+mod report;
+mod serve;
+mod stages;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_env("NOROSHI_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match commands::run(cli::Cli::parse()) {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("noroshi: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,3 +1,22 @@
-//! HTTP: subscriber pages and the operator console.
+//! HTTP: the pages a subscriber opens from a notice, and the console the operator keeps open all day.
+//!
+//! ```text
+//!   public listener ──▶ guard ──▶ subscriber pages ─┐
+//!                                                   ├─▶ counter (few seats) ──▶ Desk (the port, blocking)
+//!   loopback listener ─▶ guard ─▶ key ─▶ console ───┘
+//! ```
+//!
+//! Both are complete without scripts and send no cookie that a subscriber would have to agree to. [`guard`]
+//! holds what is true of every answer: headers, sizes, times. [`desk`] is what the program behind implements.
 
+mod asset;
+pub mod console;
+mod counter;
 pub mod desk;
+pub mod guard;
+mod show;
+pub mod subscriber;
+
+pub use console::{ConsoleKey, console};
+pub use desk::{Desk, DeskError};
+pub use subscriber::subscriber_pages;

@@ -20,11 +20,13 @@ pub struct Outgoing {
     pub step: Step,
     /// Its Message-ID.
     pub message_id: String,
-    /// The mail, encrypted by the vault; empty once delivered or failed.
+    /// When its state last changed.
+    pub changed: Timestamp,
+    /// The mail, encrypted by the vault; empty once it is no longer needed.
     pub body: Vec<u8>,
 }
 
-const COLUMNS: &str = "case_id, step, state, attempts, due_ms, reply, message_id, body";
+const COLUMNS: &str = "case_id, step, state, attempts, due_ms, reply, message_id, changed_ms, body";
 
 impl Tx<'_> {
     /// Puts a mail into the outbox; false where this (case, step) already has one.
@@ -78,10 +80,18 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Mails in a state, oldest first.
-    pub fn mails_in(&mut self, state: StepState, limit: u32) -> Result<Vec<Outgoing>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM outbox WHERE state = ?1 ORDER BY changed_ms, case_id, step LIMIT ?2");
-        self.rows(&sql, values![state.id(), limit])?.iter().map(outgoing).collect()
+    /// Mails that have been in a state since `since` or later, newest first.
+    pub fn mails_in(
+        &mut self,
+        state: StepState,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Outgoing>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM outbox WHERE state = ?1 AND changed_ms >= ?2
+             ORDER BY changed_ms DESC, case_id, step LIMIT ?3"
+        );
+        self.rows(&sql, values![state.id(), since, limit])?.iter().map(outgoing).collect()
     }
 
     /// The mail with a Message-ID.
@@ -114,6 +124,7 @@ fn outgoing(row: &Row) -> Result<Outgoing, StoreError> {
             reply: row.text(5)?.into(),
         },
         message_id: row.text(6)?.into(),
-        body: row.bytes(7)?.to_vec(),
+        changed: row.time(7)?,
+        body: row.bytes(8)?.to_vec(),
     })
 }

@@ -13,11 +13,12 @@
 //!
 //! In reading order: [`lines`] bytes to numbered lines; [`csv`] lines to records; [`time`] a text to an
 //! instant, or a refusal to guess; [`seized`] the log of a seized C&C server; [`shadowserver`] sinkhole
-//! reports; [`radius`] who had which address when, sealed from the moment it is recognised.
+//! reports; [`postfix`] what a mail server did with a mail; [`radius`] who had which address when, sealed from the moment it is recognised.
 
 pub mod csv;
 mod flat;
 pub mod lines;
+pub mod postfix;
 pub mod radius;
 pub mod seized;
 pub mod shadowserver;

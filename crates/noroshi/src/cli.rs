@@ -1,0 +1,301 @@
+//! What can be typed. Noun then verb; `--json` on every listing; data on stdout, log on stderr.
+//!
+//! Exit codes: 0 done; 1 failed, with the cause on stderr; 2 the command line is wrong; 3 a check found something wrong
+//! (`evidence verify`, `doctor`, `config check`); 4 the rules refused (`law ask`).
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::demo;
+use crate::stages::Stage;
+
+/// The dynamic-defence loop as one program: observe, orient, decide, act, improve
+#[derive(Debug, Parser)]
+#[command(name = "noroshi", version, propagate_version = true, after_help = "\
+Exit codes: 0 done, 1 failed, 2 wrong command line, 3 a check found something wrong, 4 refused by a rule.")]
+pub struct Cli {
+    /// Configuration file [default: noroshi.toml in the current folder, if there is one]
+    #[arg(long, global = true, value_name = "FILE", env = "NOROSHI_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Folder of database, keys and evidence head [default: noroshi-data]
+    #[arg(long, global = true, value_name = "DIR", env = "NOROSHI_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Play the whole loop on recorded input, with nothing to set up
+    Demo(demo::Options),
+    /// Run stages, portal and console until interrupted
+    Run {
+        /// Only these stages (default: all); portal and console are served by the process that has `mail`
+        #[arg(long, value_delimiter = ',', value_enum)]
+        role: Vec<Stage>,
+    },
+    /// Take something in
+    #[command(subcommand)]
+    Observe(Observe),
+    /// Look at cases
+    #[command(subcommand)]
+    Case(CaseCommand),
+    /// Look at lines that could not be used
+    Quarantine(Page),
+    /// Settle mails of which nobody knows whether they arrived
+    #[command(subcommand)]
+    Mail(MailCommand),
+    /// Check and export the record of every look
+    #[command(subcommand)]
+    Evidence(Evidence),
+    /// Show what came of it, by campaign
+    Outcome {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Write one campaign's funnel as SVG
+        #[arg(long, value_name = "CAMPAIGN")]
+        svg: Option<String>,
+    },
+    /// Measures, rules, and what they say
+    #[command(subcommand)]
+    Law(Law),
+    /// The consent register
+    #[command(subcommand)]
+    Consent(Consent),
+    /// The configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Find out what is wrong and how to mend it
+    Doctor {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the address of the running console, with its access key
+    ConsoleUrl,
+    /// Print a shell's completion script
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Take something in
+#[derive(Debug, Subcommand)]
+pub enum Observe {
+    /// Logs of a seized C&C server (CSV or JSON lines)
+    Seized {
+        /// Files, `-` for standard input
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// A format of the configuration's `[seized.NAME]`
+        #[arg(long, value_name = "NAME")]
+        format: Option<String>,
+        /// What this takedown is called [default: the file's name]
+        #[arg(long)]
+        campaign: Option<String>,
+        /// How the log is written, where no format is named
+        #[command(flatten)]
+        columns: Columns,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shadowserver event4_sinkhole_http and event6_sinkhole_http reports (CSV)
+    Feed {
+        /// Files, `-` for standard input
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// What the campaign is called
+        #[arg(long, default_value = "sinkhole")]
+        campaign: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// FreeRADIUS `detail` accounting files
+    Radius {
+        /// Files, `-` for standard input
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// How a seized log is written.
+#[derive(Debug, Args)]
+pub struct Columns {
+    /// Column of the address
+    #[arg(long, value_name = "COLUMN")]
+    pub address: Option<String>,
+    /// Column of the time
+    #[arg(long, value_name = "COLUMN")]
+    pub time: Option<String>,
+    /// Column of the source port
+    #[arg(long, value_name = "COLUMN")]
+    pub port: Option<String>,
+    /// rfc3339, epoch, epoch-ms, or a strptime pattern
+    #[arg(long, value_name = "FORMAT")]
+    pub time_format: Option<String>,
+    /// Zone of times that carry none, e.g. Asia/Tokyo; without it they are refused
+    #[arg(long)]
+    pub zone: Option<String>,
+    /// The malware family
+    #[arg(long, value_name = "NAME")]
+    pub malware_name: Option<String>,
+    /// The file is JSON lines
+    #[arg(long)]
+    pub jsonl: bool,
+    /// Between columns
+    #[arg(long, default_value = ",")]
+    pub delimiter: char,
+    /// The text's encoding, e.g. shift_jis
+    #[arg(long)]
+    pub encoding: Option<String>,
+}
+
+/// Which page of a listing.
+#[derive(Debug, Args)]
+pub struct Page {
+    /// Page, from 1
+    #[arg(long, default_value_t = 1)]
+    pub page: u32,
+    /// Print JSON lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Look at cases
+#[derive(Debug, Subcommand)]
+pub enum CaseCommand {
+    /// List cases, newest first
+    List {
+        /// open, notified, reported, held, clean
+        #[arg(long, default_value = "")]
+        state: String,
+        /// Which page
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Show one case with its whole story
+    Show {
+        /// Its id
+        id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Settle mails in doubt
+#[derive(Debug, Subcommand)]
+pub enum MailCommand {
+    /// List mails that are not settled
+    List(Page),
+    /// Say what became of a mail in doubt
+    Settle {
+        /// The case
+        case: String,
+        /// The mail's number in the case
+        number: u32,
+        /// It arrived
+        #[arg(long, conflicts_with = "resend", required_unless_present = "resend")]
+        sent: bool,
+        /// It did not: send it again
+        #[arg(long)]
+        resend: bool,
+    },
+}
+
+/// The evidence log
+#[derive(Debug, Subcommand)]
+pub enum Evidence {
+    /// Walk the whole log, or check an exported proof offline
+    Verify {
+        /// An exported proof; needs no data folder
+        #[arg(long, value_name = "FILE", requires = "key")]
+        proof: Option<PathBuf>,
+        /// The log's public key (keys/evidence.pub), got from somewhere you trust
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the proof that one entry is in the log
+    Export {
+        /// The entry's index
+        index: u64,
+    },
+    /// List entries, newest first
+    List(Page),
+}
+
+/// Measures and rules
+#[derive(Debug, Subcommand)]
+pub enum Law {
+    /// List the measures and their basis
+    Measures {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ask what the rules say; recorded, opens nothing
+    Ask {
+        /// The measure
+        #[arg(long)]
+        measure: String,
+        /// For what
+        #[arg(long, default_value = "subscriber-notice")]
+        purpose: String,
+        /// Which fields
+        #[arg(long, value_delimiter = ',', default_value = "source.ip,time.source")]
+        fields: Vec<String>,
+        /// system, analyst, legal, auditor
+        #[arg(long, default_value = "analyst")]
+        role: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// The consent register
+#[derive(Debug, Subcommand)]
+pub enum Consent {
+    /// List what was said, newest first
+    List(Page),
+    /// Record that consent is given
+    Grant(ConsentOf),
+    /// Record that consent is withdrawn
+    Withdraw(ConsentOf),
+}
+
+/// Whose consent, to what.
+#[derive(Debug, Args)]
+pub struct ConsentOf {
+    /// The measure
+    #[arg(long)]
+    pub measure: String,
+    /// A contract; without it, the contract terms that hold for all
+    #[arg(long, value_name = "REFERENCE")]
+    pub contract: Option<String>,
+    /// How it was said
+    #[arg(long)]
+    pub how: String,
+}
+
+/// The configuration
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check it and warn of what is legal but unwise
+    Check,
+    /// Print it with every default filled in
+    Show,
+}

@@ -1,0 +1,434 @@
+//! Who does what was typed.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::str::FromStr as _;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use clap::CommandFactory as _;
+use noroshi_act::notice::{jst, reference};
+use noroshi_law::evidence::note::Verifier;
+use noroshi_law::evidence::proof::Proof;
+use noroshi_law::{Ask, InfectionNotice, Purpose as _, Role, TakedownNotice, Use};
+use noroshi_model::case::StepState;
+use noroshi_model::{CaseState, ContractRef, Id, Step, SystemClock};
+use noroshi_store::StoreError;
+use noroshi_store::consent::TERMS;
+use noroshi_wire::{Encoding, SeizedFormat, TimeFormat, Zone};
+use serde_json::json;
+
+use crate::cli::{
+    CaseCommand, Cli, Columns, Command, ConfigCommand, Consent, ConsentOf, Evidence, Law, MailCommand, Observe, Page,
+};
+use crate::config::{Config, File};
+use crate::house::{House, Stay};
+use crate::intake::{Taken, take_radius, take_seized, take_sinkhole};
+use crate::receipts::Receipts;
+use crate::serve::{Listeners, console_key, serve, until_interrupted, work};
+use crate::stages::Stage;
+use crate::{demo, desk, doctor, report};
+
+/// A check found something wrong.
+const FOUND_WRONG: u8 = 3;
+/// The rules refused.
+const REFUSED: u8 = 4;
+/// Lines of a page.
+const PAGE: u32 = 50;
+
+/// Does what was typed.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let at = Where { config: cli.config, data_dir: cli.data_dir };
+    match cli.command {
+        Command::Demo(options) => demo::play(&options, at.data_dir).map(|()| ExitCode::SUCCESS),
+        Command::Run { role } => run_loop(&at, &role),
+        Command::Observe(what) => observe(&at, what),
+        Command::Case(what) => cases(&at.visit()?, what),
+        Command::Quarantine(page) => quarantine(&at.visit()?, &page),
+        Command::Mail(what) => mails(&at.visit()?, what),
+        Command::Evidence(what) => evidence(&at, what),
+        Command::Outcome { json, svg } => outcome(&at.visit()?, json, svg.as_deref()),
+        Command::Law(what) => law(&at.visit()?, what),
+        Command::Consent(what) => consent(&at.visit()?, what),
+        Command::Config(what) => config(&at, &what),
+        Command::Doctor { json } => doctor::examine(at.read()?, json),
+        Command::ConsoleUrl => {
+            let house = at.visit()?;
+            println!("http://{}{}", house.config.console, console_key(&house)?.login_path());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "noroshi", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Where configuration and data are.
+struct Where {
+    config: Option<PathBuf>,
+    data_dir: Option<PathBuf>,
+}
+
+impl Where {
+    fn read(&self) -> anyhow::Result<Config> {
+        let mut file = File::read(self.config.as_deref())?;
+        if self.data_dir.is_some() {
+            file.data_dir.clone_from(&self.data_dir);
+        }
+        Config::try_from(file)
+    }
+
+    fn open(&self, stay: Stay) -> anyhow::Result<House> {
+        let config = self.read()?;
+        let receipts = config.mail_log.as_deref().map_or(Receipts::None, Receipts::postfix);
+        House::open(config, Arc::new(SystemClock), receipts, stay)
+    }
+
+    fn visit(&self) -> anyhow::Result<House> {
+        self.open(Stay::Visitor)
+    }
+}
+
+fn run_loop(at: &Where, roles: &[Stage]) -> anyhow::Result<ExitCode> {
+    let house = Arc::new(at.open(Stay::Worker)?);
+    house.config.warnings().iter().for_each(|w| eprintln!("warning: {w}"));
+    let stages = if roles.is_empty() { Stage::ALL.to_vec() } else { roles.to_vec() };
+    if stages.contains(&Stage::Mail) {
+        let listeners = Listeners::bind(house.config.portal, house.config.console)?;
+        let console_url = serve(Arc::clone(&house), listeners)?;
+        eprintln!("portal   {}\nconsole  {console_url}", house.config.base_url);
+    }
+    let worker = Arc::clone(&house);
+    std::thread::Builder::new().name("stages".into()).spawn(move || work(&worker, &stages))?;
+    until_interrupted()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn observe(at: &Where, what: Observe) -> anyhow::Result<ExitCode> {
+    let house = at.visit()?;
+    let named = |path: &Path| path.file_stem().map_or("stdin".into(), |n| n.to_string_lossy().into_owned());
+    let (taken, as_json): (Vec<anyhow::Result<Taken>>, bool) = match what {
+        Observe::Seized { files, format, campaign, columns, json } => {
+            let format = seized_format(&house, format.as_deref(), &columns)?;
+            let take = |file: &PathBuf| {
+                let campaign = campaign.clone().unwrap_or_else(|| named(file));
+                take_seized(&house, file, &campaign, TakedownNotice::MEASURE, &format)
+            };
+            (files.iter().map(take).collect(), json)
+        }
+        Observe::Feed { files, campaign, json } => {
+            let take = |file: &PathBuf| take_sinkhole(&house, file, &campaign, InfectionNotice::MEASURE);
+            (files.iter().map(take).collect(), json)
+        }
+        Observe::Radius { files, json } => {
+            (files.iter().map(|file| take_radius(&house, file)).collect(), json)
+        }
+    };
+    let mut code = ExitCode::SUCCESS;
+    for taken in taken {
+        match taken {
+            Ok(taken) if as_json => report::json(&taken)?,
+            Ok(taken) => println!("{:<32} {}", taken.file, taken.counts),
+            Err(e) => {
+                eprintln!("noroshi: {e:#}");
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    Ok(code)
+}
+
+fn seized_format(house: &House, name: Option<&str>, typed: &Columns) -> anyhow::Result<SeizedFormat> {
+    let mut format = match name {
+        Some(name) => house.config.seized.get(name).cloned().with_context(|| {
+            let known: Vec<&str> = house.config.seized.keys().map(String::as_str).collect();
+            format!("there is no [seized.{name}] in the configuration; there are: {}", known.join(", "))
+        })?,
+        None => SeizedFormat { delimiter: typed.delimiter, ..SeizedFormat::default() },
+    };
+    if typed.jsonl {
+        format.format = noroshi_wire::seized::SeizedKind::Jsonl;
+    }
+    let set = |to: &mut String, from: &Option<String>| {
+        if let Some(from) = from {
+            to.clone_from(from);
+        }
+    };
+    set(&mut format.address, &typed.address);
+    set(&mut format.time, &typed.time);
+    format.port = typed.port.clone().or(format.port);
+    format.malware_name = typed.malware_name.clone().or(format.malware_name);
+    if let Some(text) = &typed.time_format {
+        format.time_format = TimeFormat::try_from(text.clone())?;
+    }
+    if let Some(text) = &typed.zone {
+        format.zone = Some(Zone::try_from(text.clone())?);
+    }
+    if let Some(text) = &typed.encoding {
+        format.encoding = Encoding::from_str(text)?;
+    }
+    format.check()?;
+    Ok(format)
+}
+
+fn offset(page: &Page) -> u64 {
+    u64::from(page.page.saturating_sub(1)) * u64::from(PAGE)
+}
+
+fn cases(house: &House, what: CaseCommand) -> anyhow::Result<ExitCode> {
+    match what {
+        CaseCommand::List { state, page } => {
+            if !state.is_empty() && CaseState::parse(&state).is_none() {
+                bail!("no such state: {state}; there are open, notified, reported, held, clean");
+            }
+            let cases = house.store.tx("case.list", |tx| tx.cases(&state, offset(&page), PAGE))?;
+            for case in &cases {
+                if page.json {
+                    report::json(case)?;
+                } else {
+                    let again = if case.reinfected { " re-infected" } else { "" };
+                    println!(
+                        "{}  {}  {:<9} {:<12} {:<16} {} mails  last seen {}{again}",
+                        case.id, reference(&case.id), case.state, case.family, case.campaign, case.mails, jst(case.last_seen)
+                    );
+                }
+            }
+            if cases.is_empty() && !page.json {
+                eprintln!("no cases; `noroshi observe …` and `noroshi run` make them");
+            }
+        }
+        CaseCommand::Show { id, json } => {
+            let id = Id::parse(&id).context("that is no case id")?;
+            let story = house.store.tx("case.show", |tx| desk::case_story(tx, &id))?.context("there is no such case")?;
+            if json {
+                report::json(&story)?;
+            } else {
+                println!("{} ({}) {} {}", story.case.id, story.reference, story.case.family, story.case.state);
+                for line in story.story {
+                    let rule = line.rule.map(|r| format!(" [{r}]")).unwrap_or_default();
+                    let evidence = line.evidence.map(|e| format!(" evidence {e}")).unwrap_or_default();
+                    println!("{}  {:<10} {}{rule}{evidence}", jst(line.at), line.what, line.text);
+                }
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn quarantine(house: &House, page: &Page) -> anyhow::Result<ExitCode> {
+    for q in house.store.tx("quarantine.list", |tx| tx.quarantine(offset(page), PAGE))? {
+        if page.json {
+            report::json(&q)?;
+        } else {
+            println!("{}:{}  {} ({} bytes)", q.source, q.line, q.reason, q.bytes);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn mails(house: &House, what: MailCommand) -> anyhow::Result<ExitCode> {
+    let since = jiff::Timestamp::UNIX_EPOCH;
+    match what {
+        MailCommand::List(page) => {
+            for state in [StepState::InDoubt, StepState::Sending, StepState::Pending] {
+                for mail in house.store.tx("mail.list", |tx| tx.mails_in(state, since, PAGE))? {
+                    if page.json {
+                        report::json(&mail.step)?;
+                    } else {
+                        println!("{} {} {:<9} {} {}", mail.step.case, mail.step.number, mail.step.state, mail.message_id, mail.step.reply);
+                    }
+                }
+            }
+        }
+        MailCommand::Settle { case, number, sent, .. } => {
+            let case = Id::parse(&case).context("that is no case id")?;
+            let now = house.clock.now();
+            let settled = house.store.tx::<_, StoreError>("mail.settle-by-hand", |tx| {
+                let found = tx.steps(&case)?.into_iter().find(|m| m.step.number == number);
+                let Some(mail) = found.filter(|m| m.step.state == StepState::InDoubt) else { return Ok(false) };
+                let state = if sent { StepState::Sent } else { StepState::Pending };
+                let step = Step { state, due: now, reply: "settled by hand".into(), ..mail.step };
+                tx.put_step(&step, now).map(|()| true)
+            })?;
+            if !settled {
+                bail!("there is no mail {number} in doubt in case {case}");
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn evidence(at: &Where, what: Evidence) -> anyhow::Result<ExitCode> {
+    match what {
+        Evidence::Verify { proof: Some(proof), key: Some(key), .. } => verify_proof(&proof, &key),
+        Evidence::Verify { key, json, .. } => verify_log(&at.visit()?, key.as_deref(), json),
+        Evidence::Export { index } => {
+            let proof = at.visit()?.evidence().prove(index)?.with_context(|| format!("there is no entry {index}"))?;
+            println!("{}", serde_json::to_string_pretty(&proof)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Evidence::List(page) => {
+            for entry in at.visit()?.evidence().page(offset(&page), PAGE)? {
+                if page.json {
+                    report::json(&entry)?;
+                } else {
+                    let r = &entry.record;
+                    println!(
+                        "{:>6}  {}  {:<8} {:<16} {:<9} rule {} ({} records)",
+                        entry.index, jst(r.at), format!("{:?}", r.kind).to_lowercase(), r.measure, r.usage.id(), r.rule, r.records
+                    );
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn read_key(path: &Path) -> anyhow::Result<Verifier> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(Verifier::parse(&text)?)
+}
+
+fn verify_proof(proof: &Path, key: &Path) -> anyhow::Result<ExitCode> {
+    let text = std::fs::read_to_string(proof).with_context(|| format!("{} cannot be read", proof.display()))?;
+    let proof: Proof = serde_json::from_str(&text).context("that is no proof")?;
+    match proof.verify(&read_key(key)?) {
+        Ok(()) => {
+            println!("entry {} is in the log of {} entries that was signed", proof.entry.index, proof.tree_size);
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(e) => {
+            eprintln!("noroshi: the proof does not hold: {e}");
+            Ok(ExitCode::from(FOUND_WRONG))
+        }
+    }
+}
+
+fn verify_log(house: &House, key: Option<&Path>, as_json: bool) -> anyhow::Result<ExitCode> {
+    let key = key.map_or_else(|| Ok(house.signer.verifier()), read_key)?;
+    let heads: Vec<String> = house.head.read().into_iter().collect();
+    let report = house.store.verify_evidence(&key, &heads)?;
+    let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
+    let root = report.root.map(|r| r.to_string()).unwrap_or_default();
+    if as_json {
+        report::json(&json!({
+            "intact": report.intact(), "entries": report.entries, "checkpoints": report.checkpoints,
+            "root": root, "faults": faults,
+        }))?;
+    } else if report.intact() {
+        println!("intact: {} entries, {} signed checkpoints, root {root}", report.entries, report.checkpoints);
+    } else {
+        println!("NOT INTACT: {} entries, {} faults", report.entries, faults.len());
+        faults.iter().for_each(|f| println!("  {f}"));
+    }
+    Ok(if report.intact() { ExitCode::SUCCESS } else { ExitCode::from(FOUND_WRONG) })
+}
+
+fn outcome(house: &House, as_json: bool, svg: Option<&str>) -> anyhow::Result<ExitCode> {
+    let funnels = house.store.tx("outcome", |tx| tx.funnels())?;
+    if let Some(campaign) = svg {
+        let funnel = funnels.iter().find(|f| f.campaign == campaign).context("there is no such campaign")?;
+        println!("{}", noroshi_improve::funnel::svg(funnel));
+    } else if as_json {
+        report::json(&funnels)?;
+    } else {
+        print!("{}", noroshi_improve::funnel::table(&funnels));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn law(house: &House, what: Law) -> anyhow::Result<ExitCode> {
+    match what {
+        Law::Measures { json: as_json } => {
+            for d in house.register.iter() {
+                if as_json {
+                    report::json(&json!({
+                        "id": d.id, "version": d.version, "basis": d.basis, "purpose": d.purpose, "fields": d.fields,
+                        "expires-on": d.expires_on.to_string(), "elements": d.elements.iter().map(|(id, _)| id).collect::<Vec<_>>(),
+                    }))?;
+                } else {
+                    println!("{:<18} {:<20} {} (until {})", d.id, d.basis.to_string(), d.title.en, d.expires_on);
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Law::Ask { measure, purpose, fields, role, json: as_json } => {
+            let role = match role.as_str() {
+                "system" => Role::System,
+                "analyst" => Role::Analyst,
+                "legal" => Role::Legal,
+                "auditor" => Role::Auditor,
+                other => bail!("no such role: {other}; there are system, analyst, legal, auditor"),
+            };
+            let usage = if measure == "session-keeping" { Use::Keep } else { Use::Identify };
+            let ask = Ask { measure, purpose, role, usage, fields: fields.into_iter().collect() };
+            let standing = house.standing(&ask.measure)?;
+            let ruling = house.gate().ask(&ask, standing, &mut house.evidence())?;
+            if !ruling.allowed {
+                let refusal = noroshi_law::Refusal {
+                    measure: ask.measure.clone(),
+                    rule: ruling.rule.clone(),
+                    reason: ruling.reason.clone(),
+                };
+                house.store.tx("law.refusal", |tx| tx.insert_refusal(&refusal, None, None, house.clock.now()))?;
+            }
+            if as_json {
+                report::json(&json!({ "allowed": ruling.allowed, "rule": ruling.rule, "reason": ruling.reason }))?;
+            } else {
+                println!("{} by rule {}: {}", if ruling.allowed { "allowed" } else { "refused" }, ruling.rule, ruling.reason);
+            }
+            Ok(if ruling.allowed { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
+        }
+    }
+}
+
+fn consent(house: &House, what: Consent) -> anyhow::Result<ExitCode> {
+    let (of, granted) = match what {
+        Consent::List(page) => {
+            for c in house.store.tx("consent.list", |tx| tx.consents(offset(&page), PAGE))? {
+                if page.json {
+                    report::json(&c)?;
+                } else {
+                    let word = if c.granted { "given" } else { "withdrawn" };
+                    println!("{}  {:<22} {:<18} {word}: {}", jst(c.since), c.scope, c.measure, c.how);
+                }
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        Consent::Grant(of) => (of, true),
+        Consent::Withdraw(of) => (of, false),
+    };
+    record_consent(house, &of, granted)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn record_consent(house: &House, of: &ConsentOf, granted: bool) -> anyhow::Result<()> {
+    if of.measure != "*" && house.register.measure(&of.measure).is_none() {
+        bail!("there is no measure '{}'; see `noroshi law measures`", of.measure);
+    }
+    let scope = match &of.contract {
+        Some(text) => house.party(&ContractRef::parse(text).context("that is no contract reference")?),
+        None => TERMS.to_owned(),
+    };
+    let now = house.clock.now();
+    Ok(house.store.tx("consent.put", |tx| tx.put_consent(&scope, &of.measure, granted, &of.how, now))?)
+}
+
+fn config(at: &Where, what: &ConfigCommand) -> anyhow::Result<ExitCode> {
+    let config = at.read()?;
+    match what {
+        ConfigCommand::Check => {
+            let warnings = config.warnings();
+            warnings.iter().for_each(|w| println!("warning: {w}"));
+            if warnings.is_empty() {
+                println!("nothing to remark");
+            }
+            Ok(if warnings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND_WRONG) })
+        }
+        ConfigCommand::Show => {
+            print!("{}", toml::to_string_pretty(&config.filled_in())?);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The one configuration file: what was written ([`File`], unknown keys refused) and what it means ([`Config`]).
+//!
+//! Every default is a documented constant here, and the shipped example is parsed by a test.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use ipnet::IpNet;
+use noroshi_act::book::Rules;
+use noroshi_act::notice::Operator;
+use noroshi_act::smtp::{Encryption, Submission};
+use noroshi_store::Address;
+use noroshi_wire::SeizedFormat;
+use serde::{Deserialize, Serialize};
+
+/// Where everything lives unless said otherwise.
+pub const DATA_DIR: &str = "noroshi-data";
+/// File that is read where none is named, in the current folder.
+pub const CONFIG_FILE: &str = "noroshi.toml";
+/// The subscribers' pages.
+pub const PORTAL_LISTEN: &str = "127.0.0.1:8480";
+/// The operator's console; loopback only.
+pub const CONSOLE_LISTEN: &str = "127.0.0.1:8481";
+/// The mail server beside us.
+pub const MAIL_SERVER: &str = "127.0.0.1:25";
+
+/// The file as written.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct File {
+    /// Folder of keys, database and head file. Default: [`DATA_DIR`].
+    pub data_dir: Option<PathBuf>,
+    /// A file's path or a `postgres://` URL. Default: `noroshi.db` in the data folder.
+    pub database: Option<String>,
+    /// Who writes to subscribers.
+    pub operator: OperatorFile,
+    /// The network.
+    pub network: NetworkFile,
+    /// The mail server.
+    pub mail: MailFile,
+    /// The subscribers' pages.
+    pub portal: PortalFile,
+    /// The operator's console.
+    pub console: ConsoleFile,
+    /// Who is behind a contract.
+    pub directory: DirectoryFile,
+    /// Named formats of seized logs, for `observe seized --format NAME`.
+    pub seized: BTreeMap<String, SeizedFormat>,
+}
+
+/// `[operator]`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct OperatorFile {
+    /// The ISP's name as its customers know it.
+    pub name: Option<String>,
+    /// Where a customer can ask.
+    pub desk: Option<String>,
+    /// The sender's address.
+    pub from: Option<String>,
+}
+
+/// `[network]`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct NetworkFile {
+    /// Our prefixes; events about other addresses are left out. Empty: every global address.
+    pub own: Vec<IpNet>,
+    /// Prefixes that several subscribers share at once.
+    pub shared: Vec<IpNet>,
+    /// Seconds around a session's border in which nobody can say who held the address.
+    pub border_s: Option<i64>,
+}
+
+/// `[mail]`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct MailFile {
+    /// `host:port`. Default: [`MAIL_SERVER`].
+    pub server: Option<String>,
+    /// `none`, `starttls`, `tls`. Default: `none` on loopback, `starttls` elsewhere.
+    pub encryption: Option<Encryption>,
+    /// User name.
+    pub user: Option<String>,
+    /// File with the password.
+    pub password_file: Option<PathBuf>,
+    /// Name given in EHLO. Default: the domain of `operator.from`.
+    pub helo: Option<String>,
+    /// Postfix's log: tells what was delivered, and settles what is in doubt after a crash.
+    pub log: Option<PathBuf>,
+}
+
+/// `[portal]`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct PortalFile {
+    /// Address to listen on. Default: [`PORTAL_LISTEN`].
+    pub listen: Option<SocketAddr>,
+    /// What links begin with. Default: `http://` and the listening address.
+    pub base_url: Option<String>,
+}
+
+/// `[console]`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct ConsoleFile {
+    /// Loopback address to listen on. Default: [`CONSOLE_LISTEN`].
+    pub listen: Option<SocketAddr>,
+}
+
+/// `[directory]`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct DirectoryFile {
+    /// CSV with `user_name,contract,name,mail,language[,opted_out]`.
+    pub file: Option<PathBuf>,
+}
+
+/// What the file means.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Folder of keys, database and head file.
+    pub data_dir: PathBuf,
+    /// The database.
+    pub database: Address,
+    /// Who writes to subscribers.
+    pub operator: Operator,
+    /// Our prefixes.
+    pub own: Vec<IpNet>,
+    /// How addresses are attributed.
+    pub rules: Rules,
+    /// The mail server.
+    pub submission: Submission,
+    /// Its log.
+    pub mail_log: Option<PathBuf>,
+    /// Where the subscribers' pages are served.
+    pub portal: SocketAddr,
+    /// What links begin with, without a slash at the end.
+    pub base_url: String,
+    /// Where the console is served.
+    pub console: SocketAddr,
+    /// The directory.
+    pub directory: Option<PathBuf>,
+    /// Named formats.
+    pub seized: BTreeMap<String, SeizedFormat>,
+}
+
+impl File {
+    /// Reads a file, or the default one if it exists, or nothing.
+    pub fn read(named: Option<&Path>) -> anyhow::Result<Self> {
+        let path = match named {
+            Some(path) => path,
+            None if Path::new(CONFIG_FILE).exists() => Path::new(CONFIG_FILE),
+            None => return Ok(Self::default()),
+        };
+        let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("{} is not a valid configuration", path.display()))
+    }
+}
+
+impl TryFrom<File> for Config {
+    type Error = anyhow::Error;
+
+    fn try_from(file: File) -> anyhow::Result<Self> {
+        let data_dir = file.data_dir.unwrap_or_else(|| DATA_DIR.into());
+        let database = match &file.database {
+            Some(text) => Address::parse(text),
+            None => Address::Sqlite(data_dir.join("noroshi.db")),
+        };
+        let operator = Operator {
+            name: file.operator.name.unwrap_or_else(|| "Example ISP".into()),
+            desk: file.operator.desk.unwrap_or_else(|| "see our website".into()),
+            from: file.operator.from.unwrap_or_else(|| "noroshi@localhost.localdomain".into()),
+        };
+        let Some((_, domain)) = operator.from.rsplit_once('@') else {
+            bail!("operator.from is not a mail address: {}", operator.from)
+        };
+        let server = file.mail.server.unwrap_or_else(|| MAIL_SERVER.into());
+        let encryption = file.mail.encryption.unwrap_or(if is_loopback(&server) {
+            Encryption::None
+        } else {
+            Encryption::Starttls
+        });
+        if encryption == Encryption::None && !is_loopback(&server) {
+            bail!("mail.encryption = \"none\" is for loopback only: notices name subscribers (server {server})");
+        }
+        let portal = file.portal.listen.map_or_else(|| PORTAL_LISTEN.parse(), Ok)?;
+        let console: SocketAddr = file.console.listen.map_or_else(|| CONSOLE_LISTEN.parse(), Ok)?;
+        if !console.ip().is_loopback() {
+            bail!("console.listen must be a loopback address; reach it by SSH or a proxy that authenticates");
+        }
+        let base_url = file.portal.base_url.unwrap_or_else(|| format!("http://{portal}"));
+        if !base_url.starts_with("http://") && !base_url.starts_with("https://") {
+            bail!("portal.base-url must begin with https:// (or http:// for trying out): {base_url}");
+        }
+        for (name, format) in &file.seized {
+            format.check().with_context(|| format!("[seized.{name}]"))?;
+        }
+        Ok(Self {
+            database,
+            own: file.network.own,
+            rules: Rules {
+                border_s: file.network.border_s.unwrap_or(Rules::BORDER_S),
+                shared: file.network.shared,
+            },
+            submission: Submission {
+                encryption,
+                user: file.mail.user,
+                password_file: file.mail.password_file,
+                helo: file.mail.helo.unwrap_or_else(|| domain.to_owned()),
+                server,
+            },
+            mail_log: file.mail.log,
+            portal,
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            console,
+            directory: file.directory.file,
+            seized: file.seized,
+            operator,
+            data_dir,
+        })
+    }
+}
+
+fn is_loopback(server: &str) -> bool {
+    server.parse::<SocketAddr>().is_ok_and(|a| a.ip().is_loopback()) || server.starts_with("localhost:")
+}
+
+impl Config {
+    /// The file that would mean this, every default written out.
+    pub fn filled_in(&self) -> File {
+        let database = match &self.database {
+            Address::Sqlite(path) => path.display().to_string(),
+            // Without user and password.
+            address @ Address::Postgres(_) => address.to_string(),
+        };
+        File {
+            data_dir: Some(self.data_dir.clone()),
+            database: Some(database),
+            operator: OperatorFile {
+                name: Some(self.operator.name.clone()),
+                desk: Some(self.operator.desk.clone()),
+                from: Some(self.operator.from.clone()),
+            },
+            network: NetworkFile {
+                own: self.own.clone(),
+                shared: self.rules.shared.clone(),
+                border_s: Some(self.rules.border_s),
+            },
+            mail: MailFile {
+                server: Some(self.submission.server.clone()),
+                encryption: Some(self.submission.encryption),
+                user: self.submission.user.clone(),
+                password_file: self.submission.password_file.clone(),
+                helo: Some(self.submission.helo.clone()),
+                log: self.mail_log.clone(),
+            },
+            portal: PortalFile { listen: Some(self.portal), base_url: Some(self.base_url.clone()) },
+            console: ConsoleFile { listen: Some(self.console) },
+            directory: DirectoryFile { file: self.directory.clone() },
+            seized: self.seized.clone(),
+        }
+    }
+
+    /// What is legal but unwise.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        if self.own.is_empty() {
+            told.push("network.own is empty: every global address is taken for ours".into());
+        }
+        if self.directory.is_none() {
+            told.push("directory.file is not set: nobody can be notified".into());
+        }
+        if self.base_url.starts_with("http://") && !self.portal.ip().is_loopback() {
+            told.push("portal.base-url is not https: subscribers should not be asked to trust it".into());
+        }
+        if self.mail_log.is_none() {
+            told.push(
+                "mail.log is not set: \"delivered\" stays unknown, and a mail interrupted by a crash waits for a person".into(),
+            );
+        }
+        if self.operator.name == "Example ISP" {
+            told.push("operator.name is not set".into());
+        }
+        told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_example_means_something() {
+        let text = include_str!("../../../docs/noroshi.example.toml");
+        let config = Config::try_from(toml::from_str::<File>(text).unwrap()).unwrap();
+        assert!(!config.own.is_empty() && config.seized.contains_key("gate"));
+        assert_eq!(config.warnings(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        let e = toml::from_str::<File>("[network]\nowm = []").unwrap_err().to_string();
+        assert!(e.contains("owm"), "{e}");
+    }
+
+    #[test]
+    fn plain_text_mail_beyond_loopback_and_an_open_console_are_refused() {
+        for text in ["[mail]\nserver = \"192.0.2.25:25\"\nencryption = \"none\"", "[console]\nlisten = \"0.0.0.0:8481\""] {
+            assert!(Config::try_from(toml::from_str::<File>(text).unwrap()).is_err(), "{text}");
+        }
+    }
+}

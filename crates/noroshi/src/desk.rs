@@ -1,0 +1,266 @@
+//! The portal's desk over the house: what the pages ask for, looked up in the database.
+
+use std::sync::Arc;
+
+use noroshi_act::clocks::Clocks;
+use noroshi_act::notice::reference;
+use noroshi_law::evidence::Entry;
+use noroshi_law::{Dossier, InfectionNotice, Purpose as _};
+use noroshi_model::case::StepState;
+use noroshi_model::{Case, CaseState, Funnel, Id, VisitKind};
+use noroshi_portal::desk::{
+    Attention, CaseStory, ConsentLine, Desk, DeskError, EvidenceState, MeasurePage, NoticePage, QuarantineLine,
+    RefusalLine, StoryLine, Today,
+};
+use noroshi_store::{StoreError, Tx};
+
+use crate::house::House;
+
+/// Sightings shown to a subscriber.
+const SEEN_MAX: u32 = 20;
+/// Lines of a case's story.
+const STORY_MAX: u32 = 200;
+
+/// The desk.
+pub struct HouseDesk(pub Arc<House>);
+
+fn unavailable(e: StoreError) -> DeskError {
+    tracing::error!("the portal cannot read: {e}");
+    DeskError::Unavailable(e.to_string())
+}
+
+impl HouseDesk {
+    fn read<T>(
+        &self,
+        name: &'static str,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, DeskError> {
+        self.0.store.tx(name, work).map_err(unavailable)
+    }
+}
+
+impl Desk for HouseDesk {
+    fn notice(&self, token: &str) -> Result<NoticePage, DeskError> {
+        let now = self.0.clock.now();
+        let id = self.0.links.open(token, now)?;
+        let (case, seen, seen_total, visits, opted_out) = self
+            .read("desk.notice", |tx| {
+                let Some(case) = tx.case(&id)? else { return Ok(None) };
+                tx.visit(&id, VisitKind::Opened, now)?;
+                let opted_out = tx.opted_out(&case.party, &case.measure)?;
+                let (seen, total) = (tx.sightings(&id, SEEN_MAX)?, tx.sighting_count(&id)?);
+                Ok(Some((case, seen, total, tx.visits_of(&id)?, opted_out)))
+            })?
+            .ok_or(DeskError::NotFound)?;
+        let did = |kind| visits.iter().any(|(k, _, _)| *k == kind);
+        Ok(NoticePage {
+            reference: reference(&case.id),
+            operator: self.0.config.operator.name.clone(),
+            desk: self.0.config.operator.desk.clone(),
+            measure: case.measure.clone(),
+            seen,
+            seen_total,
+            guide: self.0.guides.family(&case.family).clone(),
+            link_until: self.0.links.until(token),
+            steps_fetched: did(VisitKind::Steps),
+            done: did(VisitKind::Done),
+            opted_out,
+            clean: case.state == CaseState::Clean,
+        })
+    }
+
+    fn act(&self, token: &str, kind: VisitKind) -> Result<(), DeskError> {
+        let now = self.0.clock.now();
+        let id = self.0.links.open(token, now)?;
+        let found = self.read("desk.act", |tx| {
+            let Some(case) = tx.case(&id)? else { return Ok(false) };
+            tx.visit(&id, kind, now)?;
+            match kind {
+                VisitKind::Done if matches!(case.state, CaseState::Open | CaseState::Notified) => {
+                    tx.put_case(&Case { state: CaseState::Reported, ..case })?;
+                }
+                VisitKind::OptOut => {
+                    // From every measure that writes: who says "no more mails" means all of them.
+                    tx.put_consent(&case.party, "*", false, "the page of the notice", now)?;
+                    tx.put_consent(&case.party, InfectionNotice::MEASURE, false, "the page of the notice", now)?;
+                }
+                _ => {}
+            }
+            Ok(true)
+        })?;
+        if found { Ok(()) } else { Err(DeskError::NotFound) }
+    }
+
+    fn today(&self) -> Result<Today, DeskError> {
+        let (totals, feeds, identifications, samples) = self.read("desk.today", |tx| {
+            Ok((tx.totals()?, tx.tallies()?, tx.identification_totals()?, tx.clock_samples()?))
+        })?;
+        let clocks = Clocks::estimate(samples);
+        let mut attention = Vec::new();
+        let mut tell = |act: bool, what: String, href: &str| {
+            attention.push(Attention { act, what, href: href.to_owned() });
+        };
+        if totals.mails_in_doubt > 0 {
+            tell(true, format!("{} mails of which nobody knows whether they arrived", totals.mails_in_doubt), "/cases");
+        }
+        if totals.quarantined > 0 {
+            tell(false, format!("{} lines in quarantine", totals.quarantined), "/quarantine");
+        }
+        for clock in clocks.iter().filter(|c| c.is_wrong()) {
+            let what = format!("the clock of {} is {:+} s off; it is not used", clock.nas, clock.offset_s);
+            tell(false, what, "/");
+        }
+        if totals.refusals > 0 {
+            tell(false, format!("{} uses of data were refused", totals.refusals), "/law");
+        }
+        let named = [
+            ("events", totals.events),
+            ("findings", totals.findings),
+            ("decisions", totals.decisions),
+            ("refusals", totals.refusals),
+            ("cases-open", totals.cases_open),
+            ("mails", totals.mails),
+            ("visits", totals.visits),
+            ("cases-closed", totals.cases_closed),
+            ("evidence", totals.evidence),
+        ];
+        Ok(Today {
+            totals: named.map(|(name, n)| (name.to_owned(), n)).to_vec(),
+            feeds,
+            identifications,
+            clocks: clocks
+                .iter()
+                .map(|c| (c.nas.clone(), c.offset_s, c.spread_s, c.samples, c.is_wrong()))
+                .collect(),
+            attention,
+        })
+    }
+
+    fn cases(&self, state: &str, offset: u64, limit: u32) -> Result<Vec<Case>, DeskError> {
+        self.read("desk.cases", |tx| tx.cases(state, offset, limit))
+    }
+
+    fn case(&self, id: &Id) -> Result<CaseStory, DeskError> {
+        self.read("desk.case", |tx| case_story(tx, id))?.ok_or(DeskError::NotFound)
+    }
+
+    fn quarantine(&self, offset: u64, limit: u32) -> Result<Vec<QuarantineLine>, DeskError> {
+        let lines = self.read("desk.quarantine", |tx| tx.quarantine(offset, limit))?;
+        let line = |q: noroshi_store::events::Quarantined| QuarantineLine {
+            source: q.source,
+            line: q.line,
+            reason: q.reason,
+            snippet: q.snippet,
+            bytes: q.bytes,
+            at: q.at,
+            campaign: q.campaign,
+        };
+        Ok(lines.into_iter().map(line).collect())
+    }
+
+    fn refusals(&self, offset: u64, limit: u32) -> Result<Vec<RefusalLine>, DeskError> {
+        let rows = self.read("desk.refusals", |tx| tx.refusals(offset, limit))?;
+        let line = |r: noroshi_store::findings::RefusalRow| RefusalLine {
+            at: r.at,
+            measure: r.measure,
+            rule: r.rule,
+            reason: r.reason,
+        };
+        Ok(rows.into_iter().map(line).collect())
+    }
+
+    fn consents(&self, offset: u64, limit: u32) -> Result<Vec<ConsentLine>, DeskError> {
+        let rows = self.read("desk.consents", |tx| tx.consents(offset, limit))?;
+        let line = |c: noroshi_store::consent::ConsentRow| ConsentLine {
+            since: c.since,
+            scope: c.scope,
+            measure: c.measure,
+            granted: c.granted,
+            how: c.how,
+        };
+        Ok(rows.into_iter().map(line).collect())
+    }
+
+    fn measures(&self) -> Result<Vec<MeasurePage>, DeskError> {
+        Ok(self.0.register.iter().map(measure_page).collect())
+    }
+
+    fn evidence(&self, offset: u64, limit: u32) -> Result<Vec<Entry>, DeskError> {
+        self.0.evidence().page(offset, limit).map_err(unavailable)
+    }
+
+    fn evidence_proof(&self, index: u64) -> Result<serde_json::Value, DeskError> {
+        let proof = self.0.evidence().prove(index).map_err(unavailable)?.ok_or(DeskError::NotFound)?;
+        serde_json::to_value(proof).map_err(|e| DeskError::Unavailable(e.to_string()))
+    }
+
+    fn evidence_state(&self) -> Result<EvidenceState, DeskError> {
+        let report = self.0.evidence().verify().map_err(unavailable)?;
+        Ok(EvidenceState {
+            entries: report.entries,
+            checkpoints: report.checkpoints,
+            root: report.root.map(|r| r.to_string()).unwrap_or_default(),
+            faults: report.faults.iter().map(ToString::to_string).collect(),
+        })
+    }
+
+    fn outcome(&self) -> Result<Vec<Funnel>, DeskError> {
+        self.read("desk.outcome", |tx| tx.funnels())
+    }
+
+    fn funnel_svg(&self, campaign: &str) -> Result<String, DeskError> {
+        let funnels = self.outcome()?;
+        let funnel = funnels.iter().find(|f| f.campaign == campaign).ok_or(DeskError::NotFound)?;
+        Ok(noroshi_improve::funnel::svg(funnel))
+    }
+}
+
+fn measure_page(d: &Dossier) -> MeasurePage {
+    MeasurePage {
+        id: d.id.clone(),
+        version: d.version,
+        title_en: d.title.en.clone(),
+        title_ja: d.title.ja.clone(),
+        basis: d.basis.to_string(),
+        purpose: d.purpose.clone(),
+        settled_in: d.settled_in.clone(),
+        fields: d.fields.iter().cloned().collect(),
+        retention_days: d.retention_days,
+        approved_by: d.approved_by.clone(),
+        expires_on: d.expires_on.to_string(),
+        elements: d.elements.clone(),
+    }
+}
+
+/// A case with its whole story: seen, identified, mailed, visited, closed.
+pub fn case_story(tx: &mut Tx<'_>, id: &Id) -> Result<Option<CaseStory>, StoreError> {
+    let Some(case) = tx.case(id)? else { return Ok(None) };
+    let mut story = Vec::new();
+    let mut line = |at, what: &str, text: String, rule: Option<String>, evidence| {
+        story.push(StoryLine { at, what: what.to_owned(), text, rule, evidence });
+    };
+    for (at, ip) in tx.sightings(id, STORY_MAX)? {
+        line(at, "seen", format!("{} from {ip}", case.family), None, None);
+    }
+    for i in tx.identifications_of_case(id)? {
+        let text = format!("{} sightings of this line, nearest session border {} s away", i.sightings, i.margin_s);
+        line(i.at, "identified", text, Some(case.measure.clone()), i.evidence);
+    }
+    for mail in tx.steps(id)? {
+        let text = match mail.step.state {
+            StepState::Pending => "waits in the outbox".into(),
+            _ => format!("{} {}", mail.message_id, mail.step.reply),
+        };
+        line(mail.changed, "mail", format!("mail {}: {text}", mail.step.number), Some(mail.step.state.to_string()), None);
+    }
+    for (kind, at, times) in tx.visits_of(id)? {
+        let text = format!("{kind}{}", if times > 1 { format!(" ({times} times)") } else { String::new() });
+        line(at, "visit", text, None, None);
+    }
+    line(case.opened, "opened", format!("case opened for {}", case.campaign), None, None);
+    if let Some(closed) = case.closed {
+        line(closed, "closed", "nothing seen for the quiet time: closed as clean".into(), None, None);
+    }
+    story.sort_by(|a, b| b.at.cmp(&a.at));
+    Ok(Some(CaseStory { reference: reference(id), case, story }))
+}

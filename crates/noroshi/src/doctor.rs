@@ -1,0 +1,92 @@
+//! What is wrong and how to mend it: each check says what it looked at, what it found, and what to do.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use noroshi_act::smtp::probe;
+use noroshi_model::SystemClock;
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::house::{House, Stay};
+use crate::receipts::Receipts;
+use crate::report;
+
+/// One thing looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    what: &'static str,
+    fine: bool,
+    found: String,
+    mend: Option<&'static str>,
+}
+
+impl Check {
+    fn of(what: &'static str, result: Result<String, String>, mend: &'static str) -> Self {
+        match result {
+            Ok(found) => Self { what, fine: true, found, mend: None },
+            Err(found) => Self { what, fine: false, found, mend: Some(mend) },
+        }
+    }
+}
+
+/// Looks at everything and says what was found.
+pub fn examine(config: Config, as_json: bool) -> anyhow::Result<ExitCode> {
+    let mut checks = vec![
+        Check::of("mail server", probe(&config.submission), "start it, or set mail.server"),
+        Check::of("mail log", readable(config.mail_log.as_deref()), "set mail.log to Postfix's log, readable by this user"),
+        Check::of("portal address", free(config.portal), "fine if noroshi is running; else set portal.listen"),
+        Check::of("console address", free(config.console), "fine if noroshi is running; else set console.listen"),
+    ];
+    checks.extend(config.warnings().into_iter().map(|warning| Check {
+        what: "configuration",
+        fine: false,
+        found: warning,
+        mend: Some("see the book, chapter Configuration"),
+    }));
+    match House::open(config, Arc::new(SystemClock), Receipts::None, Stay::Visitor) {
+        Ok(house) => checks.extend(inside(&house)),
+        Err(e) => {
+            checks.push(Check::of("database, keys and directory", Err(format!("{e:#}")), "see the message"));
+        }
+    }
+    for check in &checks {
+        if as_json {
+            report::json(check)?;
+        } else {
+            println!("{} {}: {}", if check.fine { "● ok  " } else { "■ act " }, check.what, check.found);
+            if let Some(mend) = check.mend {
+                println!("       mend: {mend}");
+            }
+        }
+    }
+    Ok(if checks.iter().all(|c| c.fine) { ExitCode::SUCCESS } else { ExitCode::from(3) })
+}
+
+fn inside(house: &House) -> Vec<Check> {
+    let totals = house.store.tx("doctor.totals", |tx| tx.totals()).map_err(|e| e.to_string());
+    let evidence = house.evidence().verify().map_err(|e| e.to_string()).and_then(|report| match report.faults.first() {
+        None => Ok(format!("intact, {} entries", report.entries)),
+        Some(fault) => Err(fault.to_string()),
+    });
+    let doubt = totals.clone().and_then(|t| match t.mails_in_doubt {
+        0 => Ok("none".into()),
+        n => Err(format!("{n} mails")),
+    });
+    vec![
+        Check::of("database", totals.map(|t| format!("{}, {} events", house.store.address(), t.events)), "see the message"),
+        Check::of("evidence", evidence, "keep a copy of the data folder as it is, and run `noroshi evidence verify`"),
+        Check::of("mails in doubt", doubt, "look into the mail server's log, then `noroshi mail settle`"),
+    ]
+}
+
+fn readable(path: Option<&Path>) -> Result<String, String> {
+    let path = path.ok_or_else(|| "not set".to_owned())?;
+    std::fs::File::open(path).map(|_| path.display().to_string()).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+fn free(address: std::net::SocketAddr) -> Result<String, String> {
+    TcpListener::bind(address).map(|_| format!("{address} is free")).map_err(|e| format!("{address}: {e}"))
+}

@@ -1,0 +1,163 @@
+//! Everything the program has at hand: the database, the keys, the law, the texts, the clock. Built once from the
+//! configuration; the stages take it by reference.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use noroshi_act::directory::{CsvDirectory, Directory};
+use noroshi_law::evidence::note::Signer;
+use noroshi_law::{Ask, Gate, Register, Standing, Vault};
+use noroshi_model::clock::Clock;
+use noroshi_model::guide::Guides;
+use noroshi_model::link::LinkKey;
+use noroshi_model::text::Catalogue;
+use noroshi_model::{ContractRef, Id};
+use noroshi_policy::CedarRulebook;
+use noroshi_store::consent::TERMS;
+use noroshi_store::evidence::{EvidenceLog, HeadFile};
+use noroshi_store::{Address, Store, StoreError};
+
+use crate::config::Config;
+use crate::keys;
+use crate::receipts::Receipts;
+
+/// Everything at hand.
+pub struct House {
+    /// What the configuration means.
+    pub config: Config,
+    /// The database.
+    pub store: Store,
+    /// The keys of sealed data.
+    pub vault: Vault,
+    /// The evidence log's signing key.
+    pub signer: Signer,
+    /// The newest checkpoint, outside the database.
+    pub head: HeadFile,
+    /// The key of links.
+    pub links: LinkKey,
+    /// The measures.
+    pub register: Register,
+    /// The rules.
+    pub rulebook: CedarRulebook,
+    /// What to do about malware families.
+    pub guides: Guides,
+    /// The mail's texts.
+    pub texts: Catalogue,
+    /// Who is behind a contract.
+    pub directory: Arc<dyn Directory>,
+    /// What the mail server did with a mail.
+    pub receipts: Receipts,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// A purpose stated instead of the measure's own, to see the gate refuse it.
+    pub purpose: Option<String>,
+    /// This process, in leases.
+    pub worker: String,
+    /// Held while this process is the only one working on an embedded database.
+    _lock: Option<fs::File>,
+}
+
+/// How much of the house to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stay {
+    /// Look something up or take something in, beside a running process.
+    Visitor,
+    /// Work the stages: on an embedded database, only one process may.
+    Worker,
+}
+
+impl House {
+    /// Opens the house, making what is missing.
+    pub fn open(config: Config, clock: Arc<dyn Clock>, receipts: Receipts, stay: Stay) -> anyhow::Result<Self> {
+        let folder = config.data_dir.clone();
+        fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        let lock = match (stay, &config.database) {
+            (Stay::Worker, Address::Sqlite(_)) => Some(lock(&folder.join("lock"))?),
+            _ => None,
+        };
+        let key_folder = folder.join("keys");
+        let origin = config.operator.from.rsplit('@').next().unwrap_or("localhost").to_owned();
+        let directory: Arc<dyn Directory> = match &config.directory {
+            Some(path) => {
+                let file = fs::File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
+                Arc::new(CsvDirectory::read(file).with_context(|| path.display().to_string())?)
+            }
+            None => Arc::new(CsvDirectory::default()),
+        };
+        let house = Self {
+            store: Store::open(config.database.clone())?,
+            vault: Vault::new(&keys::secret(&key_folder, "vault.key")?),
+            signer: keys::signer(&key_folder, &format!("{origin}/noroshi/evidence"))?,
+            head: HeadFile::at(&folder.join("evidence.head")),
+            links: LinkKey::new(&keys::secret(&key_folder, "link.key")?),
+            register: Register::shipped()?,
+            rulebook: CedarRulebook::shipped()?,
+            guides: Guides::shipped()?,
+            texts: noroshi_act::notice::texts()?,
+            directory,
+            receipts,
+            clock,
+            purpose: None,
+            worker: Id::random().context("the system gave no randomness")?.to_string(),
+            config,
+            _lock: lock,
+        };
+        house.take_over_opt_outs()?;
+        Ok(house)
+    }
+
+    /// The gate to sealed data.
+    pub fn gate(&self) -> Gate<'_> {
+        Gate::new(&self.rulebook, &self.register)
+    }
+
+    /// The evidence log.
+    pub fn evidence(&self) -> EvidenceLog<'_> {
+        EvidenceLog::new(&self.store, &self.signer, Some(&self.head))
+    }
+
+    /// An ask with the purpose that this run states, where it was told to state another one.
+    pub fn stated(&self, mut ask: Ask) -> Ask {
+        if let Some(purpose) = &self.purpose {
+            ask.purpose.clone_from(purpose);
+        }
+        ask
+    }
+
+    /// The facts the rules look at, now.
+    pub fn standing(&self, measure: &str) -> Result<Standing, StoreError> {
+        let consent = self.store.tx("consent.terms", |tx| tx.consent(TERMS, measure))?.unwrap_or(false);
+        Ok(Standing { consent, now: self.clock.now() })
+    }
+
+    /// The keyed hash under which a contract's cases and consents are kept.
+    pub fn party(&self, contract: &ContractRef) -> String {
+        self.vault.subject(&format!("contract {}", contract.as_str()))
+    }
+
+    /// The directory's own opt-outs enter the register once, where nothing else was said.
+    fn take_over_opt_outs(&self) -> Result<(), StoreError> {
+        let parties: Vec<String> = self.directory.opted_out().iter().map(|c| self.party(c)).collect();
+        self.store.tx("consent.directory", |tx| {
+            for party in &parties {
+                if tx.consent(party, "*")?.is_none() {
+                    tx.put_consent(party, "*", false, "the ISP's directory", self.clock.now())?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+fn lock(path: &PathBuf) -> anyhow::Result<fs::File> {
+    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => {
+            bail!("another noroshi works in {}; use its console, or another --data-dir", path.display())
+        }
+        Err(fs::TryLockError::Error(e)) => Err(e).with_context(|| format!("{} cannot be locked", path.display())),
+    }
+}

@@ -1,0 +1,129 @@
+//! Serving: the subscribers' pages on one listener, the console on another, the stages on a thread beside them.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use noroshi_portal::{ConsoleKey, console, subscriber_pages};
+
+use crate::desk::HouseDesk;
+use crate::house::House;
+use crate::keys;
+use crate::stages::{Stage, StageError, mail};
+
+/// Pause of the stages when there is nothing to do.
+const IDLE: Duration = Duration::from_millis(250);
+/// Pause after a failure, so that a lasting one does not fill the log.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// The two listeners, bound.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For subscribers.
+    pub portal: TcpListener,
+    /// For the operator; loopback.
+    pub console: TcpListener,
+}
+
+impl Listeners {
+    /// Binds what the configuration says.
+    pub fn bind(portal: SocketAddr, console: SocketAddr) -> anyhow::Result<Self> {
+        let bind = |what, at| TcpListener::bind(at).with_context(|| format!("{what} cannot listen on {at}"));
+        Ok(Self { portal: bind("portal", portal)?, console: bind("console", console)? })
+    }
+}
+
+/// Serves both from threads of their own; returns the console's address with its access key.
+pub fn serve(house: Arc<House>, listeners: Listeners) -> anyhow::Result<String> {
+    let console_at = listeners.console.local_addr()?;
+    let key = console_key(&house)?;
+    let url = format!("http://{console_at}{}", key.login_path());
+    let desk = Arc::new(HouseDesk(house));
+    let pages = [
+        (listeners.portal, subscriber_pages(Arc::clone(&desk) as _)?),
+        (listeners.console, console(desk, key)),
+    ];
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    std::thread::Builder::new().name("http".into()).spawn(move || {
+        runtime.block_on(async move {
+            let mut served = Vec::new();
+            for (listener, router) in pages {
+                let ready = listener
+                    .set_nonblocking(true)
+                    .and_then(|()| tokio::net::TcpListener::from_std(listener));
+                match ready {
+                    Ok(listener) => served.push(tokio::spawn(async move {
+                        if let Err(e) = axum::serve(listener, router).await {
+                            tracing::error!("a listener ended: {e}");
+                        }
+                    })),
+                    Err(e) => tracing::error!("a listener cannot be used: {e}"),
+                }
+            }
+            for task in served {
+                let _ended = task.await;
+            }
+        });
+    })?;
+    Ok(url)
+}
+
+/// The console's access key, kept in the data folder.
+pub fn console_key(house: &House) -> anyhow::Result<ConsoleKey> {
+    let secret = keys::secret(&house.config.data_dir.join("keys"), "console.key")?;
+    let (first, second) = secret.split_at(16);
+    let text = URL_SAFE_NO_PAD.encode(first) + &URL_SAFE_NO_PAD.encode(second);
+    ConsoleKey::parse(&text).context("the console's key cannot be read")
+}
+
+/// Works the stages until the program ends. Failures are logged and tried again.
+pub fn work(house: &House, stages: &[Stage]) {
+    let alone = matches!(house.store.address(), noroshi_store::Address::Sqlite(_));
+    if alone
+        && let Err(e) = house.store.tx("serve.release", |tx| tx.release_leases(house.clock.now()))
+    {
+        tracing::error!("leases of an earlier run could not be released: {e}");
+    }
+    let mut alone_at_start = alone;
+    loop {
+        let mut done = 0;
+        let mut failed = false;
+        if stages.contains(&Stage::Mail) {
+            match mail::recover(house, std::mem::take(&mut alone_at_start)) {
+                Ok(settled) => done += settled,
+                Err(e) => tracing::error!("interrupted mails could not be settled: {e}"),
+            }
+        }
+        for stage in stages {
+            match stage.step(house) {
+                Ok(n) => done += n,
+                Err(StageError::LeaseLost) => done += 1,
+                Err(e) => {
+                    tracing::error!("{stage:?}: {e}");
+                    failed = true;
+                }
+            }
+        }
+        match (failed, done) {
+            (true, _) => std::thread::sleep(AFTER_FAILURE),
+            (false, 0) => std::thread::sleep(IDLE),
+            _ => {}
+        }
+    }
+}
+
+/// Waits for Ctrl-C or a termination signal.
+pub fn until_interrupted() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            ended = tokio::signal::ctrl_c() => ended?,
+            _ = term.recv() => {}
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,343 @@
+//! Act, driven: for each decision the session book is opened under a permit, the subscribers that can be named for sure
+//! get a case, and at most one mail is put into the outbox.
+//!
+//! The purpose is a type here: [`under`] is written once for every [`NoticePurpose`], and which one it is follows from the
+//! decision's measure. Nobody's name is opened unless a mail to them is to be written.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, anyhow};
+use jiff::Timestamp;
+use noroshi_act::book::{Answer, Book, Holder, WINDOW};
+use noroshi_act::clocks::Clocks;
+use noroshi_act::notice::{Facts, Mail, compose};
+use noroshi_act::plan::{Found, Plan, plan};
+use noroshi_decide::{ask_infection, ask_takedown};
+use noroshi_law::{
+    Ask, Denied, InfectionNotice, Lawful, Locked, NoticePurpose, Permit, Purpose as _, Refusal, TakedownNotice, Use,
+};
+use noroshi_model::case::StepState;
+use noroshi_model::link::LINK_LIFE;
+use noroshi_model::{Case, ContractRef, Decision, Finding, Id, Step};
+use noroshi_store::findings::Identification;
+use noroshi_store::queue::{DECIDED, Job};
+use noroshi_store::sessions::RECORDS_MAX;
+use noroshi_store::{StoreError, Tx};
+use noroshi_wire::radius::{Accounting, slots_of};
+
+use super::StageError;
+use crate::house::House;
+use crate::outgoing;
+
+/// Decisions worked on under one permit.
+const BATCH: u32 = 20;
+
+/// Works one batch.
+pub fn step(house: &House) -> Result<usize, StageError> {
+    let now = house.clock.now();
+    let jobs: Vec<Job<Decision>> =
+        house.store.tx("act.claim", |tx| tx.claim(DECIDED, &house.worker, now, BATCH))?;
+    let count = jobs.len();
+    let (takedown, rest): (Vec<_>, Vec<_>) =
+        jobs.into_iter().partition(|job| job.body.measure == TakedownNotice::MEASURE);
+    let (infection, unknown): (Vec<_>, Vec<_>) =
+        rest.into_iter().partition(|job| job.body.measure == InfectionNotice::MEASURE);
+    under::<TakedownNotice>(house, &takedown, ask_takedown)?;
+    under::<InfectionNotice>(house, &infection, ask_infection)?;
+    match unknown.first() {
+        Some(job) => Err(StageError::Failed(anyhow!("no way to act under measure '{}'", job.body.measure))),
+        None => Ok(count),
+    }
+}
+
+/// Works decisions of one purpose.
+fn under<P: NoticePurpose>(
+    house: &House,
+    jobs: &[Job<Decision>],
+    ask: fn(Use) -> Ask,
+) -> Result<(), StageError> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    // Asked again now, since the decision may be older than the rules, the dossier or the consent.
+    let identify = match permit::<P>(house, ask(Use::Identify))? {
+        Ok(permit) => permit,
+        Err(refusal) => return refuse(house, jobs, &refusal),
+    };
+    let clocks = Clocks::estimate(house.store.tx("act.clocks", |tx| tx.clock_samples())?);
+    for job in jobs {
+        let finding = house.store.tx("act.finding", |tx| tx.finding(&job.body.finding))?;
+        let done = match &finding {
+            Some(finding) => pursue(house, finding, &identify, &clocks, ask)?,
+            None => Vec::new(),
+        };
+        house.store.tx("act.commit", |tx| commit(tx, house, job, &done))?;
+    }
+    Ok(())
+}
+
+fn permit<P: NoticePurpose>(house: &House, ask: Ask) -> Result<Result<Permit<P>, Refusal>, StageError> {
+    let standing = house.standing(P::MEASURE)?;
+    match house.gate().permit::<P>(house.stated(ask), standing, &mut house.evidence()) {
+        Ok(permit) => Ok(Ok(permit)),
+        Err(Denied::Refused(refusal)) => Ok(Err(refusal)),
+        Err(Denied::Ledger(e)) => Err(StageError::Failed(e.into())),
+    }
+}
+
+fn refuse(house: &House, jobs: &[Job<Decision>], refusal: &Refusal) -> Result<(), StageError> {
+    let now = house.clock.now();
+    house.store.tx("act.refuse", |tx| {
+        for job in jobs {
+            tx.insert_refusal(refusal, Some(&job.body.finding), None, now)?;
+            acknowledge(tx, house, job)?;
+        }
+        Ok(())
+    })
+}
+
+fn acknowledge(tx: &mut Tx<'_>, house: &House, job: &Job<Decision>) -> Result<(), StageError> {
+    match tx.acknowledge(DECIDED, &job.id, &house.worker)? {
+        true => Ok(()),
+        false => Err(StageError::LeaseLost),
+    }
+}
+
+/// What is to be written for one answer.
+struct Pursued {
+    answer: Identification,
+    refusal: Option<Refusal>,
+    case: Option<Opened>,
+}
+
+/// A case to be written, and what it was planned from.
+struct Opened {
+    before: Option<Case>,
+    plan: Plan,
+    seen: Vec<Timestamp>,
+    mail: Option<(Step, String, Locked)>,
+}
+
+/// Finds out who held the finding's address at each sighting, and plans for each subscriber.
+fn pursue<P: NoticePurpose>(
+    house: &House,
+    finding: &Finding,
+    permit: &Permit<P>,
+    clocks: &Clocks,
+    ask: fn(Use) -> Ask,
+) -> Result<Vec<Pursued>, StageError> {
+    let answers = look_up(house, finding, permit, clocks)?;
+    let mut pursued = Vec::new();
+    for (answer, seen) in answers.read() {
+        let mut said = Identification {
+            finding: finding.id.clone(),
+            verdict: String::new(),
+            reason: String::new(),
+            sightings: seen.len() as u64,
+            margin_s: 0,
+            case: None,
+            evidence: Some(permit.evidence()),
+            at: house.clock.now(),
+        };
+        let mut done = Pursued { answer: said.clone(), refusal: None, case: None };
+        match answer {
+            Named::Nobody => (said.verdict, said.reason) = ("none".into(), "no session on the address then".into()),
+            Named::Doubt(reason) => (said.verdict, said.reason) = ("ambiguous".into(), (*reason).into()),
+            Named::Unlisted => {
+                let reason = "the access server's user is not in the directory".into();
+                (said.verdict, said.reason) = ("ambiguous".into(), reason);
+            }
+            Named::One(contract, margin_s) => {
+                (said.verdict, said.margin_s) = ("one".into(), *margin_s);
+                (done.case, done.refusal) = open_case(house, finding, contract, seen, permit, ask)?;
+                said.case = done.case.as_ref().map(|c| c.plan.case.id.clone());
+            }
+        }
+        done.answer = said;
+        pursued.push(done);
+    }
+    Ok(pursued)
+}
+
+/// An answer, the user resolved to a contract.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Named {
+    One(ContractRef, i64),
+    Nobody,
+    Unlisted,
+    Doubt(&'static str),
+}
+
+type Answers = Vec<(Named, Vec<Timestamp>)>;
+
+/// Opens the book on the finding's address: one evidence entry for the look, whatever it shows.
+fn look_up<P: NoticePurpose>(
+    house: &House,
+    finding: &Finding,
+    permit: &Permit<P>,
+    clocks: &Clocks,
+) -> Result<Lawful<Answers, P>, StageError> {
+    let (first, last) = (finding.first().unwrap_or_default(), finding.last().unwrap_or_default());
+    let slots: Vec<String> =
+        slots_of(finding.ip).iter().map(|slot| house.vault.slot::<Accounting, P>(slot, permit)).collect();
+    let rows = house.store.tx("act.book", |tx| {
+        let mut rows = Vec::new();
+        for slot in &slots {
+            rows.extend(tx.accounting(slot, first - WINDOW, last + WINDOW)?);
+        }
+        Ok::<_, StoreError>(rows)
+    })?;
+    let overfull = rows.len() >= RECORDS_MAX as usize;
+    let subject = format!("address {} at {first} to {last}", finding.ip);
+    let records: Lawful<Vec<Accounting>, P> = house
+        .vault
+        .open(rows, &subject, permit, house.clock.now(), &mut house.evidence())
+        .context("the session book cannot be opened")?;
+    Ok(records.map(|mut records| {
+        // A slot can be wider than the prefix that was handed out.
+        records.retain(|r| r.covers(finding.ip));
+        let book = Book::assemble(&records, clocks, &house.config.rules, overfull);
+        answers(house, finding, &book)
+    }))
+}
+
+fn answers(house: &House, finding: &Finding, book: &Book) -> Answers {
+    let mut by_answer: BTreeMap<Named, (i64, Vec<Timestamp>)> = BTreeMap::new();
+    for sighting in &finding.sightings {
+        let (named, margin_s) = match book.answer(finding.ip, sighting.at) {
+            Answer::One(holder, margin_s) => (named(house, &holder), margin_s),
+            Answer::None => (Named::Nobody, 0),
+            Answer::Ambiguous(doubt) => (Named::Doubt(doubt.reason()), 0),
+        };
+        let (least, seen) = by_answer.entry(named).or_insert((i64::MAX, Vec::new()));
+        *least = (*least).min(margin_s);
+        seen.push(sighting.at);
+    }
+    let with_margin = |(named, (margin_s, seen))| match named {
+        Named::One(contract, _) => (Named::One(contract, margin_s), seen),
+        other => (other, seen),
+    };
+    by_answer.into_iter().map(with_margin).collect()
+}
+
+fn named(house: &House, holder: &Holder) -> Named {
+    house.directory.contract(holder).map_or(Named::Unlisted, |contract| Named::One(contract, 0))
+}
+
+/// Plans the case of a subscriber and writes the mail if one is due.
+fn open_case<P: NoticePurpose>(
+    house: &House,
+    finding: &Finding,
+    contract: &ContractRef,
+    seen: &[Timestamp],
+    permit: &Permit<P>,
+    ask: fn(Use) -> Ask,
+) -> Result<(Option<Opened>, Option<Refusal>), StageError> {
+    let now = house.clock.now();
+    let party = house.party(contract);
+    let (opted_out, before) = house.store.tx("act.case", |tx| {
+        Ok::<_, StoreError>((tx.opted_out(&party, P::MEASURE)?, tx.latest_case(&party, &finding.family)?))
+    })?;
+    let refusal = match opted_out {
+        true => Some(
+            house.gate().honour_opt_out(permit, &party, &mut house.evidence()).map_err(anyhow::Error::from)?,
+        ),
+        false => None,
+    };
+    let found = Found {
+        party: &party,
+        family: &finding.family,
+        campaign: &finding.campaign,
+        measure: P::MEASURE,
+        seen,
+        opted_out,
+    };
+    let fresh = Id::random().context("the system gave no randomness")?;
+    let Some(plan) = plan(&found, before.as_ref(), fresh, now) else { return Ok((None, refusal)) };
+    let mail = match plan.mail {
+        None => None,
+        Some(number) => match write_mail::<P>(house, finding, contract, &plan.case, number, seen, ask)? {
+            Ok(mail) => Some(mail),
+            Err(refusal) => return Ok((None, Some(refusal))),
+        },
+    };
+    Ok((Some(Opened { before, plan, seen: seen.to_vec(), mail }), refusal))
+}
+
+/// Opens the directory entry and writes the mail; both under a permit to notify.
+fn write_mail<P: NoticePurpose>(
+    house: &House,
+    finding: &Finding,
+    contract: &ContractRef,
+    case: &Case,
+    number: u32,
+    seen: &[Timestamp],
+    ask: fn(Use) -> Ask,
+) -> Result<Result<(Step, String, Locked), Refusal>, StageError> {
+    let now = house.clock.now();
+    let notify = match permit::<P>(house, ask(Use::Notify))? {
+        Ok(permit) => permit,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let sealed = house.directory.subscriber(contract).context("the directory lost a contract")?;
+    let subject = format!("contract {}", contract.as_str());
+    let subscriber = house
+        .vault
+        .open_one(sealed, &subject, &notify, now, &mut house.evidence())
+        .context("the directory entry cannot be opened")?;
+    let message_id = Step::message_id(&case.id, number, &house.config.submission.helo);
+    let link_until = now + LINK_LIFE;
+    let link = format!("{}/n/{}", house.config.base_url, house.links.token(&case.id, link_until));
+    let listed: Vec<_> = seen.iter().rev().map(|at| (*at, finding.ip)).collect();
+    let facts = Facts {
+        operator: &house.config.operator,
+        case: &case.id,
+        message_id: &message_id,
+        seen: &listed,
+        seen_total: seen.len() as u64,
+        guide: house.guides.family(&finding.family),
+        link: &link,
+        link_until,
+        now,
+        texts: &house.texts,
+    };
+    let mail: Lawful<Mail, P> = compose(subscriber, &facts).context("the notice cannot be written")?;
+    let body = house.vault.shelve(&mail).context("the notice cannot be sealed")?;
+    let step = Step {
+        case: case.id.clone(),
+        number,
+        state: StepState::Pending,
+        attempts: 0,
+        due: now,
+        reply: String::new(),
+    };
+    Ok(Ok((step, message_id, body)))
+}
+
+/// Writes everything that came of a decision, and that it is done, in one transaction.
+fn commit(tx: &mut Tx<'_>, house: &House, job: &Job<Decision>, done: &[Pursued]) -> Result<(), StageError> {
+    let now = house.clock.now();
+    for pursued in done {
+        if let Some(refusal) = &pursued.refusal {
+            tx.insert_refusal(refusal, Some(&job.body.finding), None, now)?;
+        }
+        let Some(opened) = &pursued.case else { continue };
+        let case = &opened.plan.case;
+        if tx.latest_case(&case.party, &case.family)? != opened.before {
+            // Somebody else wrote to this case meanwhile: the lease ends and the decision is worked again.
+            return Err(StageError::LeaseLost);
+        }
+        tx.put_case(case)?;
+        if let Some(finding) = tx.finding(&job.body.finding)? {
+            for at in &opened.seen {
+                tx.add_sighting(&case.id, *at, finding.ip)?;
+            }
+        }
+        if let Some((step, message_id, body)) = &opened.mail {
+            tx.insert_mail(step, message_id, &outgoing::pack(body), now)?;
+        }
+    }
+    let answers: Vec<Identification> = done.iter().map(|p| p.answer.clone()).collect();
+    tx.put_identifications(&job.body.finding, &answers)?;
+    acknowledge(tx, house, job)
+}

@@ -1,0 +1,189 @@
+//! The outbox, driven: each mail is sent once. Before the mail server hears of it, the outbox says `sending`; whatever
+//! dies after that leaves a mail in doubt, which is settled from the mail server's own log and never by sending again on a
+//! guess.
+
+use anyhow::{Context as _, anyhow};
+use jiff::{SignedDuration, Timestamp};
+use noroshi_act::notice::Mail;
+use noroshi_act::smtp::{Sent, send};
+use noroshi_decide::{ask_infection, ask_takedown};
+use noroshi_law::{Ask, InfectionNotice, Lawful, NoticePurpose, Purpose as _, TakedownNotice, Use};
+use noroshi_model::case::StepState;
+use noroshi_model::{Case, CaseState, Step};
+use noroshi_store::outbox::Outgoing;
+use noroshi_store::{StoreError, Tx};
+use noroshi_wire::postfix::Fate;
+
+use super::StageError;
+use crate::house::House;
+use crate::outgoing;
+use crate::receipts::Receipt;
+
+/// Attempts before a mail is given up: with these pauses about 72 hours, as mail servers do.
+const ATTEMPTS_MAX: u32 = 25;
+/// First pause after "try later"; doubled at each attempt up to [`PAUSE_MAX`].
+const PAUSE: SignedDuration = SignedDuration::from_mins(1);
+/// Longest pause.
+const PAUSE_MAX: SignedDuration = SignedDuration::from_hours(4);
+/// A mail that has been `sending` for longer belongs to a process that died.
+pub const SENDING_MAX: SignedDuration = SignedDuration::from_mins(30);
+/// How long the log is asked for the delivery of a mail; mail servers give up after five days.
+const DELIVERY_AWAITED: SignedDuration = SignedDuration::from_hours(6 * 24);
+/// Interrupted mails settled at once.
+const UNSETTLED_MAX: u32 = 10_000;
+/// Mails whose delivery is asked for at once.
+const DELIVERY_BATCH: u32 = 500;
+
+/// Sends one mail that is due.
+pub fn step(house: &House) -> Result<usize, StageError> {
+    let now = house.clock.now();
+    let Some(mail) = house.store.tx("mail.claim", |tx| tx.claim_mail(now))? else {
+        return learn_deliveries(house);
+    };
+    let case = house
+        .store
+        .tx("mail.case", |tx| tx.case(&mail.step.case))?
+        .context("a mail in the outbox belongs to no case")?;
+    match case.measure.as_str() {
+        TakedownNotice::MEASURE => send_one::<TakedownNotice>(house, &mail, &case, ask_takedown)?,
+        InfectionNotice::MEASURE => send_one::<InfectionNotice>(house, &mail, &case, ask_infection)?,
+        other => return Err(StageError::Failed(anyhow!("no way to mail under measure '{other}'"))),
+    }
+    Ok(1)
+}
+
+fn send_one<P: NoticePurpose>(
+    house: &House,
+    mail: &Outgoing,
+    case: &Case,
+    ask: fn(Use) -> Ask,
+) -> Result<(), StageError> {
+    let sent = match opened::<P>(house, mail, case, ask) {
+        Ok(Opened::Mail(letter)) => send::<P>(&letter, &house.config.submission),
+        Ok(Opened::Stopped(why)) => Sent::Refused(why),
+        Err(e) => {
+            // Nothing was sent: the mail goes back, and the cause is told.
+            settle(house, mail, &Sent::Later(format!("not sent: {e}")))?;
+            return Err(e);
+        }
+    };
+    settle(house, mail, &sent)
+}
+
+enum Opened<P: NoticePurpose> {
+    Mail(Lawful<Mail, P>),
+    Stopped(String),
+}
+
+/// Opens the mail under a permit of now: consent may have been withdrawn since it was written.
+fn opened<P: NoticePurpose>(
+    house: &House,
+    mail: &Outgoing,
+    case: &Case,
+    ask: fn(Use) -> Ask,
+) -> Result<Opened<P>, StageError> {
+    let standing = house.standing(P::MEASURE)?;
+    let permit = match house.gate().permit::<P>(ask(Use::Notify), standing, &mut house.evidence()) {
+        Ok(permit) => permit,
+        Err(noroshi_law::Denied::Refused(refusal)) => return Ok(Opened::Stopped(refusal.to_string())),
+        Err(noroshi_law::Denied::Ledger(e)) => return Err(StageError::Failed(e.into())),
+    };
+    if house.store.tx("mail.consent", |tx| tx.opted_out(&case.party, P::MEASURE))? {
+        house.gate().honour_opt_out(&permit, &case.party, &mut house.evidence()).map_err(anyhow::Error::from)?;
+        return Ok(Opened::Stopped("the subscriber has opted out".into()));
+    }
+    let locked = outgoing::unpack(&mail.body).context("a mail in the outbox is damaged")?;
+    let now = house.clock.now();
+    let letter = house
+        .vault
+        .open::<Mail, P>(vec![locked], &mail.message_id, &permit, now, &mut house.evidence())
+        .context("a mail in the outbox cannot be opened")?;
+    let letter = letter.and_then(|letters| letters.into_iter().next());
+    Ok(Opened::Mail(letter.context("a mail in the outbox is empty")?))
+}
+
+/// Writes down what became of a mail.
+fn settle(house: &House, mail: &Outgoing, sent: &Sent) -> Result<(), StageError> {
+    let now = house.clock.now();
+    let mut step = mail.step.clone();
+    (step.state, step.reply) = match sent {
+        Sent::Accepted(reply) => (StepState::Sent, reply.clone()),
+        Sent::Refused(reply) => (StepState::Failed, reply.clone()),
+        Sent::Unknown(reply) => (StepState::InDoubt, reply.clone()),
+        Sent::Later(reply) => (StepState::Pending, reply.clone()),
+    };
+    if step.state == StepState::Pending {
+        let doublings = 1 << step.attempts.saturating_sub(1).min(12);
+        step.due = now + (PAUSE * doublings).min(PAUSE_MAX);
+        if step.attempts >= ATTEMPTS_MAX {
+            (step.state, step.reply) = (StepState::Failed, format!("given up: {}", step.reply));
+        }
+    }
+    tracing::info!(case = %step.case, step = step.number, state = %step.state, "mail");
+    Ok(house.store.tx("mail.settle", |tx| write(tx, &step, now))?)
+}
+
+fn write(tx: &mut Tx<'_>, step: &Step, now: Timestamp) -> Result<(), StoreError> {
+    tx.put_step(step, now)?;
+    if matches!(step.state, StepState::Sent | StepState::Delivered)
+        && let Some(case) = tx.case(&step.case)?.filter(|c| c.state == CaseState::Open)
+    {
+        tx.put_case(&Case { state: CaseState::Notified, ..case })?;
+    }
+    Ok(())
+}
+
+/// Settles mails that a dead process left in `sending`, and those in doubt, as far as the mail server's log tells.
+/// `alone` says that no other process can be sending.
+pub fn recover(house: &House, alone: bool) -> Result<usize, StageError> {
+    let now = house.clock.now();
+    let (sending, doubtful) = house.store.tx("mail.unsettled", |tx| {
+        Ok::<_, StoreError>((
+            tx.mails_in(StepState::Sending, Timestamp::UNIX_EPOCH, UNSETTLED_MAX)?,
+            tx.mails_in(StepState::InDoubt, Timestamp::UNIX_EPOCH, UNSETTLED_MAX)?,
+        ))
+    })?;
+    let dead = |m: &Outgoing| alone || now.duration_since(m.changed) > SENDING_MAX;
+    let mut settled = 0;
+    for mail in sending.into_iter().filter(dead).chain(doubtful) {
+        let was = mail.step.state;
+        let mut step = mail.step;
+        (step.state, step.reply) = match house.receipts.of(&mail.message_id, mail.changed) {
+            Receipt::Known(fate) => (state_of(fate), "settled from the mail server's log".into()),
+            Receipt::Absent => (StepState::Pending, "the mail server's log has no such mail: sent again".into()),
+            Receipt::Unknown => (StepState::InDoubt, "interrupted while sending; the mail log cannot tell".into()),
+        };
+        if step.state != was {
+            house.store.tx("mail.recover", |tx| write(tx, &step, now))?;
+            settled += 1;
+        }
+    }
+    Ok(settled)
+}
+
+fn state_of(fate: Fate) -> StepState {
+    match fate {
+        Fate::Accepted => StepState::Sent,
+        Fate::Delivered => StepState::Delivered,
+        Fate::Bounced => StepState::Failed,
+    }
+}
+
+/// Learns from the mail server's log which sent mails reached their mailbox.
+fn learn_deliveries(house: &House) -> Result<usize, StageError> {
+    let now = house.clock.now();
+    let sent = house.store.tx("mail.sent", |tx| tx.mails_in(StepState::Sent, now - DELIVERY_AWAITED, DELIVERY_BATCH))?;
+    let mut learnt = 0;
+    for mail in sent {
+        let state = match house.receipts.of(&mail.message_id, mail.changed) {
+            Receipt::Known(fate) => state_of(fate),
+            Receipt::Absent | Receipt::Unknown => continue,
+        };
+        if state != StepState::Sent {
+            let step = Step { state, ..mail.step };
+            house.store.tx("mail.delivered", |tx| write(tx, &step, now))?;
+            learnt += 1;
+        }
+    }
+    Ok(learnt)
+}

@@ -1,0 +1,107 @@
+//! The stages, driven: each takes jobs from its topic, hands them to the pure code of its crate, and writes the results
+//! together with the acknowledgement.
+//!
+//! ```text
+//!   observed ─▶ orient ─▶ oriented ─▶ decide ─▶ decided ─▶ act ─▶ outbox ─▶ mail        improve closes what stays quiet
+//! ```
+
+pub mod act;
+pub mod decide;
+pub mod improve;
+pub mod mail;
+pub mod orient;
+
+use std::fmt;
+
+use noroshi_store::StoreError;
+
+use crate::house::House;
+
+/// Jobs taken at once.
+pub const BATCH: u32 = 200;
+
+/// Why a stage stopped.
+#[derive(Debug)]
+pub enum StageError {
+    /// The database.
+    Store(StoreError),
+    /// The job's lease passed to another worker, whose results count.
+    LeaseLost,
+    /// Anything else; the job stays and is tried again.
+    Failed(anyhow::Error),
+}
+
+impl fmt::Display for StageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StageError::Store(e) => write!(f, "{e}"),
+            StageError::LeaseLost => f.write_str("another worker took the job over"),
+            StageError::Failed(e) => write!(f, "{e:#}"),
+        }
+    }
+}
+
+impl std::error::Error for StageError {}
+
+impl From<StoreError> for StageError {
+    fn from(e: StoreError) -> Self {
+        StageError::Store(e)
+    }
+}
+
+impl From<anyhow::Error> for StageError {
+    fn from(e: anyhow::Error) -> Self {
+        StageError::Failed(e)
+    }
+}
+
+/// A stage by name, as in `run --role orient,decide`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Stage {
+    /// Events become findings.
+    Orient,
+    /// Findings become decisions.
+    Decide,
+    /// Decisions become cases and mails in the outbox.
+    Act,
+    /// The outbox is sent.
+    Mail,
+    /// Quiet cases close.
+    Improve,
+}
+
+impl Stage {
+    /// All of them, in the order of the loop.
+    pub const ALL: [Stage; 5] = [Stage::Orient, Stage::Decide, Stage::Act, Stage::Mail, Stage::Improve];
+
+    /// Works one batch; the number of jobs done.
+    pub fn step(self, house: &House) -> Result<usize, StageError> {
+        match self {
+            Stage::Orient => orient::step(house),
+            Stage::Decide => decide::step(house),
+            Stage::Act => act::step(house),
+            Stage::Mail => mail::step(house),
+            Stage::Improve => improve::step(house),
+        }
+    }
+}
+
+/// Works every stage until nothing is left to do now; how many jobs were done.
+pub fn until_idle(house: &House, stages: &[Stage]) -> Result<usize, StageError> {
+    let mut done = 0;
+    loop {
+        let mut this_round = 0;
+        for stage in stages {
+            loop {
+                match stage.step(house)? {
+                    0 => break,
+                    n => this_round += n,
+                }
+            }
+        }
+        if this_round == 0 {
+            return Ok(done);
+        }
+        done += this_round;
+    }
+}

@@ -1,0 +1,93 @@
+# Every page
+site = Notices about your line's safety
+skip = Skip to the content
+languages = Language
+foot = This site never asks for personal data, passwords or payment. It uses no cookies.
+foot-made = Made with noroshi (狼煙).
+
+# The notice
+notice-title = We have seen traffic from your line that looks like that of an infected device
+notice-lead = This is { $operator }. This is not about a bill or a penalty. With the steps below, most people solve it by themselves.
+reference = Reference
+what-title = What was seen
+what-when = Time (Japan Standard Time)
+what-address = IP address
+what-device = Kind of device (likely)
+what-malware = Name of the malware
+malware-means = Malware is malicious software, such as a virus.
+what-total = Times seen
+what-times = { $count }
+what-listed = The newest { $listed } are listed.
+what-none = The single times are no longer kept, because their retention period is over.
+what-unsure = Which device it is cannot be seen from outside. Check every device on the same line, those on Wi-Fi too.
+about-title = What it means
+steps-title = What to do
+steps-offer = There are { $steps } steps. Take them one by one, in order.
+steps-button = Show the steps
+steps-tick = Finished
+steps-tick-note = The “finished” marks stay on this screen and are sent to nobody.
+done-button = I did it
+done-hint = Press when you have finished. { $operator } learns only that you pressed it.
+links-title = More
+go-genuine = Check that this is genuine
+go-ask = Ask a person
+go-stop = Stop these notices
+why-title = Why { $operator } is telling you
+why-takedown-notice = Your line's address was in the records of an attack server that was shut down by the authorities. To avert the present danger to your device, we used the address and the time, and nothing else, to find the contract, for this notice only.
+why-infection-notice = An organisation that observes infected devices told us. By the consent in your contract, we used the address, port and time, and nothing else, to find the contract, for this notice only. You may withdraw the consent at any time.
+why-other = Within what the law allows, we used only what was needed to find the contract, for this notice only. The desk below tells you the basis.
+genuine-title = How to check that this is genuine
+genuine-1 = Close this page. Search for { $operator }'s website yourself, or look at your contract or bill, and find the desk's telephone number there.
+genuine-2 = Give the desk the reference { $number }. If they can tell you the same, it is genuine.
+genuine-3 = This page never asks you for a password or payment data, to buy software, or to let somebody control your computer. If a page does, it is a fake.
+ask-title = Ask a person
+ask = { $desk }
+ask-hint = Have the reference { $number } at hand; it saves time.
+valid-until = This page opens until { $until }.
+valid-open = This page can be opened as often as you like for some time.
+
+# Where it stands
+state-done-title = Thank you for telling us
+state-done = We have noted that you did it. If the traffic is not seen again for { $days } days, the matter is closed. If it is, we will tell you.
+state-clean-title = It is solved
+state-clean = The traffic has not been seen for { $days } days. There is nothing left to do.
+state-stopped-title = These notices are stopped
+state-stopped = You will get no more notices like this. The device stays infected until the steps are done. To get notices again, contact the desk below.
+
+# Stopping
+stop-title = Stop these notices?
+stop-means-1 = If traffic of an infected device is seen on your line again, we will not tell you.
+stop-means-2 = Stopping the notices does not clean the device. You can still see the steps on this page.
+stop-means-3 = Your contract and bill do not change. Contact the desk to get notices again at any time.
+stop-button = Stop the notices
+stop-back = Go back without stopping
+
+# The first page
+home-title = Notices about your line's safety
+home-what-title = What this site is
+home-what = Here your Internet provider shows you what was seen, and what to do, when traffic from your line looks like that of an infected device.
+home-how = A page opens only by the link in your own notice. There is nothing to enter here.
+home-genuine-title = How to check that a notice is genuine
+home-genuine-1 = Do not use links or telephone numbers in the notice. Search for your provider's website yourself, or look at your contract or bill, and find the desk's telephone number there.
+home-genuine-2 = Give the desk the reference in the notice.
+home-genuine-3 = A genuine notice has no file attached, and never asks for a password or payment data, to buy software, or to let somebody control your computer.
+
+# When a page cannot be shown: what it is, what that means, what to do
+trouble-forged-title = This link does not open a page
+trouble-forged-what = A part of the link may be missing or changed. Some mail programs cut long links.
+trouble-forged-do = Copy the whole link from the notice and open it again. If that does not help, give your Internet provider's desk the reference in the notice.
+trouble-expired-title = This link has expired
+trouble-expired-what = For safety, the link of a notice opens only for some time. The records are still there.
+trouble-expired-do = To see the steps, or if you worry about a device, give your Internet provider's desk the reference in the notice.
+trouble-missing-title = There is no such page
+trouble-missing-what = The address is wrong, or the page is gone.
+trouble-missing-do = Copy the whole link from the notice and open it again.
+trouble-method-title = This cannot be done here
+trouble-method-what = This address is not meant to be used that way. Nothing was changed.
+trouble-method-do = Open the link in the notice again and use the buttons on the page.
+trouble-large-title = Too much was sent
+trouble-large-what = It was too large and was not read. Nothing was changed.
+trouble-large-do = Open the link in the notice again and use the buttons on the page.
+trouble-unavailable-title = The page cannot be shown right now
+trouble-unavailable-what = The fault is on our side: the records cannot be read at the moment. Nothing was lost. If you have just pressed a button, it may not have been counted.
+trouble-unavailable-do = Wait a minute and open it again. If this goes on, contact your Internet provider's desk.

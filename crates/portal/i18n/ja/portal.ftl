@@ -1,0 +1,93 @@
+# Every page
+site = 通信の安全に関するお知らせ
+skip = 本文へ進む
+languages = 言語
+foot = このサイトが個人情報・パスワード・お支払いの入力をお願いすることはありません。Cookie も使いません。
+foot-made = 狼煙(noroshi)で作成しています。
+
+# The notice
+notice-title = お使いの回線から、ウイルスに感染した機器のものと思われる通信が確認されました
+notice-lead = { $operator } です。料金や罰則に関するお知らせではありません。下の手順で、多くの場合ご自身で解消できます。
+reference = 受付番号
+what-title = 確認された内容
+what-when = 日時(日本時間)
+what-address = IPアドレス
+what-device = 機器の種類(推定)
+what-malware = マルウェアの名前
+malware-means = マルウェアとは、ウイルスなどの悪意のあるソフトウェアのことです。
+what-total = 確認された回数
+what-times = { $count } 回
+what-listed = 新しいものから { $listed } 件を表示しています。
+what-none = 個々の日時の記録は、保存期間を過ぎたため残っていません。
+what-unsure = どの機器かまでは、外からは分かりません。同じ回線(Wi-Fi を含む)につながる機器をご確認ください。
+about-title = どういうことか
+steps-title = していただきたいこと
+steps-offer = { $steps } つの手順です。1つずつ、順に進めてください。
+steps-button = 手順を見る
+steps-tick = できた
+steps-tick-note = 「できた」の印はこの画面だけのもので、どこにも送られません。
+done-button = 対応しました
+done-hint = 手順が終わったら押してください。押したことだけが { $operator } に伝わります。
+links-title = そのほか
+go-genuine = この連絡が本物か確かめる
+go-ask = 人に相談する
+go-stop = お知らせの配信を停止する
+why-title = なぜ { $operator } が知らせるのか
+why-takedown-notice = 警察等により停止された攻撃用サーバーの記録に、お客様の回線のIPアドレスがありました。感染の被害を防ぐための緊急避難として、IPアドレスと時刻だけを使って契約を確認し、このお知らせにだけ使います。
+why-infection-notice = 感染した機器の通信を観測している機関から情報を受けました。契約約款の同意に基づき、IPアドレス・ポート番号と時刻だけを使って契約を確認し、このお知らせにだけ使います。同意はいつでも取り消せます。
+why-other = 法令で認められた範囲で、必要な情報だけを使って契約を確認し、このお知らせにだけ使います。根拠は下の窓口でお尋ねください。
+genuine-title = この連絡が本物か確かめるには
+genuine-1 = このページを閉じて、{ $operator } のホームページをご自分で検索するか、契約書・請求書を見て、窓口の電話番号を調べます。
+genuine-2 = 窓口に、受付番号 { $number } をお伝えください。同じ内容をご案内できれば本物です。
+genuine-3 = このページは、パスワードや支払い情報の入力、ソフトウェアの購入、遠隔操作をお願いしません。求められたら偽物です。
+ask-title = 人に相談する
+ask = { $desk }
+ask-hint = 受付番号 { $number } をお伝えいただくと、話が早く進みます。
+valid-until = このページは { $until } まで開けます。
+valid-open = このページは、しばらくの間、何度でも開けます。
+
+# Where it stands
+state-done-title = ご連絡ありがとうございました
+state-done = 「対応しました」を受け付けました。{ $days } 日間、同じ通信が確認されなければ完了です。もし再び確認された場合は、もう一度お知らせします。
+state-clean-title = 解消しました
+state-clean = { $days } 日間、同じ通信は確認されていません。追加の対応は必要ありません。
+state-stopped-title = お知らせの配信を停止しました
+state-stopped = このようなお知らせはもう届きません。機器の感染は、手順を行うまで残ります。再開したいときは、下の窓口にご連絡ください。
+
+# Stopping
+stop-title = お知らせの配信を停止しますか
+stop-means-1 = 今後、お使いの回線で感染が疑われる通信が確認されても、お知らせしません。
+stop-means-2 = 機器の感染は、停止しても残ります。手順はこれまでどおりこのページで見られます。
+stop-means-3 = 契約や料金には影響しません。窓口に連絡すれば、いつでも再開できます。
+stop-button = 配信を停止する
+stop-back = 停止せずに戻る
+
+# The first page
+home-title = 通信の安全に関するお知らせ
+home-what-title = このサイトについて
+home-what = ご契約のインターネット接続事業者が、お使いの回線から感染した機器のものと思われる通信を確認したときに、内容と対処の手順をお見せするサイトです。
+home-how = ページは、お知らせに書かれた専用のリンクからだけ開けます。ここで入力していただくものはありません。
+home-genuine-title = お知らせが本物か確かめるには
+home-genuine-1 = お知らせの中のリンクや電話番号は使わず、事業者のホームページをご自分で検索するか、契約書・請求書を見て、窓口の電話番号を調べます。
+home-genuine-2 = 窓口に、お知らせに書かれた受付番号を伝えます。
+home-genuine-3 = 本物のお知らせは、ファイルを添付せず、パスワードや支払い情報の入力、ソフトウェアの購入、遠隔操作を求めません。
+
+# When a page cannot be shown: what it is, what that means, what to do
+trouble-forged-title = このリンクではページを開けません
+trouble-forged-what = リンクの一部が欠けているか、変わっている可能性があります。メールソフトが長いリンクを途中で切ることもあります。
+trouble-forged-do = お知らせのリンク全体をもう一度コピーして開いてください。それでも開けないときは、ご契約のインターネット接続事業者の窓口に、お知らせの受付番号をお伝えください。
+trouble-expired-title = このリンクの期限が過ぎました
+trouble-expired-what = 安全のため、お知らせのリンクには期限があります。記録がなくなったわけではありません。
+trouble-expired-do = 手順を見たいときや、機器が心配なときは、ご契約のインターネット接続事業者の窓口に、お知らせの受付番号をお伝えください。
+trouble-missing-title = お探しのページはありません
+trouble-missing-what = アドレスが違うか、ページがなくなりました。
+trouble-missing-do = お知らせのリンク全体をもう一度コピーして開いてください。
+trouble-method-title = この操作はできません
+trouble-method-what = このアドレスは、そのような使い方には対応していません。何も変わっていません。
+trouble-method-do = お知らせのリンクを開き直し、ページの中のボタンを使ってください。
+trouble-large-title = 送られた内容が大きすぎます
+trouble-large-what = 大きすぎるため読み取りませんでした。何も変わっていません。
+trouble-large-do = お知らせのリンクを開き直し、ページの中のボタンを使ってください。
+trouble-unavailable-title = 今はページを表示できません
+trouble-unavailable-what = こちらの都合で、記録を読み取れません。記録は失われていません。ボタンを押した直後のときは、受け付けられていない可能性があります。
+trouble-unavailable-do = 1分ほど待ってから、もう一度開いてください。続くときは、ご契約のインターネット接続事業者の窓口にご連絡ください。

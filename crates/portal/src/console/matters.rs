@@ -1,0 +1,138 @@
+//! The pages about people's cases: what needs somebody today, the cases with their stories, what came of
+//! them.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use noroshi_model::{Case, CaseState, Funnel, Id};
+use serde_json::json;
+
+use super::asked::{Asked, Pager};
+use super::rows;
+use crate::counter::Counter;
+use crate::desk::{Attention, CaseStory, DeskError, Today};
+
+const SVG: &str = "image/svg+xml; charset=utf-8";
+
+#[derive(Template)]
+#[template(path = "console/today.html")]
+struct TodayView<'a> {
+    here: &'static str,
+    t: &'a Today,
+    /// How many things ask for action or a look, in words.
+    needs: String,
+}
+
+impl TodayView<'_> {
+    /// A page of ours to go to; anything else is shown without a link.
+    fn href<'b>(&self, attention: &'b Attention) -> Option<&'b str> {
+        let path = attention.href.as_str();
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"/-_.~%?&=#".contains(&b);
+        (path.starts_with('/') && !path.starts_with("//") && path.bytes().all(is_plain)).then_some(path)
+    }
+}
+
+pub(super) async fn today(State(counter): State<Counter>, asked: Asked) -> Response {
+    match counter.ask(|desk| desk.today()).await {
+        Ok(t) => {
+            let needs = match t.attention.len() {
+                0 => "Nothing needs you".to_owned(),
+                1 => "1 thing needs you".to_owned(),
+                n => format!("{n} things need you"),
+            };
+            asked.answer(&TodayView { here: "today", t: &t, needs }, &t)
+        }
+        Err(error) => asked.trouble(&error),
+    }
+}
+
+/// A state as a shape and a colour beside its word.
+struct Mark {
+    shape: &'static str,
+    class: &'static str,
+}
+
+fn mark(state: &CaseState) -> Mark {
+    let (shape, class) = match state {
+        CaseState::Open => ("○", "unknown"),
+        CaseState::Notified | CaseState::Reported => ("▲", "watch"),
+        CaseState::Held => ("■", "act"),
+        CaseState::Clean => ("●", "clear"),
+    };
+    Mark { shape, class }
+}
+
+#[derive(Template)]
+#[template(path = "console/cases.html")]
+struct CasesView<'a> {
+    here: &'static str,
+    cases: &'a [Case],
+    state: &'static str,
+    pager: &'a Pager,
+}
+
+pub(super) async fn cases(State(counter): State<Counter>, asked: Asked) -> Response {
+    let state = asked.value("state").and_then(CaseState::parse).map_or("", CaseState::id);
+    let filter = if state.is_empty() { String::new() } else { format!("state={state}&") };
+    let list =
+        rows(&counter, &asked, &filter, move |desk, offset, limit| desk.cases(state, offset, limit)).await;
+    let (cases, pager) = match list {
+        Ok(list) => list,
+        Err(response) => return response,
+    };
+    let twin = json!({ "state": state, "page": pager.page, "next": pager.next_page, "cases": cases });
+    asked.answer(&CasesView { here: "cases", cases: &cases, state, pager: &pager }, &twin)
+}
+
+#[derive(Template)]
+#[template(path = "console/case.html")]
+struct CaseView<'a> {
+    here: &'static str,
+    s: &'a CaseStory,
+}
+
+pub(super) async fn case(State(counter): State<Counter>, asked: Asked, id: Option<Path<String>>) -> Response {
+    let id = id.and_then(|Path(id)| Id::parse(id.strip_suffix(".json").unwrap_or(&id)));
+    let Some(id) = id else { return asked.trouble(&DeskError::NotFound) };
+    match counter.ask(move |desk| desk.case(&id)).await {
+        Ok(s) => asked.answer(&CaseView { here: "cases", s: &s }, &s),
+        Err(error) => asked.trouble(&error),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "console/outcome.html")]
+struct OutcomeView<'a> {
+    here: &'static str,
+    funnels: &'a [Funnel],
+    pager: &'a Pager,
+}
+
+pub(super) async fn outcome(State(counter): State<Counter>, asked: Asked) -> Response {
+    let list = rows(&counter, &asked, "", |desk, offset, limit| {
+        let funnels = desk.outcome()?;
+        let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
+        Ok(funnels.into_iter().skip(skipped).take(limit as usize).collect())
+    });
+    let (funnels, pager) = match list.await {
+        Ok(list) => list,
+        Err(response) => return response,
+    };
+    let twin = json!({ "page": pager.page, "next": pager.next_page, "campaigns": funnels });
+    asked.answer(&OutcomeView { here: "outcome", funnels: &funnels, pager: &pager }, &twin)
+}
+
+/// A campaign's funnel, drawn by the program behind the desk.
+pub(super) async fn picture(
+    State(counter): State<Counter>,
+    asked: Asked,
+    name: Option<Path<String>>,
+) -> Response {
+    let campaign = name.and_then(|Path(name)| name.strip_suffix(".svg").map(str::to_owned));
+    let Some(campaign) = campaign else { return asked.trouble(&DeskError::NotFound) };
+    match counter.ask(move |desk| desk.funnel_svg(&campaign)).await {
+        Ok(svg) => ([(header::CONTENT_TYPE, SVG)], svg).into_response(),
+        Err(error) => asked.trouble(&error),
+    }
+}

@@ -1,0 +1,101 @@
+//! The operator's console: what needs a person today, and behind it every record it stands on. Read-only.
+//!
+//! [`key`] who gets in; [`asked`] what the address asks for; [`page`] how it is answered; [`records`] and
+//! [`matters`] the pages. Every list is paged here and filtered in the address, and `.json` behind its path
+//! gives the same as data.
+
+mod asked;
+mod key;
+mod matters;
+mod page;
+mod records;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::FromRef;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::response::Response;
+use axum::routing::get;
+
+use crate::asset;
+use crate::counter::Counter;
+use crate::desk::{Desk, DeskError};
+use crate::guard::{CONSOLE_SEATS, CONSOLE_WAIT, guard};
+use asked::{Asked, Pager};
+
+pub use asked::ROWS_A_PAGE;
+pub use key::{ConsoleKey, LOGIN_PATH, SESSION_LIFE};
+
+#[derive(Clone)]
+struct Office {
+    counter: Counter,
+    key: ConsoleKey,
+}
+
+impl FromRef<Office> for Counter {
+    fn from_ref(office: &Office) -> Self {
+        office.counter.clone()
+    }
+}
+
+impl FromRef<Office> for ConsoleKey {
+    fn from_ref(office: &Office) -> Self {
+        office.key.clone()
+    }
+}
+
+/// The loopback listener's routes.
+pub fn console(desk: Arc<dyn Desk>, key: ConsoleKey) -> Router {
+    let office = Office { counter: Counter::new(desk, CONSOLE_SEATS), key: key.clone() };
+    let router = Router::new()
+        .route(LOGIN_PATH, get(key::login))
+        .route("/", get(matters::today))
+        .route("/today.json", get(matters::today))
+        .route("/cases", get(matters::cases))
+        .route("/cases.json", get(matters::cases))
+        .route("/cases/{id}", get(matters::case))
+        .route("/outcome", get(matters::outcome))
+        .route("/outcome.json", get(matters::outcome))
+        .route("/outcome/{picture}", get(matters::picture))
+        .route("/quarantine", get(records::quarantine))
+        .route("/quarantine.json", get(records::quarantine))
+        .route("/law", get(records::law))
+        .route("/law.json", get(records::law))
+        .route("/law/refusals", get(records::refusals))
+        .route("/law/refusals.json", get(records::refusals))
+        .route("/law/consents", get(records::consents))
+        .route("/law/consents.json", get(records::consents))
+        .route("/evidence", get(records::evidence))
+        .route("/evidence.json", get(records::evidence))
+        .route("/evidence/{index}", get(records::proof))
+        .merge(asset::routes())
+        .fallback(async |asked: Asked| asked.trouble(&DeskError::NotFound))
+        .method_not_allowed_fallback(method)
+        .layer(from_fn_with_state(key, key::enter))
+        .with_state(office);
+    guard(router, CONSOLE_WAIT, page::at_the_door)
+}
+
+async fn method() -> Response {
+    page::turned(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "The console only shows",
+        "Nothing can be changed here yet. Nothing was.",
+    )
+}
+
+/// One page of a list.
+async fn rows<T: Send + 'static>(
+    counter: &Counter,
+    asked: &Asked,
+    filter: &str,
+    list: impl FnOnce(&dyn Desk, u64, u32) -> Result<Vec<T>, DeskError> + Send + 'static,
+) -> Result<(Vec<T>, Pager), Response> {
+    let offset = asked.offset();
+    let answer = counter.ask(move |desk| list(desk, offset, Asked::limit())).await;
+    let mut rows = answer.map_err(|error| asked.trouble(&error))?;
+    let pager = asked.pager(&mut rows, filter);
+    Ok((rows, pager))
+}

@@ -1,0 +1,99 @@
+//! What is true of every answer, whatever the page: its headers, and how long, large and many requests may
+//! be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+/// Largest request body that is read; our forms send none.
+pub const BODY_BYTES_MAX: usize = 16 * 1024;
+/// Longest path with its query that is looked at.
+pub const PATH_BYTES_MAX: usize = 2048;
+/// Requests worked on at a time, on one listener.
+pub const REQUESTS_MAX: usize = 512;
+/// Look-ups at a time for subscribers.
+pub const SUBSCRIBER_SEATS: usize = 32;
+/// Look-ups at a time for the console.
+pub const CONSOLE_SEATS: usize = 8;
+/// How long a subscriber waits at most.
+pub const SUBSCRIBER_WAIT: Duration = Duration::from_secs(10);
+/// How long an operator waits at most: the walk over a long evidence log takes its time.
+pub const CONSOLE_WAIT: Duration = Duration::from_secs(60);
+/// After how many seconds a browser may try again.
+pub const RETRY_AFTER_S: &str = "30";
+
+/// Nothing is loaded, sent or framed but our own pages, style sheet, pictures and forms.
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+const HEADERS: [(HeaderName, &str); 7] = [
+    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (HeaderName::from_static("x-robots-tag"), "noindex, nofollow"),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+    ),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// Why a request is not worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turned {
+    /// Its path is longer than any of ours.
+    TooLong,
+    /// Too many at a time, or too slow an answer.
+    Busy,
+}
+
+#[derive(Clone)]
+struct Door {
+    requests: Arc<Semaphore>,
+    wait: Duration,
+    /// Makes the page that says so.
+    turned: Arc<dyn Fn(Turned) -> Response + Send + Sync>,
+}
+
+/// Puts the limits and headers around all routes, the fallbacks among them.
+pub(crate) fn guard(
+    router: Router,
+    wait: Duration,
+    turned: impl Fn(Turned) -> Response + Send + Sync + 'static,
+) -> Router {
+    let door = Door { requests: Arc::new(Semaphore::new(REQUESTS_MAX)), wait, turned: Arc::new(turned) };
+    router
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(door, admit))
+        .layer(from_fn(dress))
+}
+
+async fn admit(State(door): State<Door>, request: Request, next: Next) -> Response {
+    let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if path > PATH_BYTES_MAX {
+        return (door.turned)(Turned::TooLong);
+    }
+    let Ok(_place) = door.requests.try_acquire() else { return (door.turned)(Turned::Busy) };
+    match timeout(door.wait, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => (door.turned)(Turned::Busy),
+    }
+}
+
+async fn dress(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,213 @@
+//! What a subscriber sees who follows the link in a notice: somebody frightened, with three minutes and a
+//! telephone.
+//!
+//! ```text
+//!   GET /n/{token} ──▶ what was seen ──POST steps──▶ the steps ──POST done──▶ thanks
+//!        (acts never)                └─GET opt-out (what it means)──POST opt-out──▶ stopped
+//! ```
+//!
+//! A GET acts never, because mail scanners follow links; a POST answers 303 back to the page. There are no
+//! cookies: the language is in the query. A token that opens nothing is answered in both languages and
+//! without saying why it is wrong.
+
+mod speech;
+mod trouble;
+mod visitor;
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use noroshi_model::VisitKind;
+use noroshi_model::case::QUIET;
+use noroshi_model::text::{Catalogue, TextError};
+
+use crate::counter::Counter;
+use crate::desk::{Desk, NoticePage};
+use crate::guard::{SUBSCRIBER_SEATS, SUBSCRIBER_WAIT, guard};
+use crate::{asset, show};
+use speech::Speech;
+use trouble::Trouble;
+use visitor::{Token, Visitor};
+
+/// Sightings listed on the page; the rest is counted.
+pub const LISTED_MAX: usize = 20;
+
+/// The subscriber pages' texts.
+pub fn texts() -> Result<Catalogue, TextError> {
+    speech::texts()
+}
+
+/// The public listener's routes.
+pub fn subscriber_pages(desk: Arc<dyn Desk>) -> Result<Router, TextError> {
+    let texts = Arc::new(speech::texts()?);
+    let pages = Pages { counter: Counter::new(desk, SUBSCRIBER_SEATS), texts: Arc::clone(&texts) };
+    let router = Router::new()
+        .route("/", get(home))
+        .route("/n/{token}", get(notice))
+        .route("/n/{token}/steps", post(steps).get(back))
+        .route("/n/{token}/done", post(done).get(back))
+        .route("/n/{token}/opt-out", post(opt_out).get(confirm))
+        .merge(asset::routes())
+        .fallback(async |State(pages): State<Pages>, v: Visitor| Trouble::Missing.page(&pages.texts, v.lang))
+        .method_not_allowed_fallback(async |State(pages): State<Pages>, v: Visitor| {
+            Trouble::Method.page(&pages.texts, v.lang)
+        })
+        .with_state(pages);
+    Ok(guard(router, SUBSCRIBER_WAIT, move |turned| Trouble::from(turned).page(&texts, Default::default())))
+}
+
+#[derive(Clone)]
+struct Pages {
+    counter: Counter,
+    texts: Arc<Catalogue>,
+}
+
+#[derive(Template)]
+#[template(path = "subscriber/home.html")]
+struct HomeView<'a> {
+    s: Speech<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "subscriber/notice.html")]
+struct NoticeView<'a> {
+    s: Speech<'a>,
+    n: &'a NoticePage,
+    seen: Vec<(String, String)>,
+    why: String,
+    standing: Option<Standing>,
+}
+
+#[derive(Template)]
+#[template(path = "subscriber/stop.html")]
+struct StopView<'a> {
+    s: Speech<'a>,
+}
+
+/// How far it has come, as a word and a shape.
+struct Standing {
+    shape: &'static str,
+    class: &'static str,
+    title: String,
+    text: String,
+}
+
+async fn home(State(pages): State<Pages>, visitor: Visitor) -> Response {
+    let s = Speech::new(&pages.texts, &visitor, "/", Vec::new());
+    answer(&pages, &visitor, &HomeView { s })
+}
+
+async fn notice(State(pages): State<Pages>, visitor: Visitor, token: Token) -> Response {
+    let path = token.path();
+    let found = pages.counter.ask(move |desk| desk.notice(token.checked()?)).await;
+    let n = match found {
+        Ok(n) => n,
+        Err(error) => return Trouble::from(error).page(&pages.texts, visitor.lang),
+    };
+    let s = Speech::new(&pages.texts, &visitor, &path, values(&n, visitor.lang));
+    let seen = n.seen.iter().take(LISTED_MAX).map(|(at, ip)| (show::jst(at), ip.to_string())).collect();
+    let why = match n.measure.as_str() {
+        "takedown-notice" => s.t("why-takedown-notice"),
+        "infection-notice" => s.t("why-infection-notice"),
+        _ => s.t("why-other"),
+    };
+    let standing = standing(&s, &n);
+    answer(&pages, &visitor, &NoticeView { s, n: &n, seen, why, standing })
+}
+
+async fn confirm(State(pages): State<Pages>, visitor: Visitor, token: Token) -> Response {
+    let path = token.path();
+    match pages.counter.ask(move |desk| desk.notice(token.checked()?)).await {
+        Ok(n) => {
+            let s = Speech::new(&pages.texts, &visitor, &path, values(&n, visitor.lang)).below("/opt-out");
+            answer(&pages, &visitor, &StopView { s })
+        }
+        Err(error) => Trouble::from(error).page(&pages.texts, visitor.lang),
+    }
+}
+
+/// Somebody reloads or bookmarks the address of a form: back to the page, and nothing is counted.
+async fn back(visitor: Visitor, token: Token) -> Response {
+    see(&token.path(), &visitor, "")
+}
+
+async fn steps(s: State<Pages>, v: Visitor, t: Token, body: Result<Bytes, BytesRejection>) -> Response {
+    act(s, v, t, body, VisitKind::Steps).await
+}
+
+async fn done(s: State<Pages>, v: Visitor, t: Token, body: Result<Bytes, BytesRejection>) -> Response {
+    act(s, v, t, body, VisitKind::Done).await
+}
+
+async fn opt_out(s: State<Pages>, v: Visitor, t: Token, body: Result<Bytes, BytesRejection>) -> Response {
+    act(s, v, t, body, VisitKind::OptOut).await
+}
+
+async fn act(
+    State(pages): State<Pages>,
+    visitor: Visitor,
+    token: Token,
+    body: Result<Bytes, BytesRejection>,
+    kind: VisitKind,
+) -> Response {
+    if body.is_err() {
+        return Trouble::Large.page(&pages.texts, visitor.lang);
+    }
+    let path = token.path();
+    let place = if kind == VisitKind::Steps { "#steps" } else { "#standing" };
+    match pages.counter.ask(move |desk| desk.act(token.checked()?, kind)).await {
+        Ok(()) => see(&path, &visitor, place),
+        Err(error) => Trouble::from(error).page(&pages.texts, visitor.lang),
+    }
+}
+
+fn see(path: &str, visitor: &Visitor, place: &str) -> Response {
+    (StatusCode::SEE_OTHER, [(header::LOCATION, format!("{path}{}{place}", visitor.query()))]).into_response()
+}
+
+/// What the texts may mention. Everything from outside is made visible here, once.
+fn values(n: &NoticePage, lang: noroshi_model::Lang) -> Vec<(&'static str, String)> {
+    vec![
+        ("operator", show::visible(&n.operator)),
+        ("desk", show::whole(&n.desk)),
+        ("number", show::visible(&n.reference)),
+        ("malware", show::whole(n.guide.name.of(lang))),
+        ("count", show::count(&n.seen_total)),
+        ("listed", n.seen.len().min(LISTED_MAX).to_string()),
+        ("steps", n.guide.steps.len().to_string()),
+        ("until", n.link_until.as_ref().map(show::jst).unwrap_or_default()),
+        ("days", (QUIET.as_hours() / 24).to_string()),
+    ]
+}
+
+fn standing(s: &Speech<'_>, n: &NoticePage) -> Option<Standing> {
+    let (shape, class, key) = match n {
+        n if n.clean => ("●", "clear", "clean"),
+        n if n.opted_out => ("○", "unknown", "stopped"),
+        n if n.done => ("▲", "watch", "done"),
+        _ => return None,
+    };
+    Some(Standing {
+        shape,
+        class,
+        title: s.t(&format!("state-{key}-title")),
+        text: s.t(&format!("state-{key}")),
+    })
+}
+
+fn answer(pages: &Pages, visitor: &Visitor, page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => trouble::html(StatusCode::OK, visitor.lang, html),
+        Err(error) => {
+            tracing::error!(%error, "a subscriber page could not be written");
+            Trouble::Unavailable.page(&pages.texts, visitor.lang)
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! A desk in memory: it knows one notice and a few records, or hostile ones, or none, and remembers who
+//! acted.
+
+use std::sync::Mutex;
+
+use jiff::{SignedDuration, Timestamp};
+use noroshi_law::evidence::{Digest, Entry, Kind, Record};
+use noroshi_law::gate::{Role, Use};
+use noroshi_model::guide::{Both, Guide, Guides};
+use noroshi_model::link::LinkError;
+use noroshi_model::{Case, CaseState, Funnel, Id, Tally, VisitKind};
+use noroshi_portal::desk::*;
+use serde_json::json;
+
+/// Opens the notice.
+pub const TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAA.6a5b4c3d.good-mac";
+/// Opened it once.
+pub const EXPIRED: &str = "AAAAAAAAAAAAAAAAAAAAAA.1.good-mac";
+/// Meets a database that does not answer.
+pub const DOWN: &str = "AAAAAAAAAAAAAAAAAAAAAA.6a5b4c3d.down";
+
+/// Everything somebody might put into a feed, a file name or a contract to harm who reads it.
+pub fn hostile() -> String {
+    let long = "長".repeat(10_000);
+    format!(
+        "<script>alert(1)</script>\"><img src=x onerror=alert(2)>'{{{{7*7}}}}\u{202e}evil\0\u{7}&lt;{long}"
+    )
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Kept {
+    Nothing,
+    Usual,
+    Hostile,
+    /// This many of everything.
+    Many(u64),
+}
+
+pub struct InMemory {
+    pub kept: Kept,
+    pub visits: Mutex<Vec<VisitKind>>,
+    pub is_down: bool,
+}
+
+pub fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+impl InMemory {
+    pub fn new(kept: Kept) -> Self {
+        Self { kept, visits: Mutex::new(Vec::new()), is_down: false }
+    }
+
+    pub fn acts(&self) -> Vec<VisitKind> {
+        self.visits.lock().unwrap().iter().copied().filter(|kind| *kind != VisitKind::Opened).collect()
+    }
+
+    fn text(&self, usual: &str) -> String {
+        if self.kept == Kept::Hostile { hostile() } else { usual.to_owned() }
+    }
+
+    fn up(&self) -> Result<(), DeskError> {
+        if self.is_down { Err(DeskError::Unavailable("the disk <b>is full</b>".into())) } else { Ok(()) }
+    }
+
+    fn list<T>(&self, offset: u64, limit: u32, one: impl Fn(u64) -> T) -> Result<Vec<T>, DeskError> {
+        self.up()?;
+        let all = match self.kept {
+            Kept::Nothing => 0,
+            Kept::Usual => 4,
+            Kept::Hostile => 1,
+            Kept::Many(n) => n,
+        };
+        Ok((offset..all.min(offset.saturating_add(limit.into()))).map(one).collect())
+    }
+
+    fn guide(&self) -> Guide {
+        if self.kept != Kept::Hostile {
+            return Guides::shipped().unwrap().family("mirai").clone();
+        }
+        let both = || Both { ja: hostile(), en: hostile() };
+        let mut guide = Guides::shipped().unwrap().family("mirai").clone();
+        (guide.name, guide.device, guide.about) = (both(), both(), both());
+        guide.steps.iter_mut().for_each(|step| (step.title, step.body) = (both(), both()));
+        guide
+    }
+
+    fn one_case(&self, n: u64) -> Case {
+        let states = CaseState::ALL;
+        Case {
+            id: Id::of("case", &[&n.to_be_bytes()]),
+            party: self.text("Yk3v9Qd0sWm2"),
+            family: self.text("mirai"),
+            campaign: self.text("shadowserver-sinkhole.mirai"),
+            measure: self.text("takedown-notice"),
+            state: states[usize::try_from(n).unwrap() % states.len()],
+            opened: at("2026-11-20T04:00:00Z") - SignedDuration::from_hours(n as i64),
+            first_seen: at("2026-11-19T18:12:00Z"),
+            last_seen: at("2026-11-20T03:12:00Z"),
+            mails: 2,
+            last_mail: Some(at("2026-11-20T05:00:00Z")),
+            closed: None,
+            reinfected: n == 3,
+        }
+    }
+}
+
+impl Desk for InMemory {
+    fn notice(&self, token: &str) -> Result<NoticePage, DeskError> {
+        match token {
+            TOKEN => self.up()?,
+            EXPIRED => return Err(LinkError::Expired.into()),
+            DOWN => return Err(DeskError::Unavailable("secret reason".into())),
+            _ => return Err(LinkError::Forged.into()),
+        }
+        let mut visits = self.visits.lock().unwrap();
+        visits.push(VisitKind::Opened);
+        Ok(NoticePage {
+            reference: self.text("AB3D-9XK2"),
+            operator: self.text("のろしネット"),
+            desk: self.text("お客様センター 0120-000-000(9時〜18時)"),
+            measure: self.text("takedown-notice"),
+            seen: vec![
+                (at("2026-11-20T03:12:00Z"), "203.0.113.77".parse().unwrap()),
+                (at("2026-11-19T18:12:00Z"), "2001:db8:85a3:1234:5678:8a2e:370:7334".parse().unwrap()),
+            ],
+            seen_total: 1234,
+            guide: self.guide(),
+            link_until: Some(at("2026-12-20T03:12:00Z")),
+            steps_fetched: visits.contains(&VisitKind::Steps),
+            done: visits.contains(&VisitKind::Done),
+            opted_out: visits.contains(&VisitKind::OptOut),
+            clean: false,
+        })
+    }
+
+    fn act(&self, token: &str, kind: VisitKind) -> Result<(), DeskError> {
+        self.notice(token)?;
+        self.visits.lock().unwrap().push(kind);
+        Ok(())
+    }
+
+    fn today(&self) -> Result<Today, DeskError> {
+        self.up()?;
+        if self.kept == Kept::Nothing {
+            return Ok(Today::default());
+        }
+        let counts = [
+            ("seen", 1_204_112),
+            ("findings", 3_871),
+            ("permitted", 3_420),
+            ("mailed", 2_977),
+            ("opened", 1_022),
+        ];
+        let good = Tally { read: 1_204_326, stored: 1_204_112, duplicate: 0, filtered: 0, quarantined: 214 };
+        let href = |path: &str| self.text(path);
+        Ok(Today {
+            totals: counts.iter().map(|(name, n)| (self.text(name), *n)).collect(),
+            feeds: vec![
+                (self.text("shadowserver-sinkhole.mirai"), self.text("csv"), good),
+                (
+                    self.text("spamtrap.gamut"),
+                    self.text("json"),
+                    Tally { read: 9, stored: 7, ..Tally::default() },
+                ),
+            ],
+            identifications: vec![(
+                self.text("identified"),
+                self.text("one session held the address"),
+                3_401,
+            )],
+            clocks: vec![
+                (self.text("nas-osaka-2"), -3_612, 2, 5_101, true),
+                (self.text("nas-tokyo-1"), 4, 9, 88, false),
+            ],
+            attention: vec![
+                Attention {
+                    act: true,
+                    what: self.text("12 cases wait for approval (oldest 3 h)"),
+                    href: href("/cases?state=open"),
+                },
+                Attention {
+                    act: false,
+                    what: self.text("feed shadowserver-sinkhole: 214 lines in quarantine"),
+                    href: href("/quarantine"),
+                },
+                Attention {
+                    act: false,
+                    what: self.text("nothing to open"),
+                    href: "javascript:alert(3)".into(),
+                },
+            ],
+        })
+    }
+
+    fn cases(&self, state: &str, offset: u64, limit: u32) -> Result<Vec<Case>, DeskError> {
+        let cases = self.list(offset, limit, |n| self.one_case(n))?;
+        Ok(cases.into_iter().filter(|case| state.is_empty() || case.state.id() == state).collect())
+    }
+
+    fn case(&self, id: &Id) -> Result<CaseStory, DeskError> {
+        self.up()?;
+        let case = self.one_case(0);
+        if *id != case.id {
+            return Err(DeskError::NotFound);
+        }
+        let line = |when: &str, what: &str, text: &str, rule: Option<&str>, evidence| StoryLine {
+            at: at(when),
+            what: self.text(what),
+            text: self.text(text),
+            rule: rule.map(|rule| self.text(rule)),
+            evidence,
+        };
+        let story = vec![
+            line("2026-11-20T06:30:00Z", "visit", "the page was opened", None, None),
+            line(
+                "2026-11-20T05:00:00Z",
+                "mail",
+                "mail 2 accepted by the mail server",
+                Some("notify-emergency"),
+                Some(1205),
+            ),
+            line(
+                "2026-11-20T04:00:00Z",
+                "identified",
+                "one session held the address",
+                Some("identify-emergency"),
+                Some(1204),
+            ),
+            line("2026-11-20T03:12:00Z", "seen", "connection to a sinkhole", None, None),
+        ];
+        Ok(CaseStory { case, reference: self.text("AB3D-9XK2"), story })
+    }
+
+    fn quarantine(&self, offset: u64, limit: u32) -> Result<Vec<QuarantineLine>, DeskError> {
+        self.list(offset, limit, |n| QuarantineLine {
+            source: self.text("2026-11-20-sinkhole.csv"),
+            line: n + 17,
+            reason: self.text("time.source is not a time"),
+            snippet: (n != 2).then(|| self.text("\"20 Nov\t12:12\",203.0.113.77,mirai\r\n")),
+            bytes: 20_480,
+            at: at("2026-11-20T03:40:00Z"),
+            campaign: self.text("shadowserver-sinkhole.mirai"),
+        })
+    }
+
+    fn refusals(&self, offset: u64, limit: u32) -> Result<Vec<RefusalLine>, DeskError> {
+        self.list(offset, limit, |_| RefusalLine {
+            at: at("2026-11-20T03:40:00Z"),
+            measure: self.text("infection-notice"),
+            rule: self.text("no-consent"),
+            reason: self.text("the contract's terms hold no consent to this measure"),
+        })
+    }
+
+    fn consents(&self, offset: u64, limit: u32) -> Result<Vec<ConsentLine>, DeskError> {
+        self.list(offset, limit, |n| ConsentLine {
+            since: at("2026-04-01T00:00:00Z"),
+            scope: self.text("terms"),
+            measure: self.text("infection-notice"),
+            granted: n % 2 == 0,
+            how: self.text("terms of service 2026, article 21"),
+        })
+    }
+
+    fn measures(&self) -> Result<Vec<MeasurePage>, DeskError> {
+        self.up()?;
+        if self.kept == Kept::Nothing {
+            return Ok(Vec::new());
+        }
+        Ok(vec![MeasurePage {
+            id: self.text("takedown-notice"),
+            version: 1,
+            title_en: self.text("Notice to users found in the log of a C&C server that was taken down"),
+            title_ja: self.text("テイクダウンされたC&Cサーバの通信履歴に基づく注意喚起"),
+            basis: self.text("emergency"),
+            purpose: self.text("subscriber-notice"),
+            settled_in: self.text("総務省 電気通信事業におけるサイバー攻撃への適正な対処の在り方に関する研究会 第一次とりまとめ (2014-04-04)"),
+            fields: vec![self.text("source.ip"), self.text("time.source")],
+            retention_days: 90,
+            approved_by: self.text("noroshi project"),
+            expires_on: self.text("2029-11-01"),
+            elements: vec![(
+                self.text("present-danger"),
+                self.text("C&Cサーバによる制御が行われている場合には、端末に対する法益侵害が顕在化・継続している。"),
+            )],
+        }])
+    }
+
+    fn evidence(&self, offset: u64, limit: u32) -> Result<Vec<Entry>, DeskError> {
+        self.list(offset, limit, |n| Entry {
+            index: 1205 - n,
+            record: Record {
+                kind: Kind::Opening,
+                at: at("2026-11-20T03:40:00Z"),
+                role: Role::System,
+                measure: self.text("takedown-notice"),
+                measure_version: 1,
+                dossier: Digest::of(b"d"),
+                basis: None,
+                purpose: self.text("subscriber-notice"),
+                usage: Use::Identify,
+                fields: vec![self.text("source.ip")],
+                rule: self.text("identify-emergency"),
+                policy_set: Digest::of(b"p"),
+                subject: self.text("Yk3v9Qd0sWm2"),
+                records: 1,
+                under: Some(0),
+                note: self.text(""),
+            },
+        })
+    }
+
+    fn evidence_proof(&self, index: u64) -> Result<serde_json::Value, DeskError> {
+        self.up()?;
+        if index > 1205 {
+            Err(DeskError::NotFound)
+        } else {
+            Ok(json!({ "index": index, "note": self.text("n") }))
+        }
+    }
+
+    fn evidence_state(&self) -> Result<EvidenceState, DeskError> {
+        self.up()?;
+        let faults = if self.kept == Kept::Hostile { vec![hostile()] } else { Vec::new() };
+        Ok(EvidenceState { entries: 1206, checkpoints: 311, root: Digest::of(b"root").to_string(), faults })
+    }
+
+    fn outcome(&self) -> Result<Vec<Funnel>, DeskError> {
+        self.list(0, u32::MAX, |n| Funnel {
+            campaign: self.text(&format!("shadowserver-sinkhole.mirai-{n}")),
+            cases: 3_420,
+            sent: 2_977,
+            delivered: 2_901,
+            opened: 1_022,
+            steps: 800,
+            done: 512,
+            clean: 412,
+            reinfected: 12,
+            opted_out: 3,
+        })
+    }
+
+    fn funnel_svg(&self, campaign: &str) -> Result<String, DeskError> {
+        self.up()?;
+        let is_known = campaign.starts_with("shadowserver-sinkhole.mirai-");
+        let svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 720 254\"><rect x=\"110\" y=\"8\" \
+                   width=\"470\" height=\"24\" fill=\"#2b5d8a\"/></svg>";
+        if is_known { Ok(svg.to_owned()) } else { Err(DeskError::NotFound) }
+    }
+}

@@ -1,0 +1,204 @@
+//! The subscriber's way: read, ask for the steps, do them, say so; or stop; or come with a link that opens
+//! nothing.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use noroshi_model::VisitKind;
+
+use super::desk::{DOWN, EXPIRED, Kept, TOKEN};
+use super::{get, portal, post, request, send};
+
+fn page(rest: &str) -> String {
+    format!("/n/{TOKEN}{rest}")
+}
+
+#[tokio::test]
+async fn the_notice_says_in_japanese_what_was_seen_why_we_may_tell_and_how_to_check() {
+    let (_, router) = portal(Kept::Usual);
+    let answer = get(&router, &page("")).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header("content-language"), "ja");
+    for text in [
+        "<html lang=\"ja\">",
+        "2026-11-20 12:12 JST",
+        "203.0.113.77",
+        "1,234 回",
+        "ルーター、ネットワークカメラ",
+        "のろしネット",
+        "緊急避難",
+        "AB3D-9XK2",
+        "お客様センター 0120-000-000",
+        "2026-12-20 12:12 JST まで",
+        "手順を見る",
+        &format!("action=\"/n/{TOKEN}/steps\""),
+        &format!("href=\"/n/{TOKEN}?lang=en\""),
+    ] {
+        answer.says(text);
+    }
+    answer.says_not("電源を入れ直す");
+    answer.says_not("対応しました");
+}
+
+#[tokio::test]
+async fn the_notice_says_the_same_in_english_and_keeps_the_language_on_its_links() {
+    let (_, router) = portal(Kept::Usual);
+    let answer = get(&router, &page("?lang=en")).await;
+    for text in [
+        "<html lang=\"en\">",
+        "2026-11-20 12:12 JST",
+        "To avert the present danger",
+        "Show the steps",
+        "a router, network camera",
+        &format!("action=\"/n/{TOKEN}/steps?lang=en\""),
+        &format!("href=\"/n/{TOKEN}/opt-out?lang=en\""),
+        &format!("href=\"/n/{TOKEN}?lang=ja\""),
+    ] {
+        answer.says(text);
+    }
+}
+
+#[tokio::test]
+async fn the_language_is_the_chosen_one_else_the_browsers_else_japanese() {
+    let (_, router) = portal(Kept::Usual);
+    for (query, sent, expected) in [
+        ("", None, "ja"),
+        ("", Some("en-GB,en;q=0.9,ja;q=0.2"), "en"),
+        ("", Some("fr"), "ja"),
+        ("?lang=ja", Some("en"), "ja"),
+        ("?lang=<x>", Some("en"), "en"),
+    ] {
+        let mut asked = request("GET", &page(query).replace('<', "%3C").replace('>', "%3E"));
+        if let Some(sent) = sent {
+            asked.headers_mut().insert(header::ACCEPT_LANGUAGE, sent.parse().unwrap());
+        }
+        assert_eq!(send(&router, asked).await.header("content-language"), expected, "{query} {sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn opening_any_page_acts_never() {
+    let (desk, router) = portal(Kept::Usual);
+    for rest in ["", "/steps", "/done", "/opt-out", "?lang=en"] {
+        for method in ["GET", "HEAD"] {
+            let answer = send(&router, request(method, &page(rest))).await;
+            assert!(answer.status.is_success() || answer.status == StatusCode::SEE_OTHER, "{method} {rest}");
+            assert!(method == "GET" || answer.body.is_empty());
+        }
+    }
+    assert!(desk.acts().is_empty());
+    assert!(desk.visits.lock().unwrap().len() >= 4);
+}
+
+#[tokio::test]
+async fn the_steps_come_when_asked_for_and_then_it_can_be_said_that_they_are_done() {
+    let (desk, router) = portal(Kept::Usual);
+    let answer = post(&router, &page("/steps?lang=en")).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert_eq!(answer.header("location"), page("?lang=en#steps"));
+
+    let answer = get(&router, &page("?lang=en")).await;
+    answer.says("Switch it off and on");
+    answer.says("I did it");
+    answer.says(&format!("action=\"/n/{TOKEN}/done?lang=en\""));
+    answer.says_not("Show the steps");
+
+    let answer = post(&router, &page("/done")).await;
+    assert_eq!(answer.header("location"), page("#standing"));
+    let answer = get(&router, &page("")).await;
+    answer.says("ご連絡ありがとうございました");
+    answer.says("14 日間");
+    answer.says("電源を入れ直す");
+    answer.says_not("/done");
+    assert_eq!(desk.acts(), [VisitKind::Steps, VisitKind::Done]);
+}
+
+#[tokio::test]
+async fn stopping_is_asked_about_before_it_is_done() {
+    let (desk, router) = portal(Kept::Usual);
+    let answer = get(&router, &page("/opt-out?lang=en")).await;
+    answer.says("Stop these notices?");
+    answer.says("we will not tell you");
+    answer.says(&format!("action=\"/n/{TOKEN}/opt-out?lang=en\""));
+    answer.says(&format!("href=\"/n/{TOKEN}/opt-out?lang=ja\""));
+    assert!(desk.acts().is_empty());
+
+    let answer = post(&router, &page("/opt-out")).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert_eq!(desk.acts(), [VisitKind::OptOut]);
+    let answer = get(&router, &page("")).await;
+    answer.says("配信を停止しました");
+    answer.says_not("/opt-out\"");
+}
+
+#[tokio::test]
+async fn a_link_that_opens_nothing_is_answered_in_both_languages_and_without_saying_why() {
+    let (desk, router) = portal(Kept::Usual);
+    let mut bodies = Vec::new();
+    let long = "x".repeat(500);
+    for token in ["forged", "a.b.c", "%3Cscript%3E", "%ff", "%00", "..", long.as_str()] {
+        for rest in ["", "/opt-out"] {
+            let answer = get(&router, &format!("/n/{token}{rest}")).await;
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{token}{rest}");
+            answer.says("このリンクではページを開けません");
+            answer.says("This link does not open a page");
+            bodies.push(answer.body);
+        }
+        let answer = post(&router, &format!("/n/{token}/done")).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{token}");
+    }
+    bodies.dedup();
+    assert_eq!(bodies.len(), 1, "one page for every forgery");
+    assert!(desk.visits.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_expired_link_is_gone_and_says_what_to_do() {
+    let (_, router) = portal(Kept::Usual);
+    let answer = get(&router, &format!("/n/{EXPIRED}?lang=en")).await;
+    assert_eq!(answer.status, StatusCode::GONE);
+    answer.says("<html lang=\"en\">");
+    answer.says("This link has expired");
+    answer.says("このリンクの期限が過ぎました");
+    assert_eq!(post(&router, &format!("/n/{EXPIRED}/done")).await.status, StatusCode::GONE);
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_answer_is_told_as_ours_and_nothing_lost() {
+    let (_, router) = portal(Kept::Usual);
+    let answer = get(&router, &format!("/n/{DOWN}?lang=en")).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.header("retry-after"), "30");
+    answer.says("Nothing was lost");
+    answer.says("記録は失われていません");
+    answer.says_not("secret reason");
+}
+
+#[tokio::test]
+async fn what_is_too_large_or_too_long_is_not_read() {
+    let (desk, router) = portal(Kept::Usual);
+    let body = Body::from(vec![b'x'; noroshi_portal::guard::BODY_BYTES_MAX + 1]);
+    let large = Request::builder().method("POST").uri(page("/done")).body(body).unwrap();
+    assert_eq!(send(&router, large).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(desk.acts().is_empty());
+    let long = format!("/{}", "a".repeat(noroshi_portal::guard::PATH_BYTES_MAX));
+    assert_eq!(get(&router, &long).await.status, StatusCode::URI_TOO_LONG);
+}
+
+#[tokio::test]
+async fn the_first_page_explains_and_asks_for_nothing() {
+    let (_, router) = portal(Kept::Usual);
+    let answer = get(&router, "/?lang=en").await;
+    answer.says("There is nothing to enter here");
+    answer.says_not("<input");
+    answer.says_not("<form");
+    get(&router, "/").await.says("お知らせが本物か確かめるには");
+}
+
+#[tokio::test]
+async fn no_page_for_subscribers_sets_a_cookie() {
+    let (_, router) = portal(Kept::Usual);
+    for path in ["/".to_owned(), page(""), page("?lang=en"), page("/opt-out"), "/nothing".to_owned()] {
+        assert_eq!(get(&router, &path).await.header("set-cookie"), "");
+    }
+    assert_eq!(post(&router, &page("/steps")).await.header("set-cookie"), "");
+}
