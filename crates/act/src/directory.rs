@@ -65,8 +65,10 @@ impl CsvDirectory {
             };
             let wrong = |reason: &str| DirectoryError::Line { line: record.line, reason: reason.to_owned() };
             let cell = |column| record.cell(column).unwrap_or_default().trim();
-            let contract = ContractRef::parse(cell("contract")).ok_or_else(|| wrong("no contract reference"))?;
-            let lang = Lang::parse(cell("language")).ok_or_else(|| wrong("the language is neither ja nor en"))?;
+            let contract =
+                ContractRef::parse(cell("contract")).ok_or_else(|| wrong("no contract reference"))?;
+            let lang =
+                Lang::parse(cell("language")).ok_or_else(|| wrong("the language is neither ja nor en"))?;
             if !cell("mail").contains('@') {
                 return Err(wrong("no mail address"));
             }

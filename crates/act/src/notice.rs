@@ -159,13 +159,6 @@ struct HtmlPage<'a> {
     p: Page<'a>,
 }
 
-/// A case's number as it is told to people: short enough to read over the phone.
-pub fn reference(case: &Id) -> String {
-    let letters: String =
-        case.as_str().chars().filter(char::is_ascii_alphanumeric).take(8).collect::<String>().to_ascii_uppercase();
-    format!("{}-{}", &letters[..letters.len() / 2], &letters[letters.len() / 2..])
-}
-
 /// A time as subscribers read it: `2026-11-20 12:12 JST`.
 pub fn jst(at: Timestamp) -> String {
     let zone = TimeZone::fixed(jiff::tz::offset(9));
@@ -178,12 +171,13 @@ pub fn compose<P: NoticePurpose>(
     facts: &Facts<'_>,
 ) -> Result<Lawful<Mail, P>, NoticeError> {
     let mut failed = None;
-    let mail = to.and_then(|subscriber| write(&subscriber, P::MEASURE, facts).map_err(|e| failed = Some(e)).ok());
+    let mail =
+        to.and_then(|subscriber| write(&subscriber, P::MEASURE, facts).map_err(|e| failed = Some(e)).ok());
     mail.ok_or_else(|| failed.unwrap_or(NoticeError::Address("recipient")))
 }
 
 fn write(to: &Subscriber, measure: &str, facts: &Facts<'_>) -> Result<Mail, NoticeError> {
-    let number = reference(facts.case);
+    let number = facts.case.reference();
     let until = jst(facts.link_until);
     let values = [
         ("operator", facts.operator.name.as_str()),

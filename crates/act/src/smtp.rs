@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::notice::Mail;
 
-/// Longest wait for one answer. RFC 5321 section 4.5.3.2 would allow minutes; a submission server beside us answers at once.
+/// Default of the longest wait for one answer, in seconds. RFC 5321 section 4.5.3.2 would allow minutes; a submission server
+/// beside us answers at once.
 pub const ANSWER_S: u64 = 60;
 
 /// How to reach the mail server.
@@ -35,6 +36,8 @@ pub struct Submission {
     pub password_file: Option<std::path::PathBuf>,
     /// Name given in EHLO.
     pub helo: String,
+    /// Longest wait for one answer, in seconds.
+    pub answer_s: u64,
 }
 
 /// How the connection is encrypted.
@@ -91,7 +94,7 @@ pub fn probe(submission: &Submission) -> Result<String, String> {
 fn connect(submission: &Submission) -> Result<SmtpConnection, SmtpError> {
     let host = submission.server.rsplit_once(':').map_or(submission.server.as_str(), |(host, _)| host);
     let helo = ClientId::Domain(submission.helo.clone());
-    let timeout = Some(Duration::from_secs(ANSWER_S));
+    let timeout = Some(Duration::from_secs(submission.answer_s));
     let mut connection = match submission.encryption {
         Encryption::None => SmtpConnection::connect(&submission.server, timeout, &helo, None, None)?,
         Encryption::Tls => {

@@ -2,9 +2,7 @@
 //!
 //! The ask depends on the measure only, never on the finding, so one ruling serves every finding of a measure.
 
-use noroshi_law::{
-    Ask, Gate, InfectionNotice, Purpose as _, Refusal, Role, Standing, TakedownNotice, Use,
-};
+use noroshi_law::{Ask, Gate, InfectionNotice, Purpose as _, Refusal, Role, Standing, TakedownNotice, Use};
 use noroshi_model::{Decision, Finding, Id, Verdict};
 
 /// What noroshi itself asks for when it wants to identify and notify under a measure; `None` where it knows no such
@@ -37,9 +35,11 @@ pub fn decide(finding: &Finding, ask: Option<&Ask>, gate: &Gate<'_>, standing: S
             };
             Verdict::IdentifyAndNotify { basis, rule: ruling.rule }
         }
-        Some((ask, ruling)) => {
-            Verdict::Refused(Refusal { measure: ask.measure.clone(), rule: ruling.rule, reason: ruling.reason })
-        }
+        Some((ask, ruling)) => Verdict::Refused(Refusal {
+            measure: ask.measure.clone(),
+            rule: ruling.rule,
+            reason: ruling.reason,
+        }),
         None => Verdict::Refused(Refusal {
             measure: finding.measure.clone(),
             rule: "unknown-measure".into(),
@@ -51,7 +51,12 @@ pub fn decide(finding: &Finding, ask: Option<&Ask>, gate: &Gate<'_>, standing: S
         Verdict::Refused(refusal) => ("refuse", &refusal.rule),
     };
     let parts = [finding.id.as_str(), finding.measure.as_str(), word, rule.as_str()].map(str::as_bytes);
-    Decision { id: Id::of("decision", &parts), finding: finding.id.clone(), measure: finding.measure.clone(), verdict }
+    Decision {
+        id: Id::of("decision", &parts),
+        finding: finding.id.clone(),
+        measure: finding.measure.clone(),
+        verdict,
+    }
 }
 
 #[cfg(test)]
@@ -89,7 +94,8 @@ mod tests {
     fn verdict(measure: &str, allow: bool, consent: bool) -> Verdict {
         let register = Register::shipped().unwrap();
         let standing = Standing { consent, now: jiff::Timestamp::UNIX_EPOCH };
-        decide(&finding(measure), ask(measure).as_ref(), &Gate::new(&Fixed(allow), &register), standing).verdict
+        decide(&finding(measure), ask(measure).as_ref(), &Gate::new(&Fixed(allow), &register), standing)
+            .verdict
     }
 
     #[test]
@@ -97,7 +103,9 @@ mod tests {
         assert!(matches!(verdict("takedown-notice", true, true), Verdict::IdentifyAndNotify { .. }));
         assert!(matches!(verdict("takedown-notice", false, true), Verdict::Refused(_)));
         assert!(matches!(verdict("infection-notice", true, false), Verdict::Refused(_)));
-        assert!(matches!(verdict("advertising", true, true), Verdict::Refused(r) if r.rule == "unknown-measure"));
+        assert!(
+            matches!(verdict("advertising", true, true), Verdict::Refused(r) if r.rule == "unknown-measure")
+        );
     }
 
     #[test]
@@ -106,7 +114,13 @@ mod tests {
         let standing = Standing { consent: true, now: jiff::Timestamp::UNIX_EPOCH };
         let id = |allow| {
             let asked = ask("takedown-notice");
-            decide(&finding("takedown-notice"), asked.as_ref(), &Gate::new(&Fixed(allow), &register), standing).id
+            decide(
+                &finding("takedown-notice"),
+                asked.as_ref(),
+                &Gate::new(&Fixed(allow), &register),
+                standing,
+            )
+            .id
         };
         assert_eq!(id(true), id(true));
         assert_ne!(id(true), id(false));

@@ -20,13 +20,31 @@ pub fn share(part: u64, whole: u64) -> String {
 pub fn table(funnels: &[Funnel]) -> String {
     let mut out = format!(
         "{:<24} {:>7} {:>7} {:>9} {:>7} {:>7} {:>7} {:>7} {:>10} {:>9}\n",
-        "campaign", "cases", "sent", "delivered", "opened", "steps", "done", "clean", "reinfected", "opted-out"
+        "campaign",
+        "cases",
+        "sent",
+        "delivered",
+        "opened",
+        "steps",
+        "done",
+        "clean",
+        "reinfected",
+        "opted-out"
     );
     for f in funnels {
         let _infallible = writeln!(
             out,
             "{:<24} {:>7} {:>7} {:>9} {:>7} {:>7} {:>7} {:>7} {:>10} {:>9}",
-            f.campaign, f.cases, f.sent, f.delivered, f.opened, f.steps, f.done, f.clean, f.reinfected, f.opted_out
+            f.campaign,
+            f.cases,
+            f.sent,
+            f.delivered,
+            f.opened,
+            f.steps,
+            f.done,
+            f.clean,
+            f.reinfected,
+            f.opted_out
         );
     }
     out
@@ -75,8 +93,7 @@ mod tests {
 
     #[test]
     fn the_picture_carries_every_number_and_escapes_the_name() {
-        let funnel =
-            Funnel { campaign: "<a&b>".into(), cases: 10, sent: 9, opened: 4, ..Funnel::default() };
+        let funnel = Funnel { campaign: "<a&b>".into(), cases: 10, sent: 9, opened: 4, ..Funnel::default() };
         let svg = svg(&funnel);
         assert!(svg.contains("&lt;a&amp;b&gt;") && !svg.contains("<a&b>"));
         assert!(svg.contains("9 (90.0 %)") && svg.contains("4 (40.0 %)"));

@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use noroshi_model::case::QUIET;
 use noroshi_model::{Case, CaseState};
 
-/// Closes a case that nothing was seen of for [`QUIET`]. A case that nobody was told about closes too: most infections end
+/// Closes a case that nothing was seen of for [`QUIET`], counted from its last sighting or its opening, whichever is later
+/// (a seized log can be months old when it arrives). A case that nobody was told about closes too: most infections end
 /// by themselves (58 to 74 % in Çetin et al., NDSS 2019), and hiding that would make notices look better than they are.
 pub fn close_if_quiet(case: &Case, now: Timestamp) -> Option<Case> {
-    let quiet = case.state.is_open() && now.duration_since(case.last_seen) >= QUIET;
+    let quiet = case.state.is_open() && now.duration_since(case.last_seen.max(case.opened)) >= QUIET;
     quiet.then(|| Case { state: CaseState::Clean, closed: Some(now), ..case.clone() })
 }
 

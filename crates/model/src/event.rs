@@ -143,7 +143,8 @@ impl Event {
             time_observation,
             source: endpoint(&mut more, "source.ip", "source.port")?,
             destination: endpoint(&mut more, "destination.ip", "destination.port")?,
-            classification: ClassificationType::parse(&kind).ok_or(EventError::Invalid("classification.type"))?,
+            classification: ClassificationType::parse(&kind)
+                .ok_or(EventError::Invalid("classification.type"))?,
             malware_name: parsed(&mut more, "malware.name")?,
             feed_name: parsed(&mut more, "feed.name")?.unwrap_or_default(),
             feed_code: parsed(&mut more, "feed.code")?.unwrap_or_default(),

@@ -3,19 +3,17 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use noroshi_law::evidence::Digest;
 use serde::{Deserialize, Serialize};
 
-/// 128 bits of SHA-256 over length-prefixed parts, as 22 URL-safe characters.
+/// 128 bits of SHA-256 over length-prefixed parts, as 32 hexadecimal digits: they survive URLs, shells and telephones.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct Id(String);
 
 impl Id {
     /// Characters of the text form.
-    pub const CHARS: usize = 22;
+    pub const CHARS: usize = 32;
 
     /// The id of some content. `kind` keeps ids of different things apart.
     pub fn of(kind: &str, parts: &[&[u8]]) -> Self {
@@ -24,13 +22,12 @@ impl Id {
             bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
             bytes.extend_from_slice(part);
         }
-        Self(URL_SAFE_NO_PAD.encode(&Digest::of(&bytes).0[..16]))
+        Self(hexadecimal(&Digest::of(&bytes).0[..16]))
     }
 
-    /// Reads the text form; anything that is not 22 URL-safe characters is refused.
+    /// Reads the text form; anything that is not 32 lower-case hexadecimal digits is refused.
     pub fn parse(text: &str) -> Option<Self> {
-        let fits = text.len() == Self::CHARS
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let fits = text.len() == Self::CHARS && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         fits.then(|| Self(text.to_owned()))
     }
 
@@ -39,13 +36,37 @@ impl Id {
         use ring::rand::SecureRandom as _;
         let mut bytes = [0; 16];
         ring::rand::SystemRandom::new().fill(&mut bytes).ok()?;
-        Some(Self(URL_SAFE_NO_PAD.encode(bytes)))
+        Some(Self(hexadecimal(&bytes)))
+    }
+
+    /// The first 32 bits as told over the phone: `AB3D-92F0`.
+    pub fn reference(&self) -> String {
+        let told = self.0[..8].to_ascii_uppercase();
+        format!("{}-{}", &told[..4], &told[4..])
     }
 
     /// The text form.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+impl TryFrom<String> for Id {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("an id is 32 lower-case hexadecimal digits")
+    }
+}
+
+impl From<Id> for String {
+    fn from(id: Id) -> Self {
+        id.0
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl fmt::Display for Id {

@@ -11,19 +11,35 @@ pub const CONTRACT_CHARS_MAX: usize = 64;
 
 /// The ISP's own reference for a contract. It names nobody by itself, and still is not for display.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct ContractRef(String);
 
 impl ContractRef {
     /// Reads a reference: 1 to [`CONTRACT_CHARS_MAX`] printable ASCII characters without spaces.
     pub fn parse(text: &str) -> Option<Self> {
-        let fits = !text.is_empty() && text.len() <= CONTRACT_CHARS_MAX && text.bytes().all(|b| b.is_ascii_graphic());
+        let fits = !text.is_empty()
+            && text.len() <= CONTRACT_CHARS_MAX
+            && text.bytes().all(|b| b.is_ascii_graphic());
         fits.then(|| Self(text.to_owned()))
     }
 
     /// The text form, for storage.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for ContractRef {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("a contract reference is 1 to 64 printable ASCII characters")
+    }
+}
+
+impl From<ContractRef> for String {
+    fn from(contract: ContractRef) -> Self {
+        contract.0
     }
 }
 

@@ -12,8 +12,13 @@ use crate::stages::Stage;
 
 /// The dynamic-defence loop as one program: observe, orient, decide, act, improve
 #[derive(Debug, Parser)]
-#[command(name = "noroshi", version, propagate_version = true, after_help = "\
-Exit codes: 0 done, 1 failed, 2 wrong command line, 3 a check found something wrong, 4 refused by a rule.")]
+#[command(
+    name = "noroshi",
+    version,
+    propagate_version = true,
+    after_help = "\
+Exit codes: 0 done, 1 failed, 2 wrong command line, 3 a check found something wrong, 4 refused by a rule."
+)]
 pub struct Cli {
     /// Configuration file [default: noroshi.toml in the current folder, if there is one]
     #[arg(long, global = true, value_name = "FILE", env = "NOROSHI_CONFIG")]

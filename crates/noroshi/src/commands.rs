@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::CommandFactory as _;
-use noroshi_act::notice::{jst, reference};
+use noroshi_act::notice::jst;
 use noroshi_law::evidence::note::Verifier;
 use noroshi_law::evidence::proof::Proof;
 use noroshi_law::{Ask, InfectionNotice, Purpose as _, Role, TakedownNotice, Use};
@@ -19,7 +19,8 @@ use noroshi_wire::{Encoding, SeizedFormat, TimeFormat, Zone};
 use serde_json::json;
 
 use crate::cli::{
-    CaseCommand, Cli, Columns, Command, ConfigCommand, Consent, ConsentOf, Evidence, Law, MailCommand, Observe, Page,
+    CaseCommand, Cli, Columns, Command, ConfigCommand, Consent, ConsentOf, Evidence, Law, MailCommand,
+    Observe, Page,
 };
 use crate::config::{Config, File};
 use crate::house::{House, Stay};
@@ -33,6 +34,8 @@ use crate::{demo, desk, doctor, report};
 const FOUND_WRONG: u8 = 3;
 /// The rules refused.
 const REFUSED: u8 = 4;
+/// Faults of the evidence log shown to people.
+const FAULTS_SHOWN: usize = 20;
 /// Lines of a page.
 const PAGE: u32 = 50;
 
@@ -190,7 +193,13 @@ fn cases(house: &House, what: CaseCommand) -> anyhow::Result<ExitCode> {
                     let again = if case.reinfected { " re-infected" } else { "" };
                     println!(
                         "{}  {}  {:<9} {:<12} {:<16} {} mails  last seen {}{again}",
-                        case.id, reference(&case.id), case.state, case.family, case.campaign, case.mails, jst(case.last_seen)
+                        case.id,
+                        case.id.reference(),
+                        case.state,
+                        case.family,
+                        case.campaign,
+                        case.mails,
+                        jst(case.last_seen)
                     );
                 }
             }
@@ -200,11 +209,17 @@ fn cases(house: &House, what: CaseCommand) -> anyhow::Result<ExitCode> {
         }
         CaseCommand::Show { id, json } => {
             let id = Id::parse(&id).context("that is no case id")?;
-            let story = house.store.tx("case.show", |tx| desk::case_story(tx, &id))?.context("there is no such case")?;
+            let story = house
+                .store
+                .tx("case.show", |tx| desk::case_story(tx, &id))?
+                .context("there is no such case")?;
             if json {
                 report::json(&story)?;
             } else {
-                println!("{} ({}) {} {}", story.case.id, story.reference, story.case.family, story.case.state);
+                println!(
+                    "{} ({}) {} {}",
+                    story.case.id, story.reference, story.case.family, story.case.state
+                );
                 for line in story.story {
                     let rule = line.rule.map(|r| format!(" [{r}]")).unwrap_or_default();
                     let evidence = line.evidence.map(|e| format!(" evidence {e}")).unwrap_or_default();
@@ -236,7 +251,14 @@ fn mails(house: &House, what: MailCommand) -> anyhow::Result<ExitCode> {
                     if page.json {
                         report::json(&mail.step)?;
                     } else {
-                        println!("{} {} {:<9} {} {}", mail.step.case, mail.step.number, mail.step.state, mail.message_id, mail.step.reply);
+                        println!(
+                            "{} {} {:<9} {} {}",
+                            mail.step.case,
+                            mail.step.number,
+                            mail.step.state,
+                            mail.message_id,
+                            mail.step.reply
+                        );
                     }
                 }
             }
@@ -246,7 +268,9 @@ fn mails(house: &House, what: MailCommand) -> anyhow::Result<ExitCode> {
             let now = house.clock.now();
             let settled = house.store.tx::<_, StoreError>("mail.settle-by-hand", |tx| {
                 let found = tx.steps(&case)?.into_iter().find(|m| m.step.number == number);
-                let Some(mail) = found.filter(|m| m.step.state == StepState::InDoubt) else { return Ok(false) };
+                let Some(mail) = found.filter(|m| m.step.state == StepState::InDoubt) else {
+                    return Ok(false);
+                };
                 let state = if sent { StepState::Sent } else { StepState::Pending };
                 let step = Step { state, due: now, reply: "settled by hand".into(), ..mail.step };
                 tx.put_step(&step, now).map(|()| true)
@@ -264,7 +288,8 @@ fn evidence(at: &Where, what: Evidence) -> anyhow::Result<ExitCode> {
         Evidence::Verify { proof: Some(proof), key: Some(key), .. } => verify_proof(&proof, &key),
         Evidence::Verify { key, json, .. } => verify_log(&at.visit()?, key.as_deref(), json),
         Evidence::Export { index } => {
-            let proof = at.visit()?.evidence().prove(index)?.with_context(|| format!("there is no entry {index}"))?;
+            let proof =
+                at.visit()?.evidence().prove(index)?.with_context(|| format!("there is no entry {index}"))?;
             println!("{}", serde_json::to_string_pretty(&proof)?);
             Ok(ExitCode::SUCCESS)
         }
@@ -276,7 +301,13 @@ fn evidence(at: &Where, what: Evidence) -> anyhow::Result<ExitCode> {
                     let r = &entry.record;
                     println!(
                         "{:>6}  {}  {:<8} {:<16} {:<9} rule {} ({} records)",
-                        entry.index, jst(r.at), format!("{:?}", r.kind).to_lowercase(), r.measure, r.usage.id(), r.rule, r.records
+                        entry.index,
+                        jst(r.at),
+                        format!("{:?}", r.kind).to_lowercase(),
+                        r.measure,
+                        r.usage.id(),
+                        r.rule,
+                        r.records
                     );
                 }
             }
@@ -291,11 +322,15 @@ fn read_key(path: &Path) -> anyhow::Result<Verifier> {
 }
 
 fn verify_proof(proof: &Path, key: &Path) -> anyhow::Result<ExitCode> {
-    let text = std::fs::read_to_string(proof).with_context(|| format!("{} cannot be read", proof.display()))?;
+    let text =
+        std::fs::read_to_string(proof).with_context(|| format!("{} cannot be read", proof.display()))?;
     let proof: Proof = serde_json::from_str(&text).context("that is no proof")?;
     match proof.verify(&read_key(key)?) {
         Ok(()) => {
-            println!("entry {} is in the log of {} entries that was signed", proof.entry.index, proof.tree_size);
+            println!(
+                "entry {} is in the log of {} entries that was signed",
+                proof.entry.index, proof.tree_size
+            );
             Ok(ExitCode::SUCCESS)
         }
         Err(e) => {
@@ -317,10 +352,16 @@ fn verify_log(house: &House, key: Option<&Path>, as_json: bool) -> anyhow::Resul
             "root": root, "faults": faults,
         }))?;
     } else if report.intact() {
-        println!("intact: {} entries, {} signed checkpoints, root {root}", report.entries, report.checkpoints);
+        println!(
+            "intact: {} entries, {} signed checkpoints, root {root}",
+            report.entries, report.checkpoints
+        );
     } else {
         println!("NOT INTACT: {} entries, {} faults", report.entries, faults.len());
-        faults.iter().for_each(|f| println!("  {f}"));
+        faults.iter().take(FAULTS_SHOWN).for_each(|f| println!("  {f}"));
+        if faults.len() > FAULTS_SHOWN {
+            println!("  and {} more; --json lists them all", faults.len() - FAULTS_SHOWN);
+        }
     }
     Ok(if report.intact() { ExitCode::SUCCESS } else { ExitCode::from(FOUND_WRONG) })
 }
@@ -348,7 +389,13 @@ fn law(house: &House, what: Law) -> anyhow::Result<ExitCode> {
                         "expires-on": d.expires_on.to_string(), "elements": d.elements.iter().map(|(id, _)| id).collect::<Vec<_>>(),
                     }))?;
                 } else {
-                    println!("{:<18} {:<20} {} (until {})", d.id, d.basis.to_string(), d.title.en, d.expires_on);
+                    println!(
+                        "{:<18} {:<20} {} (until {})",
+                        d.id,
+                        d.basis.to_string(),
+                        d.title.en,
+                        d.expires_on
+                    );
                 }
             }
             Ok(ExitCode::SUCCESS)
@@ -371,12 +418,21 @@ fn law(house: &House, what: Law) -> anyhow::Result<ExitCode> {
                     rule: ruling.rule.clone(),
                     reason: ruling.reason.clone(),
                 };
-                house.store.tx("law.refusal", |tx| tx.insert_refusal(&refusal, None, None, house.clock.now()))?;
+                house
+                    .store
+                    .tx("law.refusal", |tx| tx.insert_refusal(&refusal, None, None, house.clock.now()))?;
             }
             if as_json {
-                report::json(&json!({ "allowed": ruling.allowed, "rule": ruling.rule, "reason": ruling.reason }))?;
+                report::json(
+                    &json!({ "allowed": ruling.allowed, "rule": ruling.rule, "reason": ruling.reason }),
+                )?;
             } else {
-                println!("{} by rule {}: {}", if ruling.allowed { "allowed" } else { "refused" }, ruling.rule, ruling.reason);
+                println!(
+                    "{} by rule {}: {}",
+                    if ruling.allowed { "allowed" } else { "refused" },
+                    ruling.rule,
+                    ruling.reason
+                );
             }
             Ok(if ruling.allowed { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
         }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use ipnet::IpNet;
 use noroshi_act::book::Rules;
 use noroshi_act::notice::Operator;
-use noroshi_act::smtp::{Encryption, Submission};
+use noroshi_act::smtp::{ANSWER_S, Encryption, Submission};
 use noroshi_store::Address;
 use noroshi_wire::SeizedFormat;
 use serde::{Deserialize, Serialize};
@@ -88,6 +88,8 @@ pub struct MailFile {
     pub password_file: Option<PathBuf>,
     /// Name given in EHLO. Default: the domain of `operator.from`.
     pub helo: Option<String>,
+    /// Longest wait for one answer of the mail server, in seconds. Default: 60.
+    pub answer_s: Option<u64>,
     /// Postfix's log: tells what was delivered, and settles what is in doubt after a crash.
     pub log: Option<PathBuf>,
 }
@@ -155,7 +157,8 @@ impl File {
             None if Path::new(CONFIG_FILE).exists() => Path::new(CONFIG_FILE),
             None => return Ok(Self::default()),
         };
-        let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
         toml::from_str(&text).with_context(|| format!("{} is not a valid configuration", path.display()))
     }
 }
@@ -184,7 +187,9 @@ impl TryFrom<File> for Config {
             Encryption::Starttls
         });
         if encryption == Encryption::None && !is_loopback(&server) {
-            bail!("mail.encryption = \"none\" is for loopback only: notices name subscribers (server {server})");
+            bail!(
+                "mail.encryption = \"none\" is for loopback only: notices name subscribers (server {server})"
+            );
         }
         let portal = file.portal.listen.map_or_else(|| PORTAL_LISTEN.parse(), Ok)?;
         let console: SocketAddr = file.console.listen.map_or_else(|| CONSOLE_LISTEN.parse(), Ok)?;
@@ -210,6 +215,7 @@ impl TryFrom<File> for Config {
                 user: file.mail.user,
                 password_file: file.mail.password_file,
                 helo: file.mail.helo.unwrap_or_else(|| domain.to_owned()),
+                answer_s: file.mail.answer_s.unwrap_or(ANSWER_S),
                 server,
             },
             mail_log: file.mail.log,
@@ -255,6 +261,7 @@ impl Config {
                 user: self.submission.user.clone(),
                 password_file: self.submission.password_file.clone(),
                 helo: Some(self.submission.helo.clone()),
+                answer_s: Some(self.submission.answer_s),
                 log: self.mail_log.clone(),
             },
             portal: PortalFile { listen: Some(self.portal), base_url: Some(self.base_url.clone()) },
@@ -308,7 +315,10 @@ mod tests {
 
     #[test]
     fn plain_text_mail_beyond_loopback_and_an_open_console_are_refused() {
-        for text in ["[mail]\nserver = \"192.0.2.25:25\"\nencryption = \"none\"", "[console]\nlisten = \"0.0.0.0:8481\""] {
+        for text in [
+            "[mail]\nserver = \"192.0.2.25:25\"\nencryption = \"none\"",
+            "[console]\nlisten = \"0.0.0.0:8481\"",
+        ] {
             assert!(Config::try_from(toml::from_str::<File>(text).unwrap()).is_err(), "{text}");
         }
     }

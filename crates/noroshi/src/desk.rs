@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use noroshi_act::clocks::Clocks;
-use noroshi_act::notice::reference;
 use noroshi_law::evidence::Entry;
 use noroshi_law::{Dossier, InfectionNotice, Purpose as _};
 use noroshi_model::case::StepState;
 use noroshi_model::{Case, CaseState, Funnel, Id, VisitKind};
 use noroshi_portal::desk::{
-    Attention, CaseStory, ConsentLine, Desk, DeskError, EvidenceState, MeasurePage, NoticePage, QuarantineLine,
-    RefusalLine, StoryLine, Today,
+    Attention, CaseStory, ConsentLine, Desk, DeskError, EvidenceState, MeasurePage, NoticePage,
+    QuarantineLine, RefusalLine, StoryLine, Today,
 };
 use noroshi_store::{StoreError, Tx};
 
@@ -54,7 +53,7 @@ impl Desk for HouseDesk {
             .ok_or(DeskError::NotFound)?;
         let did = |kind| visits.iter().any(|(k, _, _)| *k == kind);
         Ok(NoticePage {
-            reference: reference(&case.id),
+            reference: case.id.reference(),
             operator: self.0.config.operator.name.clone(),
             desk: self.0.config.operator.desk.clone(),
             measure: case.measure.clone(),
@@ -82,7 +81,13 @@ impl Desk for HouseDesk {
                 VisitKind::OptOut => {
                     // From every measure that writes: who says "no more mails" means all of them.
                     tx.put_consent(&case.party, "*", false, "the page of the notice", now)?;
-                    tx.put_consent(&case.party, InfectionNotice::MEASURE, false, "the page of the notice", now)?;
+                    tx.put_consent(
+                        &case.party,
+                        InfectionNotice::MEASURE,
+                        false,
+                        "the page of the notice",
+                        now,
+                    )?;
                 }
                 _ => {}
             }
@@ -101,7 +106,11 @@ impl Desk for HouseDesk {
             attention.push(Attention { act, what, href: href.to_owned() });
         };
         if totals.mails_in_doubt > 0 {
-            tell(true, format!("{} mails of which nobody knows whether they arrived", totals.mails_in_doubt), "/cases");
+            tell(
+                true,
+                format!("{} mails of which nobody knows whether they arrived", totals.mails_in_doubt),
+                "/cases",
+            );
         }
         if totals.quarantined > 0 {
             tell(false, format!("{} lines in quarantine", totals.quarantined), "/quarantine");
@@ -243,7 +252,8 @@ pub fn case_story(tx: &mut Tx<'_>, id: &Id) -> Result<Option<CaseStory>, StoreEr
         line(at, "seen", format!("{} from {ip}", case.family), None, None);
     }
     for i in tx.identifications_of_case(id)? {
-        let text = format!("{} sightings of this line, nearest session border {} s away", i.sightings, i.margin_s);
+        let text =
+            format!("{} sightings of this line, nearest session border {} s away", i.sightings, i.margin_s);
         line(i.at, "identified", text, Some(case.measure.clone()), i.evidence);
     }
     for mail in tx.steps(id)? {
@@ -251,7 +261,13 @@ pub fn case_story(tx: &mut Tx<'_>, id: &Id) -> Result<Option<CaseStory>, StoreEr
             StepState::Pending => "waits in the outbox".into(),
             _ => format!("{} {}", mail.message_id, mail.step.reply),
         };
-        line(mail.changed, "mail", format!("mail {}: {text}", mail.step.number), Some(mail.step.state.to_string()), None);
+        line(
+            mail.changed,
+            "mail",
+            format!("mail {}: {text}", mail.step.number),
+            Some(mail.step.state.to_string()),
+            None,
+        );
     }
     for (kind, at, times) in tx.visits_of(id)? {
         let text = format!("{kind}{}", if times > 1 { format!(" ({times} times)") } else { String::new() });
@@ -262,5 +278,5 @@ pub fn case_story(tx: &mut Tx<'_>, id: &Id) -> Result<Option<CaseStory>, StoreEr
         line(closed, "closed", "nothing seen for the quiet time: closed as clean".into(), None, None);
     }
     story.sort_by(|a, b| b.at.cmp(&a.at));
-    Ok(Some(CaseStory { reference: reference(id), case, story }))
+    Ok(Some(CaseStory { reference: id.reference(), case, story }))
 }

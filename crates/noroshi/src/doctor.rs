@@ -36,9 +36,21 @@ impl Check {
 pub fn examine(config: Config, as_json: bool) -> anyhow::Result<ExitCode> {
     let mut checks = vec![
         Check::of("mail server", probe(&config.submission), "start it, or set mail.server"),
-        Check::of("mail log", readable(config.mail_log.as_deref()), "set mail.log to Postfix's log, readable by this user"),
-        Check::of("portal address", free(config.portal), "fine if noroshi is running; else set portal.listen"),
-        Check::of("console address", free(config.console), "fine if noroshi is running; else set console.listen"),
+        Check::of(
+            "mail log",
+            readable(config.mail_log.as_deref()),
+            "set mail.log to Postfix's log, readable by this user",
+        ),
+        Check::of(
+            "portal address",
+            free(config.portal),
+            "fine if noroshi is running; else set portal.listen",
+        ),
+        Check::of(
+            "console address",
+            free(config.console),
+            "fine if noroshi is running; else set console.listen",
+        ),
     ];
     checks.extend(config.warnings().into_iter().map(|warning| Check {
         what: "configuration",
@@ -67,24 +79,35 @@ pub fn examine(config: Config, as_json: bool) -> anyhow::Result<ExitCode> {
 
 fn inside(house: &House) -> Vec<Check> {
     let totals = house.store.tx("doctor.totals", |tx| tx.totals()).map_err(|e| e.to_string());
-    let evidence = house.evidence().verify().map_err(|e| e.to_string()).and_then(|report| match report.faults.first() {
-        None => Ok(format!("intact, {} entries", report.entries)),
-        Some(fault) => Err(fault.to_string()),
-    });
+    let evidence =
+        house.evidence().verify().map_err(|e| e.to_string()).and_then(|report| match report.faults.first() {
+            None => Ok(format!("intact, {} entries", report.entries)),
+            Some(fault) => Err(fault.to_string()),
+        });
     let doubt = totals.clone().and_then(|t| match t.mails_in_doubt {
         0 => Ok("none".into()),
         n => Err(format!("{n} mails")),
     });
     vec![
-        Check::of("database", totals.map(|t| format!("{}, {} events", house.store.address(), t.events)), "see the message"),
-        Check::of("evidence", evidence, "keep a copy of the data folder as it is, and run `noroshi evidence verify`"),
+        Check::of(
+            "database",
+            totals.map(|t| format!("{}, {} events", house.store.address(), t.events)),
+            "see the message",
+        ),
+        Check::of(
+            "evidence",
+            evidence,
+            "keep a copy of the data folder as it is, and run `noroshi evidence verify`",
+        ),
         Check::of("mails in doubt", doubt, "look into the mail server's log, then `noroshi mail settle`"),
     ]
 }
 
 fn readable(path: Option<&Path>) -> Result<String, String> {
     let path = path.ok_or_else(|| "not set".to_owned())?;
-    std::fs::File::open(path).map(|_| path.display().to_string()).map_err(|e| format!("{}: {e}", path.display()))
+    std::fs::File::open(path)
+        .map(|_| path.display().to_string())
+        .map_err(|e| format!("{}: {e}", path.display()))
 }
 
 fn free(address: std::net::SocketAddr) -> Result<String, String> {

@@ -70,9 +70,14 @@ pub enum Stay {
 
 impl House {
     /// Opens the house, making what is missing.
-    pub fn open(config: Config, clock: Arc<dyn Clock>, receipts: Receipts, stay: Stay) -> anyhow::Result<Self> {
+    pub fn open(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        receipts: Receipts,
+        stay: Stay,
+    ) -> anyhow::Result<Self> {
         let folder = config.data_dir.clone();
-        fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        keys::private_folder(&folder)?;
         let lock = match (stay, &config.database) {
             (Stay::Worker, Address::Sqlite(_)) => Some(lock(&folder.join("lock"))?),
             _ => None,
@@ -81,7 +86,8 @@ impl House {
         let origin = config.operator.from.rsplit('@').next().unwrap_or("localhost").to_owned();
         let directory: Arc<dyn Directory> = match &config.directory {
             Some(path) => {
-                let file = fs::File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
+                let file =
+                    fs::File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
                 Arc::new(CsvDirectory::read(file).with_context(|| path.display().to_string())?)
             }
             None => Arc::new(CsvDirectory::default()),
@@ -158,6 +164,8 @@ fn lock(path: &PathBuf) -> anyhow::Result<fs::File> {
         Err(fs::TryLockError::WouldBlock) => {
             bail!("another noroshi works in {}; use its console, or another --data-dir", path.display())
         }
-        Err(fs::TryLockError::Error(e)) => Err(e).with_context(|| format!("{} cannot be locked", path.display())),
+        Err(fs::TryLockError::Error(e)) => {
+            Err(e).with_context(|| format!("{} cannot be locked", path.display()))
+        }
     }
 }

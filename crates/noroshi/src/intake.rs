@@ -75,9 +75,12 @@ pub fn take_radius(house: &House, path: &Path) -> anyhow::Result<Taken> {
                 Ready::Accounting(Box::new((house.vault.lock(&sealed, &permit)?, sample)))
             }
             // The content stays sealed: the quarantine gets its place and reason only.
-            Err(bad) => {
-                Ready::BadSealed(Bad { line: bad.line, reason: bad.reason, snippet: Vec::new(), bytes: bad.bytes })
-            }
+            Err(bad) => Ready::BadSealed(Bad {
+                line: bad.line,
+                reason: bad.reason,
+                snippet: Vec::new(),
+                bytes: bad.bytes,
+            }),
         })
     });
     let taken = take(house, "radius", path, "accounting", rows)?;
@@ -174,7 +177,8 @@ fn take(
 fn begin(house: &House, kind: &str, path: &Path, campaign: &str) -> anyhow::Result<Intake> {
     let full = std::path::absolute(path)?;
     let bytes = std::fs::metadata(path).map_or(0, |m| m.len());
-    let parts = [kind.as_bytes(), campaign.as_bytes(), full.as_os_str().as_encoded_bytes(), &bytes.to_be_bytes()];
+    let parts =
+        [kind.as_bytes(), campaign.as_bytes(), full.as_os_str().as_encoded_bytes(), &bytes.to_be_bytes()];
     let id = Id::of("intake", &parts);
     let known = house.store.tx("intake.begin", |tx| tx.intake(&id))?;
     // A file that was read to its end is read again from its start; standard input always is.

@@ -59,7 +59,9 @@ impl Receipts {
     pub fn of(&self, message_id: &str, since: Timestamp) -> Receipt {
         match self {
             Self::None => Receipt::Unknown,
-            Self::PostfixLog(followed) => followed.lock().unwrap_or_else(PoisonError::into_inner).of(message_id, since),
+            Self::PostfixLog(followed) => {
+                followed.lock().unwrap_or_else(PoisonError::into_inner).of(message_id, since)
+            }
             Self::Mailbox(folder) => {
                 if crate::demo::mailbox::holds(folder, message_id) {
                     Receipt::Known(Fate::Delivered)

@@ -26,10 +26,21 @@ pub fn loop_in_numbers(house: &House, as_json: bool) -> anyhow::Result<()> {
     if as_json {
         return json(&totals);
     }
-    println!("events {:>6}   (duplicates {}, filtered {}, quarantined {})", totals.events, totals.duplicates, totals.filtered, totals.quarantined);
-    println!("findings {:>4}   decisions {}   refusals {}", totals.findings, totals.decisions, totals.refusals);
+    println!(
+        "events {:>6}   (duplicates {}, filtered {}, quarantined {})",
+        totals.events, totals.duplicates, totals.filtered, totals.quarantined
+    );
+    println!(
+        "findings {:>4}   decisions {}   refusals {}",
+        totals.findings, totals.decisions, totals.refusals
+    );
     println!("mails {:>7}   visits {}", totals.mails, totals.visits);
-    println!("cases {:>7}   open {}, closed as clean {}", totals.cases_open + totals.cases_closed, totals.cases_open, totals.cases_closed);
+    println!(
+        "cases {:>7}   open {}, closed as clean {}",
+        totals.cases_open + totals.cases_closed,
+        totals.cases_open,
+        totals.cases_closed
+    );
     println!("evidence {:>4}   entries, one for each look\n", totals.evidence);
     println!("who held the address, by sighting:");
     for (verdict, reason, sightings) in identified {

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use noroshi_portal::{ConsoleKey, console, subscriber_pages};
 
 use crate::desk::HouseDesk;
@@ -51,9 +49,8 @@ pub fn serve(house: Arc<House>, listeners: Listeners) -> anyhow::Result<String> 
         runtime.block_on(async move {
             let mut served = Vec::new();
             for (listener, router) in pages {
-                let ready = listener
-                    .set_nonblocking(true)
-                    .and_then(|()| tokio::net::TcpListener::from_std(listener));
+                let ready =
+                    listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener));
                 match ready {
                     Ok(listener) => served.push(tokio::spawn(async move {
                         if let Err(e) = axum::serve(listener, router).await {
@@ -74,17 +71,14 @@ pub fn serve(house: Arc<House>, listeners: Listeners) -> anyhow::Result<String> 
 /// The console's access key, kept in the data folder.
 pub fn console_key(house: &House) -> anyhow::Result<ConsoleKey> {
     let secret = keys::secret(&house.config.data_dir.join("keys"), "console.key")?;
-    let (first, second) = secret.split_at(16);
-    let text = URL_SAFE_NO_PAD.encode(first) + &URL_SAFE_NO_PAD.encode(second);
+    let text: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     ConsoleKey::parse(&text).context("the console's key cannot be read")
 }
 
 /// Works the stages until the program ends. Failures are logged and tried again.
 pub fn work(house: &House, stages: &[Stage]) {
     let alone = matches!(house.store.address(), noroshi_store::Address::Sqlite(_));
-    if alone
-        && let Err(e) = house.store.tx("serve.release", |tx| tx.release_leases(house.clock.now()))
-    {
+    if alone && let Err(e) = house.store.tx("serve.release", |tx| tx.release_leases(house.clock.now())) {
         tracing::error!("leases of an earlier run could not be released: {e}");
     }
     let mut alone_at_start = alone;

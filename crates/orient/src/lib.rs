@@ -46,7 +46,8 @@ impl Group {
 pub fn group(events: impl IntoIterator<Item = (Id, Event)>) -> Vec<Group> {
     let mut groups: BTreeMap<Key, Vec<(Sighting, Id)>> = BTreeMap::new();
     for (id, event) in events {
-        let (Some(ip), Some(measure)) = (event.source.ip, event.more.get(MEASURE_KEY).and_then(|m| m.as_str()))
+        let (Some(ip), Some(measure)) =
+            (event.source.ip, event.more.get(MEASURE_KEY).and_then(|m| m.as_str()))
         else {
             continue;
         };
@@ -179,7 +180,11 @@ mod tests {
         for batch in batches {
             for g in group(batch) {
                 let (from, to) = g.range();
-                let near = store.values().filter(|f| f.last() >= Some(from) && f.first() <= Some(to)).cloned().collect();
+                let near = store
+                    .values()
+                    .filter(|f| f.last() >= Some(from) && f.first() <= Some(to))
+                    .cloned()
+                    .collect();
                 for oriented in orient(g, near) {
                     oriented.absorbed.iter().for_each(|id| {
                         store.remove(id);

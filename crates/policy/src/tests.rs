@@ -27,7 +27,8 @@ fn a_takedown_notice_is_allowed_as_emergency_without_consent() {
 
 #[test]
 fn a_takedown_notice_may_not_use_the_port() {
-    let ruling = judge(&Ask::of::<TakedownNotice>(Role::System, Use::Identify, &["source.ip", "source.port"]), true);
+    let ruling =
+        judge(&Ask::of::<TakedownNotice>(Role::System, Use::Identify, &["source.ip", "source.port"]), true);
     assert_eq!((ruling.allowed, ruling.rule.as_str()), (false, "field-minimisation"));
 }
 
@@ -42,7 +43,8 @@ fn another_purpose_is_refused_by_name() {
 
 #[test]
 fn an_infection_notice_needs_consent() {
-    let ask = Ask::of::<InfectionNotice>(Role::System, Use::Notify, &["source.ip", "source.port", "time.source"]);
+    let ask =
+        Ask::of::<InfectionNotice>(Role::System, Use::Notify, &["source.ip", "source.port", "time.source"]);
     assert!(judge(&ask, true).allowed);
     let ruling = judge(&ask, false);
     assert_eq!((ruling.allowed, ruling.rule.as_str()), (false, "consent-missing"));
@@ -66,8 +68,11 @@ fn sessions_may_be_kept_and_not_used_to_identify() {
 fn an_expired_dossier_is_refused() {
     let register = Register::shipped().unwrap();
     let late = Standing { consent: true, now: "2031-01-01T00:00:00Z".parse().unwrap() };
-    let ruling =
-        CedarRulebook::shipped().unwrap().judge(&takedown(), register.measure("takedown-notice").unwrap(), late);
+    let ruling = CedarRulebook::shipped().unwrap().judge(
+        &takedown(),
+        register.measure("takedown-notice").unwrap(),
+        late,
+    );
     assert_eq!((ruling.allowed, ruling.rule.as_str()), (false, "not-in-force"));
 }
 
@@ -75,6 +80,9 @@ fn an_expired_dossier_is_refused() {
 fn text_that_does_not_fit_the_schema_or_has_no_id_is_refused() {
     let typo = r#"@id("x") permit (principal, action, resource) when { resource.purpos == "a" };"#;
     assert!(matches!(CedarRulebook::read(typo), Err(PolicyError::Invalid(_))));
-    assert!(matches!(CedarRulebook::read("permit (principal, action, resource);"), Err(PolicyError::Unnamed(_))));
+    assert!(matches!(
+        CedarRulebook::read("permit (principal, action, resource);"),
+        Err(PolicyError::Unnamed(_))
+    ));
     assert!(matches!(CedarRulebook::read("permit ("), Err(PolicyError::Syntax(_))));
 }

@@ -87,10 +87,11 @@ impl Tx<'_> {
         self.rows(&sql, values![state, limit, offset])?.iter().map(case).collect()
     }
 
-    /// Open cases last seen at or before `quiet_since`, oldest first.
+    /// Open cases that were opened and last seen at or before `quiet_since`, oldest first.
     pub fn quiet_cases(&mut self, quiet_since: Timestamp, limit: u32) -> Result<Vec<Case>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM cases WHERE state <> 'clean' AND last_ms <= ?1 ORDER BY last_ms, id LIMIT ?2"
+            "SELECT {COLUMNS} FROM cases WHERE state <> 'clean' AND last_ms <= ?1 AND opened_ms <= ?1
+             ORDER BY last_ms, id LIMIT ?2"
         );
         self.rows(&sql, values![quiet_since, limit])?.iter().map(case).collect()
     }

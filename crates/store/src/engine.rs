@@ -64,6 +64,9 @@ pub(crate) enum Connection {
 /// A transaction in progress.
 pub struct Tx<'a> {
     inner: Inner<'a>,
+    /// Set when a statement failed because of another transaction, so that the whole is tried again whatever the closure
+    /// made of it.
+    disturbed: Option<String>,
 }
 
 enum Inner<'a> {
@@ -104,14 +107,39 @@ impl Connection {
     }
 
     /// Runs one transaction. The outer result is the database's, the inner the closure's (rolled back if `Err`).
+    /// With a `turn`, transactions of that number run one after the other, over all processes: SQLite has one writer
+    /// anyway; PostgreSQL takes an advisory lock before the transaction, because a snapshot taken first would be stale.
     pub(crate) fn run<T, E: From<StoreError>>(
+        &mut self,
+        turn: Option<i64>,
+        work: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<Result<T, E>, StoreError> {
+        let Some(turn) = turn.filter(|_| matches!(self, Self::Postgres { .. })) else {
+            return self.transact(work);
+        };
+        self.lock("SELECT pg_advisory_lock($1)", turn)?;
+        let result = self.transact(work);
+        self.lock("SELECT pg_advisory_unlock($1)", turn)?;
+        result
+    }
+
+    fn lock(&mut self, sql: &str, turn: i64) -> Result<(), StoreError> {
+        if let Self::Postgres { client, .. } = self {
+            client.query(sql, &[&turn])?;
+        }
+        Ok(())
+    }
+
+    fn transact<T, E: From<StoreError>>(
         &mut self,
         work: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<Result<T, E>, StoreError> {
         match self {
             Self::Sqlite(connection) => {
                 connection.execute_batch("BEGIN IMMEDIATE")?;
-                let result = work(&mut Tx { inner: Inner::Sqlite(connection) });
+                let mut tx = Tx { inner: Inner::Sqlite(connection), disturbed: None };
+                let result = work(&mut tx);
+                let disturbed = tx.disturbed;
                 let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
                 if let Err(e) = connection.execute_batch(end) {
                     // A failed commit leaves the transaction open; a failed rollback has ended it already.
@@ -120,32 +148,31 @@ impl Connection {
                         return Err(e.into());
                     }
                 }
-                Ok(result)
+                undisturbed(result, disturbed)
             }
             Self::Postgres { client, prepared } => {
                 let tx = client
                     .build_transaction()
                     .isolation_level(postgres::IsolationLevel::Serializable)
                     .start()?;
-                let mut tx = Tx { inner: Inner::Postgres { tx, prepared } };
+                let mut tx = Tx { inner: Inner::Postgres { tx, prepared }, disturbed: None };
                 let result = work(&mut tx);
+                let disturbed = tx.disturbed;
                 let Inner::Postgres { tx, .. } = tx.inner else { return Ok(result) };
                 match &result {
                     Ok(_) => tx.commit()?,
                     Err(_) => tx.rollback()?,
                 }
-                Ok(result)
+                undisturbed(result, disturbed)
             }
         }
     }
 
     pub(crate) fn migrate(&mut self) -> Result<(), StoreError> {
-        let is_postgres = matches!(self, Self::Postgres { .. });
-        self.run(&mut |tx: &mut Tx<'_>| {
-            if is_postgres {
-                tx.batch(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))?;
-            }
-            tx.batch("CREATE TABLE IF NOT EXISTS schema_version (id BIGINT PRIMARY KEY, version BIGINT NOT NULL)")?;
+        self.run(Some(MIGRATION_LOCK), &mut |tx: &mut Tx<'_>| {
+            tx.batch(
+                "CREATE TABLE IF NOT EXISTS schema_version (id BIGINT PRIMARY KEY, version BIGINT NOT NULL)",
+            )?;
             let found = match tx.row("SELECT version FROM schema_version WHERE id = 1", &[])? {
                 Some(row) => row.int(0)?,
                 None => 0,
@@ -170,6 +197,24 @@ impl Connection {
 impl Tx<'_> {
     /// Runs one statement and says how many rows it changed.
     pub fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
+        let result = self.execute_now(sql, values);
+        self.watched(result)
+    }
+
+    /// All rows of a query; queries state their own limit.
+    pub fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+        let result = self.rows_now(sql, values);
+        self.watched(result)
+    }
+
+    fn watched<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::Retry(why)) = &result {
+            self.disturbed = Some(why.clone());
+        }
+        result
+    }
+
+    fn execute_now(&mut self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
         match &mut self.inner {
             Inner::Sqlite(connection) => {
                 let mut statement = connection.prepare_cached(sql)?;
@@ -182,8 +227,7 @@ impl Tx<'_> {
         }
     }
 
-    /// All rows of a query; queries state their own limit.
-    pub fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+    fn rows_now(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
         match &mut self.inner {
             Inner::Sqlite(connection) => {
                 let mut statement = connection.prepare_cached(sql)?;
@@ -220,6 +264,14 @@ impl Tx<'_> {
             Inner::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
             Inner::Postgres { tx, .. } => Ok(tx.batch_execute(sql)?),
         }
+    }
+}
+
+/// A closure's error that another transaction caused is no answer: the whole is to be tried again.
+fn undisturbed<T, E>(result: Result<T, E>, disturbed: Option<String>) -> Result<Result<T, E>, StoreError> {
+    match (result, disturbed) {
+        (Err(_), Some(why)) => Err(StoreError::Retry(why)),
+        (result, _) => Ok(result),
     }
 }
 
@@ -265,7 +317,9 @@ fn from_postgres(row: &postgres::Row) -> Result<Row, StoreError> {
     let values = row.columns().iter().enumerate().map(|(i, column)| {
         Ok(match *column.type_() {
             Type::INT8 => row.try_get::<_, Option<i64>>(i)?.map_or(Value::Null, Value::Int),
-            Type::TEXT | Type::VARCHAR => row.try_get::<_, Option<String>>(i)?.map_or(Value::Null, Value::Text),
+            Type::TEXT | Type::VARCHAR => {
+                row.try_get::<_, Option<String>>(i)?.map_or(Value::Null, Value::Text)
+            }
             Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(i)?.map_or(Value::Null, Value::Bytes),
             ref other => return Err(StoreError::Corrupt(format!("a column of type {other}"))),
         })
@@ -321,7 +375,10 @@ impl From<postgres::Error> for StoreError {
         use postgres::error::SqlState;
         let text = e.as_db_error().map_or_else(|| e.to_string(), |db| db.message().to_owned());
         match e.code() {
-            Some(code) if *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED => {
+            Some(code)
+                if *code == SqlState::T_R_SERIALIZATION_FAILURE
+                    || *code == SqlState::T_R_DEADLOCK_DETECTED =>
+            {
                 StoreError::Retry(text)
             }
             Some(code) if *code == SqlState::DISK_FULL => StoreError::Full(text),

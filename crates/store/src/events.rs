@@ -79,7 +79,13 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         let id = Id::of(
             "quarantine",
-            &[campaign.as_bytes(), source.as_bytes(), &bad.line.to_be_bytes(), &bad.bytes.to_be_bytes(), &bad.snippet],
+            &[
+                campaign.as_bytes(),
+                source.as_bytes(),
+                &bad.line.to_be_bytes(),
+                &bad.bytes.to_be_bytes(),
+                &bad.snippet,
+            ],
         );
         let snippet = (!sealed).then(|| bad.snippet.clone());
         self.execute(
@@ -116,10 +122,8 @@ impl Tx<'_> {
 
     /// How far an input was read, if it was begun.
     pub fn intake(&mut self, id: &Id) -> Result<Option<Intake>, StoreError> {
-        let row = self.row(
-            "SELECT kind, source, campaign, position, done FROM intake WHERE id = ?1",
-            values![id],
-        )?;
+        let row =
+            self.row("SELECT kind, source, campaign, position, done FROM intake WHERE id = ?1", values![id])?;
         row.map(|row| {
             Ok(Intake {
                 id: id.clone(),

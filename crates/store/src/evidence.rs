@@ -88,8 +88,10 @@ impl<'a> EvidenceLog<'a> {
     /// Entries from `offset` on, newest first.
     pub fn page(&self, offset: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
         self.store.tx("evidence.page", |tx| {
-            let rows = tx
-                .rows("SELECT body FROM evidence ORDER BY idx DESC LIMIT ?1 OFFSET ?2", values![limit, offset])?;
+            let rows = tx.rows(
+                "SELECT body FROM evidence ORDER BY idx DESC LIMIT ?1 OFFSET ?2",
+                values![limit, offset],
+            )?;
             rows.iter()
                 .map(|row| {
                     Entry::from_bytes(row.bytes(0)?)
@@ -104,7 +106,7 @@ impl Ledger for EvidenceLog<'_> {
     fn append(&mut self, record: Record) -> Result<u64, LedgerError> {
         let (index, note) = self
             .store
-            .tx("evidence.append", |tx| tx.append_evidence(record.clone(), self.signer))
+            .tx_in_turn("evidence.append", |tx| tx.append_evidence(record.clone(), self.signer))
             .map_err(|e| LedgerError(e.to_string()))?;
         if let Some(head) = self.head {
             head.write(index + 1, &note).map_err(|e| LedgerError(format!("head file: {e}")))?;

@@ -167,7 +167,11 @@ impl Tx<'_> {
     }
 
     /// Replaces everything known of who held a finding's address.
-    pub fn put_identifications(&mut self, finding: &Id, answers: &[Identification]) -> Result<(), StoreError> {
+    pub fn put_identifications(
+        &mut self,
+        finding: &Id,
+        answers: &[Identification],
+    ) -> Result<(), StoreError> {
         self.execute("DELETE FROM identification WHERE finding = ?1", values![finding])?;
         for (number, a) in answers.iter().enumerate() {
             let id = Id::of("identification", &[finding.as_str().as_bytes(), &number.to_be_bytes()]);

@@ -4,7 +4,7 @@
 //!   everybody ──store.tx("name", |tx| …)──▶ Tx ──▶ SQLite (default) or PostgreSQL, the same SQL
 //! ```
 //!
-//! There is one door: [`Store::tx`] runs a closure in a transaction under a name, retries it where the database asks for
+//! There is one door: [`Store::tx`] (or [`Store::tx_in_turn`]) runs a closure in a transaction under a name, retries it where the database asks for
 //! that, and counts it. In reading order: [`engine`] the two databases behind one face; [`row`] the three kinds of value
 //! there are; then one file per noun, each adding methods to [`Tx`]: [`events`], [`sessions`], [`queue`], [`findings`],
 //! [`cases`], [`outbox`], [`visits`], [`consent`], [`evidence`], [`totals`].
@@ -29,8 +29,9 @@ use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-pub use engine::{Address, Tx};
 use engine::Connection;
+pub use engine::{Address, Tx};
+use noroshi_law::evidence::Digest;
 
 /// Connections open at most; more would only wait for each other.
 const CONNECTIONS_MAX: usize = 4;
@@ -113,13 +114,34 @@ impl Store {
     pub fn tx<T, E: From<StoreError>>(
         &self,
         name: &'static str,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.enter(name, None, work)
+    }
+
+    /// The same door for what everybody wants at once (a claim, an append): transactions of one name run one after the
+    /// other, over all processes, instead of colliding and being tried again.
+    pub fn tx_in_turn<T, E: From<StoreError>>(
+        &self,
+        name: &'static str,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let digest = Digest::of(name.as_bytes()).0;
+        let turn = i64::from_be_bytes(std::array::from_fn(|i| digest[i]));
+        self.enter(name, Some(turn), work)
+    }
+
+    fn enter<T, E: From<StoreError>>(
+        &self,
+        name: &'static str,
+        turn: Option<i64>,
         mut work: impl FnMut(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut connection = self.take()?;
         let mut tried = 0;
         let result = loop {
             tried += 1;
-            match connection.run(&mut work) {
+            match connection.run(turn, &mut work) {
                 Ok(done) => break done,
                 Err(StoreError::Retry(_)) if tried < TRIES_MAX => {
                     tracing::debug!(name, tried, "transaction retried");

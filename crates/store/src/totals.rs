@@ -54,7 +54,9 @@ impl Tx<'_> {
             decisions: of("SELECT COUNT(*) FROM decision")?,
             refusals: of("SELECT COUNT(*) FROM refusal")?,
             mails: of("SELECT COUNT(*) FROM outbox WHERE state IN ('sent', 'delivered')")?,
-            mails_waiting: of("SELECT COUNT(*) FROM outbox WHERE state IN ('pending', 'sending', 'in-doubt')")?,
+            mails_waiting: of(
+                "SELECT COUNT(*) FROM outbox WHERE state IN ('pending', 'sending', 'in-doubt')",
+            )?,
             mails_in_doubt: of("SELECT COUNT(*) FROM outbox WHERE state = 'in-doubt'")?,
             visits: of("SELECT COUNT(*) FROM visit")?,
             cases_open: of("SELECT COUNT(*) FROM cases WHERE state <> 'clean'")?,

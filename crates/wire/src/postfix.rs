@@ -32,7 +32,8 @@ impl MailLog {
     pub fn line(&mut self, line: &str) -> Option<(String, Fate)> {
         let (process, rest) = line.split_once(": ")?;
         let (queue_id, rest) = rest.split_once(": ")?;
-        let is_queue_id = (5..=32).contains(&queue_id.len()) && queue_id.bytes().all(|b| b.is_ascii_alphanumeric());
+        let is_queue_id =
+            (5..=32).contains(&queue_id.len()) && queue_id.bytes().all(|b| b.is_ascii_alphanumeric());
         if !is_queue_id {
             return None;
         }

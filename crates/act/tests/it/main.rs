@@ -68,7 +68,9 @@ fn truth(name: &str) -> Vec<BTreeMap<String, String>> {
     let text = std::fs::read_to_string(testdata(name)).unwrap();
     let mut lines = text.lines();
     let header: Vec<&str> = lines.next().unwrap().split(',').collect();
-    lines.map(|l| header.iter().map(|h| h.to_string()).zip(l.split(',').map(str::to_owned)).collect()).collect()
+    lines
+        .map(|l| header.iter().map(|h| h.to_string()).zip(l.split(',').map(str::to_owned)).collect())
+        .collect()
 }
 
 #[test]
@@ -114,6 +116,7 @@ fn the_access_server_nine_hours_off_is_found() {
     let mut notes = Notes::default();
     let permit = permit(&mut notes);
     let (_, clocks) = records(&permit, &mut notes);
-    let wrong: Vec<_> = clocks.iter().filter(|c| c.is_wrong()).map(|c| (c.nas.as_str(), c.offset_s)).collect();
+    let wrong: Vec<_> =
+        clocks.iter().filter(|c| c.is_wrong()).map(|c| (c.nas.as_str(), c.offset_s)).collect();
     assert_eq!(wrong, [("192.0.2.2", 9 * 3600)]);
 }

@@ -71,7 +71,9 @@ impl fmt::Display for Fault {
             Fault::Missing { from, to } if from == to => write!(f, "entry {from} is missing"),
             Fault::Missing { from, to } => write!(f, "entries {from} to {to} are missing"),
             Fault::Changed { index } => write!(f, "entry {index} was changed: its bytes do not fit its hash"),
-            Fault::Moved { index, says } => write!(f, "entry {index} was moved: it was written as entry {says}"),
+            Fault::Moved { index, says } => {
+                write!(f, "entry {index} was moved: it was written as entry {says}")
+            }
             Fault::Unreadable { index } => write!(f, "entry {index} is no evidence entry"),
             Fault::NotAsSigned { from, to } => {
                 write!(f, "entries {from} to {to} are not those that were signed")
@@ -155,7 +157,8 @@ impl Walk<'_> {
 
     /// Checks every checkpoint of the frontier's size.
     fn meet(&mut self, frontier: &Frontier) {
-        while let Some((size, note)) = self.checkpoints.get(self.next).filter(|(s, _)| *s <= frontier.size()) {
+        while let Some((size, note)) = self.checkpoints.get(self.next).filter(|(s, _)| *s <= frontier.size())
+        {
             self.next += 1;
             if *size < frontier.size() {
                 continue;
@@ -187,7 +190,9 @@ impl Walk<'_> {
         for head in self.heads {
             match self.key.open(head) {
                 Ok(stated) => signed.push(stated.size),
-                Err(e) => self.report.faults.push(Fault::BadCheckpoint { size: 0, why: format!("head file: {e}") }),
+                Err(e) => {
+                    self.report.faults.push(Fault::BadCheckpoint { size: 0, why: format!("head file: {e}") })
+                }
             }
         }
         let signed = signed.into_iter().max().unwrap_or(0);
@@ -259,7 +264,8 @@ mod tests {
             assert!(told(flipped, &notes, &signer).starts_with(&format!("entry {at} was changed")));
 
             let mut rehashed = entries.clone();
-            rehashed[at].body = rehashed[at].body.iter().map(|b| if *b == b's' { b't' } else { *b }).collect();
+            rehashed[at].body =
+                rehashed[at].body.iter().map(|b| if *b == b's' { b't' } else { *b }).collect();
             rehashed[at].leaf = leaf_hash(&rehashed[at].body);
             let said = told(rehashed, &notes, &signer);
             assert!(said.contains(&format!("entr")) && said.contains(&at.to_string()), "{at}: {said}");

@@ -79,6 +79,11 @@ impl Verifier {
         Ok(verifier)
     }
 
+    /// The log's origin.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The key line.
     pub fn line(&self) -> String {
         let hash: String = self.hash().iter().map(|b| format!("{b:02x}")).collect();
@@ -174,7 +179,8 @@ mod tests {
     #[test]
     fn a_published_signed_note_of_another_implementation_opens() {
         // Go's golang.org/x/mod/sumdb/note, from its package documentation.
-        let key = Verifier::parse("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW").unwrap();
+        let key =
+            Verifier::parse("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW").unwrap();
         let note = "If you think cryptography is the answer to your problem,\n\
                     then you don't know what your problem is.\n\n\
                     \u{2014} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";

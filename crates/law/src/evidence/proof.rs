@@ -53,7 +53,13 @@ pub enum ProofError {
 
 impl Proof {
     /// Builds the proof of entry `index`, given all leaf hashes up to the checkpoint's size.
-    pub fn build(index: u64, body: &[u8], leaves: &[Digest], checkpoint: &str, key: &Verifier) -> Option<Self> {
+    pub fn build(
+        index: u64,
+        body: &[u8],
+        leaves: &[Digest],
+        checkpoint: &str,
+        key: &Verifier,
+    ) -> Option<Self> {
         Some(Self {
             entry: Entry::from_bytes(body)?,
             entry_bytes: STANDARD.encode(body),

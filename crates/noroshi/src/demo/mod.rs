@@ -25,7 +25,7 @@ use crate::intake::{Taken, take_radius, take_seized, take_sinkhole};
 use crate::receipts::Receipts;
 use crate::serve::{Listeners, serve};
 use crate::stages::{Stage, mail, until_idle};
-use crate::{report, serve};
+use crate::{keys, report, serve};
 
 /// When the demo's clock starts: after the last recording.
 const START: &str = "2026-11-21T00:00:00Z";
@@ -63,7 +63,7 @@ pub struct Options {
 pub fn play(options: &Options, data_dir: Option<PathBuf>) -> anyhow::Result<()> {
     let folder = data_dir.unwrap_or_else(|| Path::new(DATA_DIR).join("demo"));
     let recordings = folder.join("recordings");
-    fs::create_dir_all(&recordings).with_context(|| format!("{} cannot be made", recordings.display()))?;
+    keys::private_folder(&recordings)?;
     for (name, bytes) in RECORDINGS {
         fs::write(recordings.join(name), bytes).context("the recordings cannot be unpacked")?;
     }
@@ -79,12 +79,18 @@ pub fn play(options: &Options, data_dir: Option<PathBuf>) -> anyhow::Result<()> 
     mailbox::start(mail_server, &mailbox)?;
     let console_url = serve(Arc::clone(&house), listeners)?;
 
-    let say = |text: String| if !options.json { println!("{text}") };
+    let say = |text: String| {
+        if !options.json {
+            println!("{text}")
+        }
+    };
     say(format!("noroshi demo in {} (clock starts at {START})\n", folder.display()));
     let released = house.store.tx("demo.release", |tx| tx.release_leases(house.clock.now()))?;
     let settled = mail::recover(&house, true)?;
     if released + settled as u64 > 0 {
-        say(format!("an earlier run was cut off: {released} jobs and {settled} mails were picked up again\n"));
+        say(format!(
+            "an earlier run was cut off: {released} jobs and {settled} mails were picked up again\n"
+        ));
     }
     consent(&house, !options.without_consent)?;
     for taken in observe(&house, &recordings)? {
@@ -135,7 +141,13 @@ fn configured(
 fn consent(house: &House, granted: bool) -> Result<(), StoreError> {
     let now = house.clock.now();
     house.store.tx("demo.consent", |tx| {
-        tx.put_consent(TERMS, InfectionNotice::MEASURE, granted, "contract terms of 2026-04, article 12 (demo)", now)
+        tx.put_consent(
+            TERMS,
+            InfectionNotice::MEASURE,
+            granted,
+            "contract terms of 2026-04, article 12 (demo)",
+            now,
+        )
     })
 }
 

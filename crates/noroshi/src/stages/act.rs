@@ -14,7 +14,8 @@ use noroshi_act::notice::{Facts, Mail, compose};
 use noroshi_act::plan::{Found, Plan, plan};
 use noroshi_decide::{ask_infection, ask_takedown};
 use noroshi_law::{
-    Ask, Denied, InfectionNotice, Lawful, Locked, NoticePurpose, Permit, Purpose as _, Refusal, TakedownNotice, Use,
+    Ask, Denied, InfectionNotice, Lawful, Locked, NoticePurpose, Permit, Purpose as _, Refusal,
+    TakedownNotice, Use,
 };
 use noroshi_model::case::StepState;
 use noroshi_model::link::LINK_LIFE;
@@ -36,7 +37,7 @@ const BATCH: u32 = 20;
 pub fn step(house: &House) -> Result<usize, StageError> {
     let now = house.clock.now();
     let jobs: Vec<Job<Decision>> =
-        house.store.tx("act.claim", |tx| tx.claim(DECIDED, &house.worker, now, BATCH))?;
+        house.store.tx_in_turn("act.claim", |tx| tx.claim(DECIDED, &house.worker, now, BATCH))?;
     let count = jobs.len();
     let (takedown, rest): (Vec<_>, Vec<_>) =
         jobs.into_iter().partition(|job| job.body.measure == TakedownNotice::MEASURE);
@@ -141,7 +142,9 @@ fn pursue<P: NoticePurpose>(
         };
         let mut done = Pursued { answer: said.clone(), refusal: None, case: None };
         match answer {
-            Named::Nobody => (said.verdict, said.reason) = ("none".into(), "no session on the address then".into()),
+            Named::Nobody => {
+                (said.verdict, said.reason) = ("none".into(), "no session on the address then".into())
+            }
             Named::Doubt(reason) => (said.verdict, said.reason) = ("ambiguous".into(), (*reason).into()),
             Named::Unlisted => {
                 let reason = "the access server's user is not in the directory".into();
@@ -240,7 +243,10 @@ fn open_case<P: NoticePurpose>(
     })?;
     let refusal = match opted_out {
         true => Some(
-            house.gate().honour_opt_out(permit, &party, &mut house.evidence()).map_err(anyhow::Error::from)?,
+            house
+                .gate()
+                .honour_opt_out(permit, &party, &mut house.evidence())
+                .map_err(anyhow::Error::from)?,
         ),
         false => None,
     };

@@ -16,7 +16,7 @@ use crate::house::House;
 pub fn step(house: &House) -> Result<usize, StageError> {
     let now = house.clock.now();
     let jobs: Vec<Job<Id>> =
-        house.store.tx("decide.claim", |tx| tx.claim(ORIENTED, &house.worker, now, BATCH))?;
+        house.store.tx_in_turn("decide.claim", |tx| tx.claim(ORIENTED, &house.worker, now, BATCH))?;
     if jobs.is_empty() {
         return Ok(0);
     }

@@ -37,7 +37,7 @@ const DELIVERY_BATCH: u32 = 500;
 /// Sends one mail that is due.
 pub fn step(house: &House) -> Result<usize, StageError> {
     let now = house.clock.now();
-    let Some(mail) = house.store.tx("mail.claim", |tx| tx.claim_mail(now))? else {
+    let Some(mail) = house.store.tx_in_turn("mail.claim", |tx| tx.claim_mail(now))? else {
         return learn_deliveries(house);
     };
     let case = house
@@ -89,7 +89,10 @@ fn opened<P: NoticePurpose>(
         Err(noroshi_law::Denied::Ledger(e)) => return Err(StageError::Failed(e.into())),
     };
     if house.store.tx("mail.consent", |tx| tx.opted_out(&case.party, P::MEASURE))? {
-        house.gate().honour_opt_out(&permit, &case.party, &mut house.evidence()).map_err(anyhow::Error::from)?;
+        house
+            .gate()
+            .honour_opt_out(&permit, &case.party, &mut house.evidence())
+            .map_err(anyhow::Error::from)?;
         return Ok(Opened::Stopped("the subscriber has opted out".into()));
     }
     let locked = outgoing::unpack(&mail.body).context("a mail in the outbox is damaged")?;
@@ -150,8 +153,12 @@ pub fn recover(house: &House, alone: bool) -> Result<usize, StageError> {
         let mut step = mail.step;
         (step.state, step.reply) = match house.receipts.of(&mail.message_id, mail.changed) {
             Receipt::Known(fate) => (state_of(fate), "settled from the mail server's log".into()),
-            Receipt::Absent => (StepState::Pending, "the mail server's log has no such mail: sent again".into()),
-            Receipt::Unknown => (StepState::InDoubt, "interrupted while sending; the mail log cannot tell".into()),
+            Receipt::Absent => {
+                (StepState::Pending, "the mail server's log has no such mail: sent again".into())
+            }
+            Receipt::Unknown => {
+                (StepState::InDoubt, "interrupted while sending; the mail log cannot tell".into())
+            }
         };
         if step.state != was {
             house.store.tx("mail.recover", |tx| write(tx, &step, now))?;
@@ -172,7 +179,9 @@ fn state_of(fate: Fate) -> StepState {
 /// Learns from the mail server's log which sent mails reached their mailbox.
 fn learn_deliveries(house: &House) -> Result<usize, StageError> {
     let now = house.clock.now();
-    let sent = house.store.tx("mail.sent", |tx| tx.mails_in(StepState::Sent, now - DELIVERY_AWAITED, DELIVERY_BATCH))?;
+    let sent = house
+        .store
+        .tx("mail.sent", |tx| tx.mails_in(StepState::Sent, now - DELIVERY_AWAITED, DELIVERY_BATCH))?;
     let mut learnt = 0;
     for mail in sent {
         let state = match house.receipts.of(&mail.message_id, mail.changed) {

@@ -12,7 +12,7 @@ use crate::house::House;
 pub fn step(house: &House) -> Result<usize, StageError> {
     let now = house.clock.now();
     let jobs: Vec<Job<Id>> =
-        house.store.tx("orient.claim", |tx| tx.claim(OBSERVED, &house.worker, now, BATCH))?;
+        house.store.tx_in_turn("orient.claim", |tx| tx.claim(OBSERVED, &house.worker, now, BATCH))?;
     if !jobs.is_empty() {
         house.store.tx("orient.commit", |tx| work(tx, house, &jobs))?;
     }

@@ -7,7 +7,7 @@ foot-made = Made with noroshi (狼煙).
 
 # The notice
 notice-title = We have seen traffic from your line that looks like that of an infected device
-notice-lead = This is { $operator }. This is not about a bill or a penalty. With the steps below, most people solve it by themselves.
+notice-lead = This is { $operator }. This is not about a bill or a penalty. In many cases you can solve it yourself with the steps below.
 reference = Reference
 what-title = What was seen
 what-when = Time (Japan Standard Time)

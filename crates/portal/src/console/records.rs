@@ -158,7 +158,7 @@ pub(super) async fn proof(
 }
 
 /// JSON text whose characters all stand where they are: what is not ASCII and no letter is written as
-/// `\uXXXX`.
+/// `\u202e`.
 fn plain(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {

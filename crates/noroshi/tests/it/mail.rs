@@ -1,0 +1,311 @@
+//! Mail: over a real Postfix into real maildirs, and against mail servers that misbehave.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use mail_parser::{Message, MessageParser};
+
+use crate::world::{configure, noroshi, run, server, testdata};
+
+/// A noroshi at work, ended when dropped.
+pub struct Running(Child);
+
+impl Running {
+    pub fn start(folder: &Path, config: &Path) -> Self {
+        let child = noroshi(folder)
+            .args(["--config", config.to_str().unwrap(), "run"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+pub fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "waited a minute for {what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Replaces text in a file.
+fn edit(path: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.contains(from), "{from} in {text}");
+    std::fs::write(path, text.replace(from, to)).unwrap();
+}
+
+/// States of the outbox: how many mails in each.
+fn outbox(folder: &Path, config: &Path) -> BTreeMap<String, u64> {
+    let cases = run(folder, &["--config", config.to_str().unwrap(), "case", "list", "--json"]);
+    let mut states = BTreeMap::new();
+    for case in cases.lines() {
+        let id = serde_json::from_str::<serde_json::Value>(case).unwrap()["id"].as_str().unwrap().to_owned();
+        let story = run(folder, &["--config", config.to_str().unwrap(), "case", "show", &id, "--json"]);
+        let story: serde_json::Value = serde_json::from_str(&story).unwrap();
+        for line in story["story"].as_array().unwrap().iter().filter(|l| l["what"] == "mail") {
+            *states.entry(line["rule"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+    }
+    states
+}
+
+fn feed(folder: &Path, config: &Path) {
+    let with = |arguments: &[&str]| {
+        run(folder, &[&["--config", config.to_str().unwrap()], arguments].concat());
+    };
+    for day in ["20261118", "20261119", "20261120"] {
+        with(&["observe", "radius", testdata(&format!("radius/detail-{day}.txt")).to_str().unwrap()]);
+    }
+    with(&["observe", "seized", "--format", "gate", testdata("seized/gate.csv").to_str().unwrap()]);
+}
+
+/// A directory whose people have their own addresses in this test, some of them troublesome.
+fn directory(folder: &Path, tag: &str) -> PathBuf {
+    let text = std::fs::read_to_string(testdata("directory.csv")).unwrap();
+    let mailed = text
+        .replace(",sub0001", &format!(",{tag}-sub0001"))
+        .replace(&format!("{tag}-sub000101@"), &format!("defer-{tag}@"))
+        .replace(&format!("{tag}-sub000102@"), &format!("reject-{tag}@"));
+    let path = folder.join("directory.csv");
+    std::fs::write(&path, mailed).unwrap();
+    path
+}
+
+fn maildir(tag: &str) -> Vec<Vec<u8>> {
+    let base = PathBuf::from(std::env::var("NOROSHI_TEST_MAILDIRS").unwrap());
+    let mut mails = Vec::new();
+    for person in std::fs::read_dir(base).unwrap().map(|e| e.unwrap().path()) {
+        if person.file_name().unwrap().to_string_lossy().starts_with(tag)
+            && let Ok(new) = std::fs::read_dir(person.join("new"))
+        {
+            mails.extend(new.map(|mail| std::fs::read(mail.unwrap().path()).unwrap()));
+        }
+    }
+    mails
+}
+
+/// The loop over a real mail server, with any database: used for SQLite here and for PostgreSQL beside.
+pub fn over_postfix(database: Option<&str>, tag: &str) {
+    let Some(smtp) = server("NOROSHI_TEST_SMTP") else { return };
+    let log = std::env::var("NOROSHI_TEST_MAILLOG").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = configure(folder.path(), &smtp, database, Some(&log));
+    edit(
+        &config,
+        testdata("directory.csv").to_str().unwrap(),
+        directory(folder.path(), tag).to_str().unwrap(),
+    );
+    let (portal, console) = (free_port(), free_port());
+    edit(
+        &config,
+        "[portal]\nlisten = \"127.0.0.1:0\"",
+        &format!("[portal]\nlisten = \"127.0.0.1:{portal}\""),
+    );
+    edit(&config, "https://care.example.ne.jp", &format!("http://127.0.0.1:{portal}"));
+    edit(
+        &config,
+        "[console]\nlisten = \"127.0.0.1:0\"",
+        &format!("[console]\nlisten = \"127.0.0.1:{console}\""),
+    );
+    feed(folder.path(), &config);
+    let running = Running::start(folder.path(), &config);
+    let states = until("every mail to be settled and its delivery learnt", || {
+        let states = outbox(folder.path(), &config);
+        let waiting = ["sent", "sending"].iter().any(|s| states.contains_key(*s));
+        (states.len() == 3 && !waiting).then_some(states)
+    });
+    assert_eq!((states["pending"], states["failed"]), (1, 1), "one is deferred, one refused: {states:?}");
+    let mails = until("the mails to arrive", || {
+        let mails = maildir(&format!("{tag}-"));
+        (mails.len() as u64 == states["delivered"]).then_some(mails)
+    });
+    let mut languages = BTreeMap::new();
+    for mail in &mails {
+        let message = MessageParser::default().parse(mail).unwrap();
+        *languages.entry(check_mail(&message)).or_insert(0) += 1;
+    }
+    assert!(languages["ja"] > 3 && languages["en"] > 3, "{languages:?}");
+    check_link(&MessageParser::default().parse(&mails[0]).unwrap(), portal);
+    drop(running);
+}
+
+/// A mail says what it must, in text and in HTML, in its language; which language that is.
+fn check_mail(message: &Message<'_>) -> String {
+    assert_eq!(message.header_raw("Auto-Submitted").map(str::trim), Some("auto-generated"));
+    assert_eq!(message.attachment_count(), 0);
+    let lang = message.header_raw("Content-Language").unwrap().trim().to_owned();
+    let (text, html) = (message.body_text(0).unwrap(), message.body_html(0).unwrap());
+    let says = match lang.as_str() {
+        "ja" => ["確認された内容", "していただきたいこと", "なぜ", "本物か確かめる", "緊急避難"],
+        _ => ["What was seen", "What to do", "Why", "Is this mail genuine?", "present danger"],
+    };
+    for must in says.iter().chain(&["JST", "http://127.0.0.1"]) {
+        assert!(text.contains(must), "{must} in the text: {text}");
+        assert!(html.contains(must), "{must} in the HTML: {html}");
+    }
+    assert!(html.starts_with("<!DOCTYPE html>") && html.contains(&format!("lang=\"{lang}\"")));
+    lang
+}
+
+/// The link opens the page; with any one character changed it does not.
+fn check_link(message: &Message<'_>, portal: u16) {
+    let text = message.body_text(0).unwrap();
+    let path: String = text[text.find("/n/").unwrap()..].chars().take_while(|c| !c.is_whitespace()).collect();
+    let (status, page) = get(portal, &path);
+    assert_eq!(status, 200);
+    assert!(page.contains("JST"), "{page}");
+    for place in [3, path.len() / 2, path.len() - 1] {
+        let mut changed = path.clone().into_bytes();
+        changed[place] = if changed[place] == b'A' { b'B' } else { b'A' };
+        let (status, page) = get(portal, &String::from_utf8(changed).unwrap());
+        assert_eq!(status, 404, "character {place} changed");
+        assert!(!page.contains("198.51.100") && !page.contains("203.0.113"));
+    }
+}
+
+fn get(port: u16, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+}
+
+#[test]
+fn each_subscriber_gets_one_mail_over_a_real_postfix_in_their_language_with_a_link_that_works() {
+    over_postfix(None, "lite");
+}
+
+/// How a mail server misbehaves.
+#[derive(Clone, Copy, PartialEq)]
+enum Trouble {
+    NeverAnswers,
+    DropsAfterTheDot,
+    LaterAtTheDot,
+    NoAtTheDot,
+}
+
+/// A mail server that misbehaves; counts how often a whole mail was sent to it.
+fn troubled(trouble: Trouble) -> (String, Arc<AtomicU32>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (mails, counted) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let seen = Arc::clone(&mails);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let _over = misbehave(stream, trouble, &mails);
+        }
+    });
+    drop(counted);
+    (address, seen)
+}
+
+fn misbehave(mut stream: TcpStream, trouble: Trouble, mails: &AtomicU32) -> std::io::Result<()> {
+    if trouble == Trouble::NeverAnswers {
+        let _end = stream.read_to_end(&mut Vec::new());
+        return Ok(());
+    }
+    let mut reader = BufReader::new(stream.try_clone()?);
+    stream.write_all(b"220 troubled ESMTP\r\n")?;
+    let mut line = String::new();
+    let mut in_mail = false;
+    loop {
+        line.clear();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        if in_mail {
+            if line != ".\r\n" {
+                continue;
+            }
+            mails.fetch_add(1, Ordering::SeqCst);
+            in_mail = false;
+            match trouble {
+                Trouble::DropsAfterTheDot => return Ok(()),
+                Trouble::LaterAtTheDot => stream.write_all(b"451 4.3.0 later\r\n")?,
+                _ => stream.write_all(b"554 5.7.1 no <somebody@example.net>\r\n")?,
+            }
+            continue;
+        }
+        match line.get(..4).unwrap_or_default() {
+            "DATA" => {
+                in_mail = true;
+                stream.write_all(b"354 go on\r\n")?;
+            }
+            "EHLO" => stream.write_all(b"250-troubled\r\n250 8BITMIME\r\n")?,
+            "QUIT" => return stream.write_all(b"221 bye\r\n"),
+            _ => stream.write_all(b"250 ok\r\n")?,
+        }
+    }
+}
+
+fn against(trouble: Trouble, settled: impl Fn(&BTreeMap<String, u64>) -> bool) -> (u64, u32) {
+    let (address, mails) = troubled(trouble);
+    let folder = tempfile::tempdir().unwrap();
+    let config = configure(folder.path(), &address, None, None);
+    edit(&config, "[mail]\n", "[mail]\nanswer-s = 1\n");
+    feed(folder.path(), &config);
+    let running = Running::start(folder.path(), &config);
+    let states = until("the outbox to settle", || {
+        let states = outbox(folder.path(), &config);
+        (!states.is_empty() && settled(&states)).then_some(states)
+    });
+    drop(running);
+    let list = run(folder.path(), &["--config", config.to_str().unwrap(), "mail", "list"]);
+    assert!(!list.contains("somebody@"), "an address the server repeated is not shown");
+    (states.values().sum(), mails.load(Ordering::SeqCst))
+}
+
+fn all(states: &BTreeMap<String, u64>, state: &str) -> bool {
+    states.keys().all(|s| s == state)
+}
+
+#[test]
+fn a_server_that_says_no_for_good_is_believed_once() {
+    let (mails, sent) = against(Trouble::NoAtTheDot, |states| all(states, "failed"));
+    assert_eq!(u64::from(sent), mails);
+}
+
+#[test]
+fn a_server_that_says_later_is_asked_later_and_nothing_is_lost() {
+    let (mails, sent) = against(Trouble::LaterAtTheDot, |states| all(states, "pending"));
+    assert!(
+        mails > 10 && u64::from(sent) <= mails,
+        "{sent} sent of {mails}: each at most once until its pause is over"
+    );
+}
+
+#[test]
+fn a_server_that_hangs_up_after_the_dot_leaves_a_doubt_that_is_not_sent_again() {
+    let (mails, sent) = against(Trouble::DropsAfterTheDot, |states| all(states, "in-doubt"));
+    assert_eq!(u64::from(sent), mails, "each mail was handed over once");
+}
+
+#[test]
+fn a_server_that_never_answers_loses_nothing() {
+    let (mails, sent) = against(Trouble::NeverAnswers, |states| all(states, "pending"));
+    assert!(mails > 10 && sent == 0);
+}

@@ -1,0 +1,9 @@
+//! The program from outside: the demo, a crash at any moment, tampering, refusals, bad input, real mail servers.
+
+mod bad_input;
+mod crash;
+mod demo;
+mod evidence;
+mod mail;
+mod postgres;
+mod world;

@@ -1,0 +1,358 @@
+//! One suite, two databases: everything here runs on SQLite and on PostgreSQL.
+//!
+//! PostgreSQL is used where `NOROSHI_TEST_POSTGRES` names a server (`cargo xtask test` starts one); in CI it must.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use jiff::{SignedDuration, Timestamp};
+use noroshi_law::evidence::note::Signer;
+use noroshi_law::evidence::{Digest, Kind};
+use noroshi_law::{Ledger as _, Locked, Record, Refusal, Role, Use};
+use noroshi_model::case::StepState;
+use noroshi_model::{
+    Bad, Case, CaseState, ClassificationType, Decision, Event, Id, Step, Tally, Verdict, VisitKind,
+};
+use noroshi_store::consent::TERMS;
+use noroshi_store::events::Intake;
+use noroshi_store::evidence::{EvidenceLog, HeadFile};
+use noroshi_store::queue::{Job, LEASE, OBSERVED};
+use noroshi_store::{Address, Store, StoreError};
+
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+/// Runs a test on every database there is.
+fn on_both(test: impl Fn(&Store)) {
+    let folder = tempfile::tempdir().unwrap();
+    test(&Store::open(Address::Sqlite(folder.path().join("test.db"))).unwrap());
+    let Ok(url) = std::env::var("NOROSHI_TEST_POSTGRES") else {
+        assert!(std::env::var("CI").is_err(), "NOROSHI_TEST_POSTGRES is not set in CI");
+        eprintln!("SKIPPED on PostgreSQL: NOROSHI_TEST_POSTGRES is not set; `cargo xtask test` sets it");
+        return;
+    };
+    let name = format!("suite_{}_{}", std::process::id(), DATABASES.fetch_add(1, Ordering::SeqCst));
+    let mut client = postgres::Client::connect(&url, postgres::NoTls).unwrap();
+    client.batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
+    let (server, _) = url.rsplit_once('/').unwrap();
+    test(&Store::open(Address::Postgres(format!("{server}/{name}"))).unwrap());
+    client.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).unwrap();
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_790_000_000 + second).unwrap()
+}
+
+fn id(n: u64) -> Id {
+    Id::of("test", &[&n.to_be_bytes()])
+}
+
+fn event(n: u16) -> Event {
+    let mut event = Event::new(at(0), at(1), ClassificationType::InfectedSystem, "feed", "campaign");
+    event.source.ip = Some("198.51.100.7".parse().unwrap());
+    event.source.port = Some(n);
+    event.more.insert("extra.odd".into(), "\u{0}\u{feff}'\"; DROP TABLE event; --利用者".into());
+    event
+}
+
+fn case(n: u64, party: &str, state: CaseState) -> Case {
+    Case {
+        id: id(n),
+        party: party.into(),
+        family: "mirai".into(),
+        campaign: "takedown".into(),
+        measure: "takedown-notice".into(),
+        state,
+        opened: at(0),
+        first_seen: at(0),
+        last_seen: at(5),
+        mails: 1,
+        last_mail: Some(at(1)),
+        closed: None,
+        reinfected: false,
+    }
+}
+
+fn step(n: u64, state: StepState) -> Step {
+    Step { case: id(n), number: 1, state, attempts: 0, due: at(0), reply: String::new() }
+}
+
+fn record(subject: &str) -> Record {
+    Record {
+        kind: Kind::Opening,
+        at: at(0),
+        role: Role::System,
+        measure: "takedown-notice".into(),
+        measure_version: 1,
+        dossier: Digest::ZERO,
+        basis: None,
+        purpose: "subscriber-notice".into(),
+        usage: Use::Identify,
+        fields: vec![],
+        rule: "r".into(),
+        policy_set: Digest::ZERO,
+        subject: subject.into(),
+        records: 1,
+        under: Some(0),
+        note: String::new(),
+    }
+}
+
+#[test]
+fn what_a_closure_did_is_there_if_it_returns_ok_and_never_was_if_not() {
+    on_both(|store| {
+        let failed: Result<(), StoreError> = store.tx("t", |tx| {
+            tx.insert_event(&event(1), at(0))?;
+            Err(StoreError::Corrupt("on purpose".into()))
+        });
+        assert!(failed.is_err());
+        assert!(store.tx("t", |tx| tx.insert_event(&event(1), at(0))).unwrap(), "nothing was left of it");
+        assert!(!store.tx("t", |tx| tx.insert_event(&event(1), at(9))).unwrap(), "now it is a duplicate");
+        let back = store.tx("t", |tx| tx.event(&event(1).id())).unwrap().unwrap();
+        assert_eq!(back, event(1), "odd characters and all");
+        assert_eq!(store.counted()["t"].committed, 3);
+        assert_eq!(store.counted()["t"].failed, 1);
+    });
+}
+
+#[test]
+fn a_store_opens_again_and_a_newer_one_is_refused() {
+    on_both(|store| {
+        let again = Store::open(store.address().clone());
+        if matches!(store.address(), Address::Sqlite(_)) {
+            assert!(again.is_ok());
+        }
+        store.tx("t", |tx| tx.execute("UPDATE schema_version SET version = 99", &[])).unwrap();
+        if matches!(store.address(), Address::Sqlite(_)) {
+            let e = Store::open(store.address().clone()).unwrap_err();
+            assert!(matches!(e, StoreError::Newer { found: 99, .. }), "{e}");
+        }
+    });
+}
+
+#[test]
+fn a_job_belongs_to_one_worker_until_its_lease_ends() {
+    on_both(|store| {
+        store.tx("t", |tx| tx.publish(OBSERVED, &id(1), &id(1), at(0))).unwrap();
+        let claim = |worker: &str, now| -> Vec<Job<Id>> {
+            store.tx("t", |tx| tx.claim(OBSERVED, worker, now, 10)).unwrap()
+        };
+        assert_eq!(claim("a", at(0)).len(), 1);
+        assert_eq!(claim("b", at(1)).len(), 0, "leased");
+        let late = at(1) + LEASE;
+        let again = claim("b", late);
+        assert_eq!((again.len(), again[0].attempts), (1, 1), "the lease ended");
+        let acknowledged =
+            |worker: &str| store.tx("t", |tx| tx.acknowledge(OBSERVED, &id(1), worker)).unwrap();
+        assert!(!acknowledged("a"), "the job has passed on");
+        assert!(acknowledged("b"));
+        assert_eq!(store.tx("t", |tx| tx.waiting(OBSERVED)).unwrap(), 0);
+    });
+}
+
+#[test]
+fn workers_side_by_side_claim_every_job_once() {
+    on_both(|store| {
+        const JOBS: u64 = 120;
+        for n in 0..JOBS {
+            store.tx("t", |tx| tx.publish(OBSERVED, &id(n), &n, at(0))).unwrap();
+        }
+        let claimed: Vec<u64> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..4)
+                .map(|w| {
+                    scope.spawn(move || {
+                        let mut mine = Vec::new();
+                        loop {
+                            let worker = format!("w{w}");
+                            let jobs: Vec<Job<u64>> = store
+                                .tx_in_turn("claim", |tx| tx.claim(OBSERVED, &worker, at(0), 7))
+                                .unwrap();
+                            if jobs.is_empty() {
+                                return mine;
+                            }
+                            mine.extend(jobs.iter().map(|j| j.body));
+                        }
+                    })
+                })
+                .collect();
+            workers.into_iter().flat_map(|w| w.join().unwrap()).collect()
+        });
+        assert_eq!(claimed.len() as u64, JOBS);
+        assert_eq!(claimed.iter().collect::<BTreeSet<_>>().len() as u64, JOBS);
+    });
+}
+
+#[test]
+fn evidence_appended_side_by_side_is_one_intact_log_and_an_entry_can_be_proved() {
+    on_both(|store| {
+        let signer = Arc::new(Signer::load("log.example", &Signer::generate().unwrap()).unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let head = HeadFile::at(&folder.path().join("head"));
+        std::thread::scope(|scope| {
+            for w in 0..4 {
+                let (signer, head) = (Arc::clone(&signer), &head);
+                scope.spawn(move || {
+                    for n in 0..10 {
+                        EvidenceLog::new(store, &signer, Some(head))
+                            .append(record(&format!("{w}-{n}")))
+                            .unwrap();
+                    }
+                });
+            }
+        });
+        let log = EvidenceLog::new(store, &signer, Some(&head));
+        let report = log.verify().unwrap();
+        assert!(report.intact(), "{:?}", report.faults);
+        assert_eq!((report.entries, report.checkpoints), (40, 40));
+        let proof = log.prove(17).unwrap().unwrap();
+        proof.verify(&signer.verifier()).unwrap();
+        assert!(log.prove(40).unwrap().is_none());
+        store.tx("t", |tx| tx.execute("DELETE FROM evidence WHERE idx = 20", &[])).unwrap();
+        let told = log.verify().unwrap().faults[0].to_string();
+        assert_eq!(told, "entry 20 is missing");
+    });
+}
+
+#[test]
+fn a_mail_is_queued_once_claimed_once_and_erased_when_it_is_gone() {
+    on_both(|store| {
+        let put =
+            || store.tx("t", |tx| tx.insert_mail(&step(1, StepState::Pending), "<1@x>", b"sealed", at(0)));
+        assert!(put().unwrap());
+        assert!(!put().unwrap(), "one mail for one step");
+        let first = store.tx("t", |tx| tx.claim_mail(at(1))).unwrap().unwrap();
+        assert_eq!((first.body.as_slice(), first.step.attempts), (&b"sealed"[..], 1));
+        assert!(store.tx("t", |tx| tx.claim_mail(at(1))).unwrap().is_none(), "it is being sent");
+        let sent = Step { state: StepState::Sent, ..first.step };
+        store.tx("t", |tx| tx.put_step(&sent, at(2))).unwrap();
+        let kept = store.tx("t", |tx| tx.mail_by_message_id("<1@x>")).unwrap().unwrap();
+        assert_eq!((kept.step.state, kept.body.len()), (StepState::Sent, 0));
+    });
+}
+
+#[test]
+fn a_party_has_one_open_case_of_a_family() {
+    on_both(|store| {
+        store.tx("t", |tx| tx.put_case(&case(1, "p", CaseState::Notified))).unwrap();
+        assert!(store.tx("t", |tx| tx.put_case(&case(2, "p", CaseState::Open))).is_err());
+        store.tx("t", |tx| tx.put_case(&case(1, "p", CaseState::Clean))).unwrap();
+        store.tx("t", |tx| tx.put_case(&case(2, "p", CaseState::Open))).unwrap();
+        let latest = store.tx("t", |tx| tx.latest_case("p", "mirai")).unwrap().unwrap();
+        assert_eq!(latest, case(2, "p", CaseState::Open), "the open one comes first");
+        assert_eq!(store.tx("t", |tx| tx.cases("clean", 0, 10)).unwrap().len(), 1);
+        let quiet = store.tx("t", |tx| tx.quiet_cases(at(5), 10)).unwrap();
+        assert_eq!(quiet.len(), 1);
+    });
+}
+
+#[test]
+fn sealed_records_are_found_by_slot_and_time_and_kept_once() {
+    on_both(|store| {
+        let locked = |n: u8, second| Locked {
+            id: format!("r{n}"),
+            slots: vec!["slot-a".into(), format!("slot-{n}")],
+            at: at(second),
+            body: vec![n; 3],
+        };
+        let put = |l: &Locked| store.tx("t", |tx| tx.insert_accounting(l)).unwrap();
+        assert!(put(&locked(1, 10)) && put(&locked(2, 20)) && !put(&locked(1, 10)));
+        let found = store.tx("t", |tx| tx.accounting("slot-a", at(0), at(15))).unwrap();
+        assert_eq!((found.len(), found[0].body.as_slice()), (1, &[1u8, 1, 1][..]));
+        assert_eq!(store.tx("t", |tx| tx.accounting("slot-b", at(0), at(99))).unwrap().len(), 0);
+        for _ in 0..3 {
+            store.tx("t", |tx| tx.add_clock_sample("nas", -5)).unwrap();
+        }
+        assert_eq!(store.tx("t", |tx| tx.clock_samples()).unwrap(), [("nas".to_owned(), -5, 3)]);
+    });
+}
+
+#[test]
+fn consent_is_what_was_said_last_and_its_history_stays() {
+    on_both(|store| {
+        let say = |scope: &str, measure: &str, granted, second| {
+            store.tx("t", |tx| tx.put_consent(scope, measure, granted, "test", at(second))).unwrap();
+        };
+        let of = |scope: &str| store.tx("t", |tx| tx.consent(scope, "infection-notice")).unwrap();
+        assert_eq!(of(TERMS), None);
+        say(TERMS, "infection-notice", true, 1);
+        say(TERMS, "infection-notice", false, 3);
+        say(TERMS, "infection-notice", true, 2);
+        assert_eq!(of(TERMS), Some(false), "by time said, not by order of arrival");
+        assert_eq!(store.tx("t", |tx| tx.consents(0, 10)).unwrap().len(), 3);
+        let out = |party: &str| store.tx("t", |tx| tx.opted_out(party, "takedown-notice")).unwrap();
+        assert!(!out("p"));
+        say("p", "*", false, 1);
+        assert!(out("p"), "from everything");
+    });
+}
+
+#[test]
+fn counts_and_quarantine_say_what_became_of_every_record() {
+    on_both(|store| {
+        let intake = Intake {
+            id: id(1),
+            kind: "seized".into(),
+            source: "gate.csv".into(),
+            campaign: "c".into(),
+            position: 4,
+            done: false,
+        };
+        let counts = Tally { read: 4, stored: 1, duplicate: 1, filtered: 1, quarantined: 1 };
+        let bad = Bad { line: 7, reason: "torn".into(), snippet: b"\xff\x00x".to_vec(), bytes: 3 };
+        store
+            .tx("t", |tx| {
+                tx.insert_quarantine("c", "gate.csv", &bad, false, at(0))?;
+                tx.insert_quarantine("c", "gate.csv", &bad, false, at(1))?;
+                tx.insert_quarantine("c", "detail", &bad, true, at(2))?;
+                tx.advance(&intake, &counts, at(0))?;
+                tx.advance(&Intake { position: 8, done: true, ..intake.clone() }, &counts, at(1))
+            })
+            .unwrap();
+        let tallies = store.tx("t", |tx| tx.tallies()).unwrap();
+        assert_eq!(tallies[0].2.read, 8);
+        assert!(tallies[0].2.adds_up());
+        assert_eq!(store.tx("t", |tx| tx.intake(&id(1))).unwrap().unwrap().position, 8);
+        let quarantine = store.tx("t", |tx| tx.quarantine(0, 10)).unwrap();
+        assert_eq!(quarantine.len(), 2, "the same line once");
+        assert_eq!(quarantine[0].snippet, None, "sealed input shows nothing");
+    });
+}
+
+#[test]
+fn the_funnel_counts_cases_and_the_loop_is_told_in_numbers() {
+    on_both(|store| {
+        store
+            .tx("t", |tx| {
+                for n in 1..=4 {
+                    tx.put_case(&case(n, &format!("p{n}"), CaseState::Notified))?;
+                    tx.insert_mail(&step(n, StepState::Pending), &format!("<{n}@x>"), b"m", at(0))?;
+                }
+                tx.put_step(&step(1, StepState::Sent), at(1))?;
+                tx.put_step(&step(2, StepState::Delivered), at(1))?;
+                tx.put_step(&step(3, StepState::Failed), at(1))?;
+                assert!(tx.visit(&id(2), VisitKind::Opened, at(2))?);
+                assert!(!tx.visit(&id(2), VisitKind::Opened, at(3))?, "only the first counts");
+                tx.visit(&id(2), VisitKind::Done, at(3))?;
+                tx.put_case(&case(2, "p2", CaseState::Clean))?;
+                let refusal = Refusal { measure: "m".into(), rule: "r".into(), reason: "w".into() };
+                let decision = Decision {
+                    id: id(9),
+                    finding: id(8),
+                    measure: "m".into(),
+                    verdict: Verdict::Refused(refusal),
+                };
+                tx.insert_decision(&decision, at(0))?;
+                tx.insert_decision(&decision, at(1))
+            })
+            .unwrap();
+        let funnels = store.tx("t", |tx| tx.funnels()).unwrap();
+        let f = &funnels[0];
+        assert_eq!((f.cases, f.sent, f.delivered, f.opened, f.done, f.clean), (4, 2, 1, 1, 1, 1));
+        let totals = store.tx("t", |tx| tx.totals()).unwrap();
+        assert_eq!((totals.mails, totals.mails_waiting, totals.refusals, totals.decisions), (2, 1, 1, 1));
+        assert_eq!((totals.cases_open, totals.cases_closed, totals.visits), (3, 1, 2));
+        assert_eq!(totals.events, 0);
+        let soon = at(0) + SignedDuration::from_secs(1);
+        assert_eq!(store.tx("t", |tx| tx.next_mail_due()).unwrap().map(|due| due < soon), Some(true));
+    });
+}
