@@ -115,7 +115,7 @@ mod tests {
         let first = plan(&found(&[at(0)], false), None, id(1), at(1)).unwrap();
         assert_eq!((first.mail, first.case.state), (Some(1), CaseState::Open));
         let again = plan(&found(&[at(0)], false), Some(&first.case), id(2), at(500)).unwrap();
-        assert_eq!((again.mail, again.case.id.clone()), (None, id(1)));
+        assert_eq!((again.mail, again.case.id), (None, id(1)));
     }
 
     #[test]

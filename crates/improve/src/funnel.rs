@@ -63,7 +63,7 @@ pub fn svg(funnel: &Funnel) -> String {
     );
     for (row, (label, count)) in stages.iter().enumerate() {
         let y = 8 + ROW * row as u32;
-        let width = if funnel.cases == 0 { 0 } else { (u64::from(BAR) * count / funnel.cases) as u32 };
+        let width = (u64::from(BAR) * count).checked_div(funnel.cases).unwrap_or(0);
         let _infallible = write!(
             out,
             "<text x=\"{}\" y=\"{}\" text-anchor=\"end\" fill=\"#333\">{label}</text>\

@@ -112,7 +112,7 @@ impl Vault {
     /// `subject` is what was asked about, given in the clear; it is kept as a keyed hash only.
     pub fn open<T: Lockable, P: Purpose>(
         &self,
-        rows: Vec<Locked>,
+        rows: &[Locked],
         subject: &str,
         permit: &Permit<P>,
         now: Timestamp,
@@ -122,7 +122,7 @@ impl Vault {
             return Err(VaultError::Expired);
         }
         ledger.append(permit.opening(&self.subject(subject), rows.len() as u64))?;
-        let opened = rows.into_iter().map(|row| self.decrypt(row)).collect::<Result<Vec<T>, _>>()?;
+        let opened = rows.iter().map(|row| self.decrypt(row)).collect::<Result<Vec<T>, _>>()?;
         Ok(Lawful::granted(opened))
     }
 
@@ -164,7 +164,7 @@ impl Vault {
         Ok(Locked { id, slots, at: record.at(), body: framed })
     }
 
-    fn decrypt<T: Lockable>(&self, row: Locked) -> Result<T, VaultError> {
+    fn decrypt<T: Lockable>(&self, row: &Locked) -> Result<T, VaultError> {
         let corrupt = |id: &str| VaultError::Corrupt { id: id.to_owned() };
         if row.body.len() < NONCE_BYTES {
             return Err(corrupt(&row.id));

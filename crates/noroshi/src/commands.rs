@@ -414,7 +414,7 @@ fn law(house: &House, what: Law) -> anyhow::Result<ExitCode> {
             let ruling = house.gate().ask(&ask, standing, &mut house.evidence())?;
             if !ruling.allowed {
                 let refusal = noroshi_law::Refusal {
-                    measure: ask.measure.clone(),
+                    measure: ask.measure,
                     rule: ruling.rule.clone(),
                     reason: ruling.reason.clone(),
                 };

@@ -23,6 +23,7 @@ const STORY_MAX: u32 = 200;
 /// The desk.
 pub struct HouseDesk(pub Arc<House>);
 
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
 fn unavailable(e: StoreError) -> DeskError {
     tracing::error!("the portal cannot read: {e}");
     DeskError::Unavailable(e.to_string())
@@ -277,6 +278,6 @@ pub fn case_story(tx: &mut Tx<'_>, id: &Id) -> Result<Option<CaseStory>, StoreEr
     if let Some(closed) = case.closed {
         line(closed, "closed", "nothing seen for the quiet time: closed as clean".into(), None, None);
     }
-    story.sort_by(|a, b| b.at.cmp(&a.at));
+    story.sort_by_key(|line| std::cmp::Reverse(line.at));
     Ok(Some(CaseStory { reference: id.reference(), case, story }))
 }

@@ -57,8 +57,14 @@ impl fmt::Debug for Address {
 
 /// One connection.
 pub(crate) enum Connection {
-    Sqlite(rusqlite::Connection),
-    Postgres { client: postgres::Client, prepared: HashMap<String, postgres::Statement> },
+    Sqlite(Box<rusqlite::Connection>),
+    Postgres(Box<Server>),
+}
+
+/// A connection to PostgreSQL with the statements prepared on it.
+pub(crate) struct Server {
+    client: postgres::Client,
+    prepared: HashMap<String, postgres::Statement>,
 }
 
 /// A transaction in progress.
@@ -90,11 +96,11 @@ impl Connection {
                 connection.pragma_update(None, "synchronous", "FULL")?;
                 connection.pragma_update(None, "foreign_keys", "ON")?;
                 connection.set_prepared_statement_cache_capacity(128);
-                Ok(Self::Sqlite(connection))
+                Ok(Self::Sqlite(Box::new(connection)))
             }
             Address::Postgres(url) => {
                 let client = postgres::Client::connect(url, tls())?;
-                Ok(Self::Postgres { client, prepared: HashMap::new() })
+                Ok(Self::Postgres(Box::new(Server { client, prepared: HashMap::new() })))
             }
         }
     }
@@ -102,7 +108,7 @@ impl Connection {
     pub(crate) fn is_usable(&self) -> bool {
         match self {
             Self::Sqlite(connection) => connection.is_autocommit(),
-            Self::Postgres { client, .. } => !client.is_closed(),
+            Self::Postgres(server) => !server.client.is_closed(),
         }
     }
 
@@ -114,7 +120,7 @@ impl Connection {
         turn: Option<i64>,
         work: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<Result<T, E>, StoreError> {
-        let Some(turn) = turn.filter(|_| matches!(self, Self::Postgres { .. })) else {
+        let Some(turn) = turn.filter(|_| matches!(self, Self::Postgres(_))) else {
             return self.transact(work);
         };
         self.lock("SELECT pg_advisory_lock($1)", turn)?;
@@ -124,8 +130,8 @@ impl Connection {
     }
 
     fn lock(&mut self, sql: &str, turn: i64) -> Result<(), StoreError> {
-        if let Self::Postgres { client, .. } = self {
-            client.query(sql, &[&turn])?;
+        if let Self::Postgres(server) = self {
+            server.client.query(sql, &[&turn])?;
         }
         Ok(())
     }
@@ -150,7 +156,8 @@ impl Connection {
                 }
                 undisturbed(result, disturbed)
             }
-            Self::Postgres { client, prepared } => {
+            Self::Postgres(server) => {
+                let Server { client, prepared } = &mut **server;
                 let tx = client
                     .build_transaction()
                     .isolation_level(postgres::IsolationLevel::Serializable)

@@ -81,7 +81,7 @@ pub fn play(options: &Options, data_dir: Option<PathBuf>) -> anyhow::Result<()> 
 
     let say = |text: String| {
         if !options.json {
-            println!("{text}")
+            println!("{text}");
         }
     };
     say(format!("noroshi demo in {} (clock starts at {START})\n", folder.display()));

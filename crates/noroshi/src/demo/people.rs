@@ -14,7 +14,7 @@ use super::mailbox;
 /// How far a subscriber goes.
 fn acts(digit: u32) -> &'static [&'static str] {
     match digit {
-        1 | 2 | 3 => &["", "/steps", "/done"],
+        1..=3 => &["", "/steps", "/done"],
         4 => &["", "/steps"],
         5 | 6 => &[""],
         9 => &["", "/opt-out"],

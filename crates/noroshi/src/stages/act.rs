@@ -143,7 +143,7 @@ fn pursue<P: NoticePurpose>(
         let mut done = Pursued { answer: said.clone(), refusal: None, case: None };
         match answer {
             Named::Nobody => {
-                (said.verdict, said.reason) = ("none".into(), "no session on the address then".into())
+                (said.verdict, said.reason) = ("none".into(), "no session on the address then".into());
             }
             Named::Doubt(reason) => (said.verdict, said.reason) = ("ambiguous".into(), (*reason).into()),
             Named::Unlisted => {
@@ -194,7 +194,7 @@ fn look_up<P: NoticePurpose>(
     let subject = format!("address {} at {first} to {last}", finding.ip);
     let records: Lawful<Vec<Accounting>, P> = house
         .vault
-        .open(rows, &subject, permit, house.clock.now(), &mut house.evidence())
+        .open(&rows, &subject, permit, house.clock.now(), &mut house.evidence())
         .context("the session book cannot be opened")?;
     Ok(records.map(|mut records| {
         // A slot can be wider than the prefix that was handed out.

@@ -99,7 +99,7 @@ fn opened<P: NoticePurpose>(
     let now = house.clock.now();
     let letter = house
         .vault
-        .open::<Mail, P>(vec![locked], &mail.message_id, &permit, now, &mut house.evidence())
+        .open::<Mail, P>(&[locked], &mail.message_id, &permit, now, &mut house.evidence())
         .context("a mail in the outbox cannot be opened")?;
     let letter = letter.and_then(|letters| letters.into_iter().next());
     Ok(Opened::Mail(letter.context("a mail in the outbox is empty")?))

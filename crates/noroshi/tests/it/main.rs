@@ -1,5 +1,7 @@
 //! The program from outside: the demo, a crash at any moment, tampering, refusals, bad input, real mail servers.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 mod bad_input;
 mod crash;
 mod demo;

@@ -2,6 +2,8 @@
 //!
 //! PostgreSQL is used where `NOROSHI_TEST_POSTGRES` names a server (`cargo xtask test` starts one); in CI it must.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
