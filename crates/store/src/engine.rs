@@ -13,6 +13,11 @@ use crate::row::{Row, Value};
 const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001.sql")];
 /// How long SQLite waits for another writer, in milliseconds.
 const BUSY_MS: u64 = 10_000;
+/// SQLite's page cache per connection. Ids are hashes, so inserts touch pages all over the index; with SQLite's default of
+/// 2 MiB each costs more the larger the database is.
+const CACHE_KIB: i64 = 64 * 1024;
+/// Pages of the write-ahead log before it is merged: 64 MiB, so that a page changed often is merged once.
+const CHECKPOINT_PAGES: i64 = 16 * 1024;
 /// Key of the advisory lock under which PostgreSQL is migrated: "noroshi" in ASCII.
 const MIGRATION_LOCK: i64 = 0x6e_6f72_6f73_6869;
 
@@ -94,7 +99,8 @@ impl Connection {
                 connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS))?;
                 connection.pragma_update(None, "journal_mode", "WAL")?;
                 connection.pragma_update(None, "synchronous", "FULL")?;
-                connection.pragma_update(None, "foreign_keys", "ON")?;
+                connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+                connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
                 connection.set_prepared_statement_cache_capacity(128);
                 Ok(Self::Sqlite(Box::new(connection)))
             }
