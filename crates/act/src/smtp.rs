@@ -139,7 +139,8 @@ fn transmit(connection: &mut SmtpConnection, mail: &Mail) -> Sent {
     }
     match connection.message(mail.message.as_bytes()) {
         Ok(response) => Sent::Accepted(without_addresses(&response.message().collect::<Vec<_>>().join(" "))),
-        Err(e) if e.is_response() || e.status().is_some() => not_sent(&e),
+        // Only an answer with a code is an answer; a torn one says nothing about the mail.
+        Err(e) if e.is_transient() || e.is_permanent() => not_sent(&e),
         Err(e) => Sent::Unknown(without_addresses(&e.to_string())),
     }
 }

@@ -26,6 +26,7 @@ use crate::config::{Config, File};
 use crate::house::{House, Stay};
 use crate::intake::{Taken, take_radius, take_seized, take_sinkhole};
 use crate::receipts::Receipts;
+use crate::report::{say, say_on};
 use crate::serve::{Listeners, console_key, serve, until_interrupted, work};
 use crate::stages::Stage;
 use crate::{demo, desk, doctor, report};
@@ -57,7 +58,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor { json } => doctor::examine(at.read()?, json),
         Command::ConsoleUrl => {
             let house = at.visit()?;
-            println!("http://{}{}", house.config.console, console_key(&house)?.login_path());
+            say!("http://{}{}", house.config.console, console_key(&house)?.login_path());
             Ok(ExitCode::SUCCESS)
         }
         Command::Completions { shell } => {
@@ -132,7 +133,7 @@ fn observe(at: &Where, what: Observe) -> anyhow::Result<ExitCode> {
     for taken in taken {
         match taken {
             Ok(taken) if as_json => report::json(&taken)?,
-            Ok(taken) => println!("{:<32} {}", taken.file, taken.counts),
+            Ok(taken) => say!("{:<32} {}", taken.file, taken.counts),
             Err(e) => {
                 eprintln!("noroshi: {e:#}");
                 code = ExitCode::FAILURE;
@@ -191,7 +192,7 @@ fn cases(house: &House, what: CaseCommand) -> anyhow::Result<ExitCode> {
                     report::json(case)?;
                 } else {
                     let again = if case.reinfected { " re-infected" } else { "" };
-                    println!(
+                    say!(
                         "{}  {}  {:<9} {:<12} {:<16} {} mails  last seen {}{again}",
                         case.id,
                         case.id.reference(),
@@ -216,14 +217,11 @@ fn cases(house: &House, what: CaseCommand) -> anyhow::Result<ExitCode> {
             if json {
                 report::json(&story)?;
             } else {
-                println!(
-                    "{} ({}) {} {}",
-                    story.case.id, story.reference, story.case.family, story.case.state
-                );
+                say!("{} ({}) {} {}", story.case.id, story.reference, story.case.family, story.case.state);
                 for line in story.story {
                     let rule = line.rule.map(|r| format!(" [{r}]")).unwrap_or_default();
                     let evidence = line.evidence.map(|e| format!(" evidence {e}")).unwrap_or_default();
-                    println!("{}  {:<10} {}{rule}{evidence}", jst(line.at), line.what, line.text);
+                    say!("{}  {:<10} {}{rule}{evidence}", jst(line.at), line.what, line.text);
                 }
             }
         }
@@ -236,7 +234,7 @@ fn quarantine(house: &House, page: &Page) -> anyhow::Result<ExitCode> {
         if page.json {
             report::json(&q)?;
         } else {
-            println!("{}:{}  {} ({} bytes)", q.source, q.line, q.reason, q.bytes);
+            say!("{}:{}  {} ({} bytes)", q.source, q.line, q.reason, q.bytes);
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -251,7 +249,7 @@ fn mails(house: &House, what: MailCommand) -> anyhow::Result<ExitCode> {
                     if page.json {
                         report::json(&mail.step)?;
                     } else {
-                        println!(
+                        say!(
                             "{} {} {:<9} {} {}",
                             mail.step.case,
                             mail.step.number,
@@ -290,7 +288,7 @@ fn evidence(at: &Where, what: Evidence) -> anyhow::Result<ExitCode> {
         Evidence::Export { index } => {
             let proof =
                 at.visit()?.evidence().prove(index)?.with_context(|| format!("there is no entry {index}"))?;
-            println!("{}", serde_json::to_string_pretty(&proof)?);
+            say!("{}", serde_json::to_string_pretty(&proof)?);
             Ok(ExitCode::SUCCESS)
         }
         Evidence::List(page) => {
@@ -299,7 +297,7 @@ fn evidence(at: &Where, what: Evidence) -> anyhow::Result<ExitCode> {
                     report::json(&entry)?;
                 } else {
                     let r = &entry.record;
-                    println!(
+                    say!(
                         "{:>6}  {}  {:<8} {:<16} {:<9} rule {} ({} records)",
                         entry.index,
                         jst(r.at),
@@ -327,10 +325,7 @@ fn verify_proof(proof: &Path, key: &Path) -> anyhow::Result<ExitCode> {
     let proof: Proof = serde_json::from_str(&text).context("that is no proof")?;
     match proof.verify(&read_key(key)?) {
         Ok(()) => {
-            println!(
-                "entry {} is in the log of {} entries that was signed",
-                proof.entry.index, proof.tree_size
-            );
+            say!("entry {} is in the log of {} entries that was signed", proof.entry.index, proof.tree_size);
             Ok(ExitCode::SUCCESS)
         }
         Err(e) => {
@@ -352,15 +347,12 @@ fn verify_log(house: &House, key: Option<&Path>, as_json: bool) -> anyhow::Resul
             "root": root, "faults": faults,
         }))?;
     } else if report.intact() {
-        println!(
-            "intact: {} entries, {} signed checkpoints, root {root}",
-            report.entries, report.checkpoints
-        );
+        say!("intact: {} entries, {} signed checkpoints, root {root}", report.entries, report.checkpoints);
     } else {
-        println!("NOT INTACT: {} entries, {} faults", report.entries, faults.len());
-        faults.iter().take(FAULTS_SHOWN).for_each(|f| println!("  {f}"));
+        say!("NOT INTACT: {} entries, {} faults", report.entries, faults.len());
+        faults.iter().take(FAULTS_SHOWN).for_each(|f| say!("  {f}"));
         if faults.len() > FAULTS_SHOWN {
-            println!("  and {} more; --json lists them all", faults.len() - FAULTS_SHOWN);
+            say!("  and {} more; --json lists them all", faults.len() - FAULTS_SHOWN);
         }
     }
     Ok(if report.intact() { ExitCode::SUCCESS } else { ExitCode::from(FOUND_WRONG) })
@@ -370,11 +362,11 @@ fn outcome(house: &House, as_json: bool, svg: Option<&str>) -> anyhow::Result<Ex
     let funnels = house.store.tx("outcome", |tx| tx.funnels())?;
     if let Some(campaign) = svg {
         let funnel = funnels.iter().find(|f| f.campaign == campaign).context("there is no such campaign")?;
-        println!("{}", noroshi_improve::funnel::svg(funnel));
+        say!("{}", noroshi_improve::funnel::svg(funnel));
     } else if as_json {
         report::json(&funnels)?;
     } else {
-        print!("{}", noroshi_improve::funnel::table(&funnels));
+        say_on!("{}", noroshi_improve::funnel::table(&funnels));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -389,13 +381,7 @@ fn law(house: &House, what: Law) -> anyhow::Result<ExitCode> {
                         "expires-on": d.expires_on.to_string(), "elements": d.elements.iter().map(|(id, _)| id).collect::<Vec<_>>(),
                     }))?;
                 } else {
-                    println!(
-                        "{:<18} {:<20} {} (until {})",
-                        d.id,
-                        d.basis.to_string(),
-                        d.title.en,
-                        d.expires_on
-                    );
+                    say!("{:<18} {:<20} {} (until {})", d.id, d.basis.to_string(), d.title.en, d.expires_on);
                 }
             }
             Ok(ExitCode::SUCCESS)
@@ -427,7 +413,7 @@ fn law(house: &House, what: Law) -> anyhow::Result<ExitCode> {
                     &json!({ "allowed": ruling.allowed, "rule": ruling.rule, "reason": ruling.reason }),
                 )?;
             } else {
-                println!(
+                say!(
                     "{} by rule {}: {}",
                     if ruling.allowed { "allowed" } else { "refused" },
                     ruling.rule,
@@ -447,7 +433,7 @@ fn consent(house: &House, what: Consent) -> anyhow::Result<ExitCode> {
                     report::json(&c)?;
                 } else {
                     let word = if c.granted { "given" } else { "withdrawn" };
-                    println!("{}  {:<22} {:<18} {word}: {}", jst(c.since), c.scope, c.measure, c.how);
+                    say!("{}  {:<22} {:<18} {word}: {}", jst(c.since), c.scope, c.measure, c.how);
                 }
             }
             return Ok(ExitCode::SUCCESS);
@@ -476,14 +462,14 @@ fn config(at: &Where, what: &ConfigCommand) -> anyhow::Result<ExitCode> {
     match what {
         ConfigCommand::Check => {
             let warnings = config.warnings();
-            warnings.iter().for_each(|w| println!("warning: {w}"));
+            warnings.iter().for_each(|w| say!("warning: {w}"));
             if warnings.is_empty() {
-                println!("nothing to remark");
+                say!("nothing to remark");
             }
             Ok(if warnings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND_WRONG) })
         }
         ConfigCommand::Show => {
-            print!("{}", toml::to_string_pretty(&config.filled_in())?);
+            say_on!("{}", toml::to_string_pretty(&config.filled_in())?);
             Ok(ExitCode::SUCCESS)
         }
     }

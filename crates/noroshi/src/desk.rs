@@ -109,19 +109,19 @@ impl Desk for HouseDesk {
         if totals.mails_in_doubt > 0 {
             tell(
                 true,
-                format!("{} mails of which nobody knows whether they arrived", totals.mails_in_doubt),
+                format!("mails of which nobody knows whether they arrived: {}", totals.mails_in_doubt),
                 "/cases",
             );
         }
         if totals.quarantined > 0 {
-            tell(false, format!("{} lines in quarantine", totals.quarantined), "/quarantine");
+            tell(false, format!("lines in quarantine: {}", totals.quarantined), "/quarantine");
         }
         for clock in clocks.iter().filter(|c| c.is_wrong()) {
             let what = format!("the clock of {} is {:+} s off; it is not used", clock.nas, clock.offset_s);
             tell(false, what, "/");
         }
         if totals.refusals > 0 {
-            tell(false, format!("{} uses of data were refused", totals.refusals), "/law");
+            tell(false, format!("uses of data refused: {}", totals.refusals), "/law");
         }
         let named = [
             ("events", totals.events),
@@ -253,8 +253,10 @@ pub fn case_story(tx: &mut Tx<'_>, id: &Id) -> Result<Option<CaseStory>, StoreEr
         line(at, "seen", format!("{} from {ip}", case.family), None, None);
     }
     for i in tx.identifications_of_case(id)? {
-        let text =
-            format!("{} sightings of this line, nearest session border {} s away", i.sightings, i.margin_s);
+        let text = format!(
+            "this line, for {} of the times seen; nearest session border {} s away",
+            i.sightings, i.margin_s
+        );
         line(i.at, "identified", text, Some(case.measure.clone()), i.evidence);
     }
     for mail in tx.steps(id)? {

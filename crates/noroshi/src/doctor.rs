@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::house::{House, Stay};
 use crate::receipts::Receipts;
-use crate::report;
+use crate::report::{self, say};
 
 /// One thing looked at.
 #[derive(Debug, Serialize)]
@@ -68,9 +68,9 @@ pub fn examine(config: Config, as_json: bool) -> anyhow::Result<ExitCode> {
         if as_json {
             report::json(check)?;
         } else {
-            println!("{} {}: {}", if check.fine { "● ok  " } else { "■ act " }, check.what, check.found);
+            say!("{} {}: {}", if check.fine { "● ok  " } else { "■ act " }, check.what, check.found);
             if let Some(mend) = check.mend {
-                println!("       mend: {mend}");
+                say!("       mend: {mend}");
             }
         }
     }

@@ -1,14 +1,34 @@
 //! What the program prints: the loop in numbers, cases, funnels, evidence. Data on stdout, as tables for people or as JSON.
 
+use std::fmt::Arguments;
+use std::io::Write as _;
+
 use noroshi_act::clocks::Clocks;
 use noroshi_improve::funnel::table;
 use serde::Serialize;
 
 use crate::house::House;
 
+/// Prints a line. A reader that has gone away (`| head`) ends the program quietly, as it does for other programs.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::report::print(format_args!("{}\n", format_args!($($text)*))) };
+}
+/// Prints without ending the line.
+macro_rules! say_on {
+    ($($text:tt)*) => { $crate::report::print(format_args!($($text)*)) };
+}
+pub(crate) use {say, say_on};
+
+/// What [`say!`] does.
+pub fn print(text: Arguments<'_>) {
+    if std::io::stdout().lock().write_fmt(text).is_err() {
+        std::process::exit(0);
+    }
+}
+
 /// Prints a value as one line of JSON.
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string(value)?);
+    say!("{}", serde_json::to_string(value)?);
     Ok(())
 }
 
@@ -26,38 +46,40 @@ pub fn loop_in_numbers(house: &House, as_json: bool) -> anyhow::Result<()> {
     if as_json {
         return json(&totals);
     }
-    println!(
+    say!(
         "events {:>6}   (duplicates {}, filtered {}, quarantined {})",
-        totals.events, totals.duplicates, totals.filtered, totals.quarantined
+        totals.events,
+        totals.duplicates,
+        totals.filtered,
+        totals.quarantined
     );
-    println!(
-        "findings {:>4}   decisions {}   refusals {}",
-        totals.findings, totals.decisions, totals.refusals
-    );
-    println!("mails {:>7}   visits {}", totals.mails, totals.visits);
-    println!(
+    say!("findings {:>4}   decisions {}   refusals {}", totals.findings, totals.decisions, totals.refusals);
+    say!("mails {:>7}   visits {}", totals.mails, totals.visits);
+    say!(
         "cases {:>7}   open {}, closed as clean {}",
         totals.cases_open + totals.cases_closed,
         totals.cases_open,
         totals.cases_closed
     );
-    println!("evidence {:>4}   entries, one for each look\n", totals.evidence);
-    println!("who held the address, by sighting:");
+    say!("evidence {:>4}   entries, one for each look\n", totals.evidence);
+    say!("who held the address, by sighting:");
     for (verdict, reason, sightings) in identified {
-        println!("  {sightings:>5} {verdict:<10} {reason}");
+        say!("  {sightings:>5} {verdict:<10} {reason}");
     }
     for clock in Clocks::estimate(samples).iter().filter(|c| c.is_wrong()) {
-        println!(
+        say!(
             "\nthe clock of access server {} is {:+} s off ({} records): corrected by the RADIUS server's time",
-            clock.nas, clock.offset_s, clock.samples
+            clock.nas,
+            clock.offset_s,
+            clock.samples
         );
     }
     if !refusals.is_empty() {
-        println!("\nrefused:");
+        say!("\nrefused:");
         for r in refusals {
-            println!("  {} by rule {}: {}", r.measure, r.rule, r.reason);
+            say!("  {} by rule {}: {}", r.measure, r.rule, r.reason);
         }
     }
-    println!("\n{}", table(&funnels));
+    say!("\n{}", table(&funnels));
     Ok(())
 }

@@ -63,7 +63,7 @@ pub struct Today {
     pub feeds: Vec<(String, String, Tally)>,
     /// Sightings by identification verdict and reason.
     pub identifications: Vec<(String, String, u64)>,
-    /// Access servers whose clock is wrong or worth a look: name, offset s, spread s, samples, wrong.
+    /// Access servers and their clocks: name, offset s, spread s, samples, wrong.
     pub clocks: Vec<(String, i64, i64, u64, bool)>,
     /// Things that wait for a person, most urgent first.
     pub attention: Vec<Attention>,

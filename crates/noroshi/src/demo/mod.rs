@@ -23,6 +23,7 @@ use crate::config::{CONSOLE_LISTEN, Config, DATA_DIR, File, PORTAL_LISTEN};
 use crate::house::{House, Stay};
 use crate::intake::{Taken, take_radius, take_seized, take_sinkhole};
 use crate::receipts::Receipts;
+use crate::report::say;
 use crate::serve::{Listeners, serve};
 use crate::stages::{Stage, mail, until_idle};
 use crate::{keys, report, serve};
@@ -79,36 +80,36 @@ pub fn play(options: &Options, data_dir: Option<PathBuf>) -> anyhow::Result<()> 
     mailbox::start(mail_server, &mailbox)?;
     let console_url = serve(Arc::clone(&house), listeners)?;
 
-    let say = |text: String| {
+    let tell = |text: String| {
         if !options.json {
-            println!("{text}");
+            say!("{text}");
         }
     };
-    say(format!("noroshi demo in {} (clock starts at {START})\n", folder.display()));
+    tell(format!("noroshi demo in {} (clock starts at {START})\n", folder.display()));
     let released = house.store.tx("demo.release", |tx| tx.release_leases(house.clock.now()))?;
     let settled = mail::recover(&house, true)?;
     if released + settled as u64 > 0 {
-        say(format!(
+        tell(format!(
             "an earlier run was cut off: {released} jobs and {settled} mails were picked up again\n"
         ));
     }
     consent(&house, !options.without_consent)?;
     for taken in observe(&house, &recordings)? {
-        say(format!("observe  {:<28} {}", taken.file, taken.counts));
+        tell(format!("observe  {:<28} {}", taken.file, taken.counts));
     }
     until_idle(&house, &Stage::ALL)?;
     clock.step(SignedDuration::from_hours(2));
     let visits = people::visit(&mailbox, house.config.portal)?;
-    say(format!("\nthe subscribers opened their mail: {visits} requests to the portal"));
+    tell(format!("\nthe subscribers opened their mail: {visits} requests to the portal"));
     until_idle(&house, &Stage::ALL)?;
     clock.step(SignedDuration::from_hours(15 * 24));
-    say("fifteen quiet days pass on the demo's clock\n".into());
+    tell("fifteen quiet days pass on the demo's clock\n".into());
     until_idle(&house, &Stage::ALL)?;
     report::loop_in_numbers(&house, options.json)?;
     if options.once {
         return Ok(());
     }
-    println!("\nportal   {}\nconsole  {console_url}\n\nCtrl-C ends the demo.", house.config.base_url);
+    say!("\nportal   {}\nconsole  {console_url}\n\nCtrl-C ends the demo.", house.config.base_url);
     serve::until_interrupted()
 }
 

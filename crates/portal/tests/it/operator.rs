@@ -153,7 +153,7 @@ async fn today_shows_what_needs_somebody_and_whether_the_counts_add_up() {
         "no: records are missing",
         "−3,612 s",
         "■</span> wrong",
-        "▲</span> worth a look",
+        "●</span> right",
     ] {
         answer.says(text);
     }
