@@ -172,7 +172,6 @@ pub struct Permit<P: Purpose> {
     dossier: (u32, Digest),
     policy_set: Digest,
     expires: Timestamp,
-    granted_at: Timestamp,
     entry: u64,
     purpose: PhantomData<fn() -> P>,
 }
@@ -210,14 +209,14 @@ impl<P: Purpose> Permit<P> {
     }
 
     /// The evidence record of a look under this permit. `subject` must be a keyed hash or an opaque reference.
-    pub(crate) fn opening(&self, subject: &str, records: u64) -> Record {
+    pub(crate) fn opening(&self, subject: &str, records: u64, now: Timestamp) -> Record {
         Record {
             kind: Kind::Opening,
             subject: subject.to_owned(),
             records,
             under: Some(self.entry),
             note: String::new(),
-            ..record(&self.ask, P::Basis::KIND, &self.rule, self.dossier, self.policy_set, self.granted_at)
+            ..record(&self.ask, P::Basis::KIND, &self.rule, self.dossier, self.policy_set, now)
         }
     }
 }
@@ -315,7 +314,6 @@ impl<'a> Gate<'a> {
             dossier: stamp,
             policy_set: ruling.policy_set,
             expires: standing.now + PERMIT_LIFE,
-            granted_at: standing.now,
             entry: index,
             purpose: PhantomData,
         })
@@ -339,6 +337,7 @@ impl<'a> Gate<'a> {
         &self,
         permit: &Permit<P>,
         subject: &str,
+        now: Timestamp,
         ledger: &mut dyn Ledger,
     ) -> Result<Refusal, LedgerError> {
         let refusal = Refusal {
@@ -346,7 +345,7 @@ impl<'a> Gate<'a> {
             rule: "opted-out".into(),
             reason: "the subscriber has withdrawn consent or asked not to be written to".into(),
         };
-        let mut entry = permit.opening(subject, 0);
+        let mut entry = permit.opening(subject, 0, now);
         entry.kind = Kind::Refusal;
         entry.rule.clone_from(&refusal.rule);
         entry.note.clone_from(&refusal.reason);

@@ -63,11 +63,13 @@
 //! ```compile_fail
 //! // 12. Opening without a ledger to write to is not possible.
 //! use noroshi_law::{Permit, Sealed, TakedownNotice};
-//! fn peek(s: Sealed<String>, p: &Permit<TakedownNotice>) { let _ = s.open(p, "why"); }
+//! fn peek(s: Sealed<String>, p: &Permit<TakedownNotice>) { let _ = s.open(p, "why", jiff::Timestamp::UNIX_EPOCH); }
 //! ```
 
 use std::fmt;
 use std::marker::PhantomData;
+
+use jiff::Timestamp;
 
 use crate::evidence::{Ledger, LedgerError};
 use crate::gate::Permit;
@@ -90,9 +92,10 @@ impl<T> Sealed<T> {
         self,
         permit: &Permit<P>,
         subject: &str,
+        now: Timestamp,
         ledger: &mut dyn Ledger,
     ) -> Result<Lawful<T, P>, LedgerError> {
-        ledger.append(permit.opening(subject, 1))?;
+        ledger.append(permit.opening(subject, 1, now))?;
         Ok(Lawful::granted(self.value))
     }
 

@@ -121,7 +121,7 @@ impl Vault {
         if !permit.in_force(now) {
             return Err(VaultError::Expired);
         }
-        ledger.append(permit.opening(&self.subject(subject), rows.len() as u64))?;
+        ledger.append(permit.opening(&self.subject(subject), rows.len() as u64, now))?;
         let opened = rows.iter().map(|row| self.decrypt(row)).collect::<Result<Vec<T>, _>>()?;
         Ok(Lawful::granted(opened))
     }
@@ -138,7 +138,7 @@ impl Vault {
         if !permit.in_force(now) {
             return Err(VaultError::Expired);
         }
-        Ok(value.open(permit, &self.subject(subject), ledger)?)
+        Ok(value.open(permit, &self.subject(subject), now, ledger)?)
     }
 
     /// The keyed hash under which evidence entries name a subject; an auditor with the key can look one up.

@@ -3,7 +3,7 @@
 //! ```text
 //!   open ──first mail──▶ notified ──"I did it"──▶ reported ──quiet 14 days──▶ clean
 //!     │                     └──────────────quiet 14 days──────────────────────▶ clean
-//!     └─ held (opted out, in doubt, refused)          clean ──seen again──▶ a new case, marked re-infected
+//!     └─ held (opted out)                             clean ──seen again──▶ a new case, marked re-infected
 //! ```
 
 use std::fmt;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::Id;
 
-/// Days without a sighting after which a case closes as clean.
+/// Time without a sighting, counted from the last one or the opening, after which a case closes as clean.
 pub const QUIET: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Shortest time between two mails of one case.
 pub const COOL_DOWN: SignedDuration = SignedDuration::from_hours(7 * 24);

@@ -5,7 +5,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use noroshi_law::{Role, Use};
 
 use crate::demo;
 use crate::stages::Stage;
@@ -23,7 +24,7 @@ pub struct Cli {
     /// Configuration file [default: noroshi.toml in the current folder, if there is one]
     #[arg(long, global = true, value_name = "FILE", env = "NOROSHI_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Folder of database, keys and evidence head [default: noroshi-data]
+    /// Folder of database, keys and evidence head [default: noroshi-data; the demo: noroshi-data/demo]
     #[arg(long, global = true, value_name = "DIR", env = "NOROSHI_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
     /// What to do
@@ -61,7 +62,7 @@ pub enum Command {
         /// Print JSON
         #[arg(long)]
         json: bool,
-        /// Write one campaign's funnel as SVG
+        /// Print one campaign's funnel as SVG
         #[arg(long, value_name = "CAMPAIGN")]
         svg: Option<String>,
     },
@@ -100,12 +101,12 @@ pub enum Observe {
         /// A format of the configuration's `[seized.NAME]`
         #[arg(long, value_name = "NAME")]
         format: Option<String>,
-        /// What this takedown is called [default: the file's name]
+        /// What this takedown is called [default: the file's name without its ending]
         #[arg(long)]
         campaign: Option<String>,
         /// How the log is written, where no format is named
         #[command(flatten)]
-        columns: Columns,
+        columns: Box<Columns>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -145,21 +146,24 @@ pub struct Columns {
     /// Column of the source port
     #[arg(long, value_name = "COLUMN")]
     pub port: Option<String>,
-    /// rfc3339, epoch, epoch-ms, or a strptime pattern
+    /// rfc3339, epoch, epoch-ms, epoch-us, epoch-ns, or a strptime pattern
     #[arg(long, value_name = "FORMAT")]
     pub time_format: Option<String>,
     /// Zone of times that carry none, e.g. Asia/Tokyo; without it they are refused
     #[arg(long)]
     pub zone: Option<String>,
-    /// The malware family
+    /// Column of the malware family
+    #[arg(long, value_name = "COLUMN")]
+    pub malware: Option<String>,
+    /// The malware family, where no column says
     #[arg(long, value_name = "NAME")]
     pub malware_name: Option<String>,
     /// The file is JSON lines
     #[arg(long)]
     pub jsonl: bool,
-    /// Between columns
-    #[arg(long, default_value = ",")]
-    pub delimiter: char,
+    /// Between columns [default: ,]
+    #[arg(long)]
+    pub delimiter: Option<char>,
     /// The text's encoding, e.g. shift_jis
     #[arg(long)]
     pub encoding: Option<String>,
@@ -202,7 +206,11 @@ pub enum CaseCommand {
 #[derive(Debug, Subcommand)]
 pub enum MailCommand {
     /// List mails that are not settled
-    List(Page),
+    List {
+        /// Print JSON lines
+        #[arg(long)]
+        json: bool,
+    },
     /// Say what became of a mail in doubt
     Settle {
         /// The case
@@ -210,10 +218,10 @@ pub enum MailCommand {
         /// The mail's number in the case
         number: u32,
         /// It arrived
-        #[arg(long, conflicts_with = "resend", required_unless_present = "resend")]
+        #[arg(long, group = "fate", required = true)]
         sent: bool,
         /// It did not: send it again
-        #[arg(long)]
+        #[arg(long, group = "fate", required = true)]
         resend: bool,
     },
 }
@@ -256,19 +264,67 @@ pub enum Law {
         /// The measure
         #[arg(long)]
         measure: String,
-        /// For what
-        #[arg(long, default_value = "subscriber-notice")]
-        purpose: String,
-        /// Which fields
-        #[arg(long, value_delimiter = ',', default_value = "source.ip,time.source")]
+        /// For what [default: the measure's own purpose]
+        #[arg(long)]
+        purpose: Option<String>,
+        /// Which fields [default: all that the measure may use]
+        #[arg(long, value_delimiter = ',')]
         fields: Vec<String>,
-        /// system, analyst, legal, auditor
-        #[arg(long, default_value = "analyst")]
-        role: String,
+        /// Who asks
+        #[arg(long, value_enum, default_value = "system")]
+        role: Asker,
+        /// To do what
+        #[arg(long = "use", value_enum, default_value = "identify")]
+        usage: Usage,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Asker {
+    /// noroshi itself
+    System,
+    /// The abuse desk
+    Analyst,
+    /// Counsel
+    Legal,
+    /// Who checks the others
+    Auditor,
+}
+
+impl From<Asker> for Role {
+    fn from(asker: Asker) -> Self {
+        match asker {
+            Asker::System => Role::System,
+            Asker::Analyst => Role::Analyst,
+            Asker::Legal => Role::Legal,
+            Asker::Auditor => Role::Auditor,
+        }
+    }
+}
+
+/// To do what.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Usage {
+    /// Keep it, sealed
+    Keep,
+    /// Find the line that held an address
+    Identify,
+    /// Tell its subscriber
+    Notify,
+}
+
+impl From<Usage> for Use {
+    fn from(usage: Usage) -> Self {
+        match usage {
+            Usage::Keep => Use::Keep,
+            Usage::Identify => Use::Identify,
+            Usage::Notify => Use::Notify,
+        }
+    }
 }
 
 /// The consent register
@@ -285,7 +341,7 @@ pub enum Consent {
 /// Whose consent, to what.
 #[derive(Debug, Args)]
 pub struct ConsentOf {
-    /// The measure
+    /// The measure, or * for every one that writes to subscribers
     #[arg(long)]
     pub measure: String,
     /// A contract; without it, the contract terms that hold for all

@@ -10,7 +10,7 @@ use clap::CommandFactory as _;
 use noroshi_act::notice::jst;
 use noroshi_law::evidence::note::Verifier;
 use noroshi_law::evidence::proof::Proof;
-use noroshi_law::{Ask, InfectionNotice, Purpose as _, Role, TakedownNotice, Use};
+use noroshi_law::{Ask, InfectionNotice, Purpose as _, TakedownNotice};
 use noroshi_model::case::StepState;
 use noroshi_model::{CaseState, ContractRef, Id, Step, SystemClock};
 use noroshi_store::StoreError;
@@ -47,17 +47,17 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(options) => demo::play(&options, at.data_dir).map(|()| ExitCode::SUCCESS),
         Command::Run { role } => run_loop(&at, &role),
         Command::Observe(what) => observe(&at, what),
-        Command::Case(what) => cases(&at.visit()?, what),
-        Command::Quarantine(page) => quarantine(&at.visit()?, &page),
-        Command::Mail(what) => mails(&at.visit()?, what),
+        Command::Case(what) => cases(&at.look()?, what),
+        Command::Quarantine(page) => quarantine(&at.look()?, &page),
+        Command::Mail(what) => mails(&at.look()?, what),
         Command::Evidence(what) => evidence(&at, what),
-        Command::Outcome { json, svg } => outcome(&at.visit()?, json, svg.as_deref()),
+        Command::Outcome { json, svg } => outcome(&at.look()?, json, svg.as_deref()),
         Command::Law(what) => law(&at.visit()?, what),
         Command::Consent(what) => consent(&at.visit()?, what),
         Command::Config(what) => config(&at, &what),
         Command::Doctor { json } => doctor::examine(at.read()?, json),
         Command::ConsoleUrl => {
-            let house = at.visit()?;
+            let house = at.look()?;
             say!("http://{}{}", house.config.console, console_key(&house)?.login_path());
             Ok(ExitCode::SUCCESS)
         }
@@ -92,6 +92,10 @@ impl Where {
     fn visit(&self) -> anyhow::Result<House> {
         self.open(Stay::Visitor)
     }
+
+    fn look(&self) -> anyhow::Result<House> {
+        self.open(Stay::Guest)
+    }
 }
 
 fn run_loop(at: &Where, roles: &[Stage]) -> anyhow::Result<ExitCode> {
@@ -111,7 +115,10 @@ fn run_loop(at: &Where, roles: &[Stage]) -> anyhow::Result<ExitCode> {
 
 fn observe(at: &Where, what: Observe) -> anyhow::Result<ExitCode> {
     let house = at.visit()?;
-    let named = |path: &Path| path.file_stem().map_or("stdin".into(), |n| n.to_string_lossy().into_owned());
+    let named = |path: &Path| match path.file_stem() {
+        Some(stem) if path.as_os_str() != "-" => stem.to_string_lossy().into_owned(),
+        _ => "stdin".to_owned(),
+    };
     let (taken, as_json): (Vec<anyhow::Result<Taken>>, bool) = match what {
         Observe::Seized { files, format, campaign, columns, json } => {
             let format = seized_format(&house, format.as_deref(), &columns)?;
@@ -147,10 +154,12 @@ fn seized_format(house: &House, name: Option<&str>, typed: &Columns) -> anyhow::
     let mut format = match name {
         Some(name) => house.config.seized.get(name).cloned().with_context(|| {
             let known: Vec<&str> = house.config.seized.keys().map(String::as_str).collect();
-            format!("there is no [seized.{name}] in the configuration; there are: {}", known.join(", "))
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            format!("there is no [seized.{name}] in the configuration; there are: {known}")
         })?,
-        None => SeizedFormat { delimiter: typed.delimiter, ..SeizedFormat::default() },
+        None => SeizedFormat::default(),
     };
+    format.delimiter = typed.delimiter.unwrap_or(format.delimiter);
     if typed.jsonl {
         format.format = noroshi_wire::seized::SeizedKind::Jsonl;
     }
@@ -162,6 +171,7 @@ fn seized_format(house: &House, name: Option<&str>, typed: &Columns) -> anyhow::
     set(&mut format.address, &typed.address);
     set(&mut format.time, &typed.time);
     format.port = typed.port.clone().or(format.port);
+    format.malware = typed.malware.clone().or(format.malware);
     format.malware_name = typed.malware_name.clone().or(format.malware_name);
     if let Some(text) = &typed.time_format {
         format.time_format = TimeFormat::try_from(text.clone())?;
@@ -243,10 +253,10 @@ fn quarantine(house: &House, page: &Page) -> anyhow::Result<ExitCode> {
 fn mails(house: &House, what: MailCommand) -> anyhow::Result<ExitCode> {
     let since = jiff::Timestamp::UNIX_EPOCH;
     match what {
-        MailCommand::List(page) => {
+        MailCommand::List { json: as_json } => {
             for state in [StepState::InDoubt, StepState::Sending, StepState::Pending] {
-                for mail in house.store.tx("mail.list", |tx| tx.mails_in(state, since, PAGE))? {
-                    if page.json {
+                for mail in house.store.tx("mail.list", |tx| tx.mails_in(state, since, u32::MAX))? {
+                    if as_json {
                         report::json(&mail.step)?;
                     } else {
                         say!(
@@ -271,7 +281,7 @@ fn mails(house: &House, what: MailCommand) -> anyhow::Result<ExitCode> {
                 };
                 let state = if sent { StepState::Sent } else { StepState::Pending };
                 let step = Step { state, due: now, reply: "settled by hand".into(), ..mail.step };
-                tx.put_step(&step, now).map(|()| true)
+                tx.put_step(StepState::InDoubt, &step, now)
             })?;
             if !settled {
                 bail!("there is no mail {number} in doubt in case {case}");
@@ -284,15 +294,15 @@ fn mails(house: &House, what: MailCommand) -> anyhow::Result<ExitCode> {
 fn evidence(at: &Where, what: Evidence) -> anyhow::Result<ExitCode> {
     match what {
         Evidence::Verify { proof: Some(proof), key: Some(key), .. } => verify_proof(&proof, &key),
-        Evidence::Verify { key, json, .. } => verify_log(&at.visit()?, key.as_deref(), json),
+        Evidence::Verify { key, json, .. } => verify_log(&at.look()?, key.as_deref(), json),
         Evidence::Export { index } => {
             let proof =
-                at.visit()?.evidence().prove(index)?.with_context(|| format!("there is no entry {index}"))?;
+                at.look()?.evidence().prove(index)?.with_context(|| format!("there is no entry {index}"))?;
             say!("{}", serde_json::to_string_pretty(&proof)?);
             Ok(ExitCode::SUCCESS)
         }
         Evidence::List(page) => {
-            for entry in at.visit()?.evidence().page(offset(&page), PAGE)? {
+            for entry in at.look()?.evidence().page(offset(&page), PAGE)? {
                 if page.json {
                     report::json(&entry)?;
                 } else {
@@ -386,16 +396,15 @@ fn law(house: &House, what: Law) -> anyhow::Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
-        Law::Ask { measure, purpose, fields, role, json: as_json } => {
-            let role = match role.as_str() {
-                "system" => Role::System,
-                "analyst" => Role::Analyst,
-                "legal" => Role::Legal,
-                "auditor" => Role::Auditor,
-                other => bail!("no such role: {other}; there are system, analyst, legal, auditor"),
+        Law::Ask { measure, purpose, fields, role, usage, json: as_json } => {
+            let known = house.register.measure(&measure);
+            let purpose = purpose.or(known.map(|d| d.purpose.clone())).unwrap_or_default();
+            let fields = match known {
+                Some(dossier) if fields.is_empty() => dossier.fields.clone(),
+                _ => fields.into_iter().collect(),
             };
-            let usage = if measure == "session-keeping" { Use::Keep } else { Use::Identify };
-            let ask = Ask { measure, purpose, role, usage, fields: fields.into_iter().collect() };
+            let (role, usage) = (role.into(), usage.into());
+            let ask = Ask { measure, purpose, role, usage, fields };
             let standing = house.standing(&ask.measure)?;
             let ruling = house.gate().ask(&ask, standing, &mut house.evidence())?;
             if !ruling.allowed {

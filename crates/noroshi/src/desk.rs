@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use noroshi_act::clocks::Clocks;
+use noroshi_law::Dossier;
 use noroshi_law::evidence::Entry;
-use noroshi_law::{Dossier, InfectionNotice, Purpose as _};
 use noroshi_model::case::StepState;
 use noroshi_model::{Case, CaseState, Funnel, Id, VisitKind};
 use noroshi_portal::desk::{
@@ -82,13 +82,6 @@ impl Desk for HouseDesk {
                 VisitKind::OptOut => {
                     // From every measure that writes: who says "no more mails" means all of them.
                     tx.put_consent(&case.party, "*", false, "the page of the notice", now)?;
-                    tx.put_consent(
-                        &case.party,
-                        InfectionNotice::MEASURE,
-                        false,
-                        "the page of the notice",
-                        now,
-                    )?;
                 }
                 _ => {}
             }
@@ -280,6 +273,9 @@ pub fn case_story(tx: &mut Tx<'_>, id: &Id) -> Result<Option<CaseStory>, StoreEr
     if let Some(closed) = case.closed {
         line(closed, "closed", "nothing seen for the quiet time: closed as clean".into(), None, None);
     }
-    story.sort_by_key(|line| std::cmp::Reverse(line.at));
+    // What happened at one moment of the clock is told in the order of the loop, latest first.
+    let order = ["closed", "visit", "mail", "identified", "opened", "seen"];
+    let rank = |line: &StoryLine| order.iter().position(|what| *what == line.what);
+    story.sort_by_key(|line| (std::cmp::Reverse(line.at), rank(line)));
     Ok(Some(CaseStory { reference: id.reference(), case, story }))
 }

@@ -58,7 +58,7 @@ pub fn examine(config: Config, as_json: bool) -> anyhow::Result<ExitCode> {
         found: warning,
         mend: Some("see the book, chapter Configuration"),
     }));
-    match House::open(config, Arc::new(SystemClock), Receipts::None, Stay::Visitor) {
+    match House::open(config, Arc::new(SystemClock), Receipts::None, Stay::Guest) {
         Ok(house) => checks.extend(inside(&house)),
         Err(e) => {
             checks.push(Check::of("database, keys and directory", Err(format!("{e:#}")), "see the message"));

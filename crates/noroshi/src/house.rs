@@ -62,6 +62,8 @@ pub struct House {
 /// How much of the house to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stay {
+    /// Look something up where a noroshi already is; a folder that is not there is a mistake.
+    Guest,
     /// Look something up or take something in, beside a running process.
     Visitor,
     /// Work the stages: on an embedded database, only one process may.
@@ -77,6 +79,12 @@ impl House {
         stay: Stay,
     ) -> anyhow::Result<Self> {
         let folder = config.data_dir.clone();
+        if stay == Stay::Guest && !folder.join("keys").exists() {
+            bail!(
+                "there is no noroshi in {}; name its --data-dir, or take something in first",
+                folder.display()
+            );
+        }
         keys::private_folder(&folder)?;
         let lock = match (stay, &config.database) {
             (Stay::Worker, Address::Sqlite(_)) => Some(lock(&folder.join("lock"))?),

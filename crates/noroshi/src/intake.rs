@@ -166,7 +166,8 @@ fn take(
         intake.done = failed.is_none() && rows.peek().is_none();
         counts += house.store.tx("intake.batch", |tx| store(tx, house, &intake, &batch))?;
         if let Some(e) = failed {
-            return Err(e.context(format!("{file}: {counts}")));
+            let kept = if counts.read > 0 { format!(" (before that: {counts})") } else { String::new() };
+            return Err(e.context(format!("{file} cannot be used{kept}")));
         }
         if intake.done {
             return Ok(Taken { file, campaign: campaign.to_owned(), counts });

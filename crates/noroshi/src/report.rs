@@ -39,7 +39,7 @@ pub fn loop_in_numbers(house: &House, as_json: bool) -> anyhow::Result<()> {
             tx.totals()?,
             tx.identification_totals()?,
             tx.clock_samples()?,
-            tx.refusals(0, 20)?,
+            tx.refusal_totals()?,
             tx.funnels()?,
         ))
     })?;
@@ -61,7 +61,7 @@ pub fn loop_in_numbers(house: &House, as_json: bool) -> anyhow::Result<()> {
         totals.cases_open,
         totals.cases_closed
     );
-    say!("evidence {:>4}   entries, one for each look\n", totals.evidence);
+    say!("evidence {:>4}   entries: every permit, refusal and look\n", totals.evidence);
     say!("who held the address, by sighting:");
     for (verdict, reason, sightings) in identified {
         say!("  {sightings:>5} {verdict:<10} {reason}");
@@ -76,9 +76,9 @@ pub fn loop_in_numbers(house: &House, as_json: bool) -> anyhow::Result<()> {
     }
     if !refusals.is_empty() {
         say!("\nrefused:");
-        for r in refusals {
-            say!("  {} by rule {}: {}", r.measure, r.rule, r.reason);
-        }
+    }
+    for (measure, rule, reason, times) in refusals {
+        say!("  {times:>5} {measure} by rule {rule}: {reason}");
     }
     say!("\n{}", table(&funnels));
     Ok(())

@@ -78,7 +78,9 @@ CREATE TABLE case_sighting (
 );
 CREATE TABLE outbox (
     case_id TEXT NOT NULL, step BIGINT NOT NULL, state TEXT NOT NULL, attempts BIGINT NOT NULL,
-    due_ms BIGINT NOT NULL, reply TEXT NOT NULL, message_id TEXT NOT NULL, changed_ms BIGINT NOT NULL, body BYTEA,
+    due_ms BIGINT NOT NULL, reply TEXT NOT NULL, message_id TEXT NOT NULL, changed_ms BIGINT NOT NULL,
+    -- When the mail server was last about to hear of it.
+    handed_ms BIGINT, body BYTEA,
     PRIMARY KEY (case_id, step)
 );
 CREATE INDEX outbox_due ON outbox (state, due_ms);

@@ -47,6 +47,8 @@ impl HeadFile {
     /// Replaces it atomically, unless a later one was written meanwhile.
     fn write(&self, size: u64, note: &str) -> std::io::Result<()> {
         let mut written = self.size.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let stated = self.read().and_then(|note| note.lines().nth(1)?.parse::<u64>().ok());
+        *written = (*written).max(stated.unwrap_or(0));
         if size <= *written {
             return Ok(());
         }

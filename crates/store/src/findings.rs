@@ -166,6 +166,18 @@ impl Tx<'_> {
             .collect()
     }
 
+    /// Refusals by measure, rule and words, with how many there were.
+    pub fn refusal_totals(&mut self) -> Result<Vec<(String, String, String, u64)>, StoreError> {
+        let rows = self.rows(
+            "SELECT measure, rule, reason, COUNT(*) FROM refusal GROUP BY measure, rule, reason
+             ORDER BY measure, rule, reason LIMIT 200",
+            &[],
+        )?;
+        rows.iter()
+            .map(|row| Ok((row.text(0)?.into(), row.text(1)?.into(), row.text(2)?.into(), row.count(3)?)))
+            .collect()
+    }
+
     /// Replaces everything known of who held a finding's address.
     pub fn put_identifications(
         &mut self,

@@ -22,11 +22,14 @@ pub struct Outgoing {
     pub message_id: String,
     /// When its state last changed.
     pub changed: Timestamp,
+    /// When the mail server was last about to hear of it; what its log is asked about.
+    pub handed: Option<Timestamp>,
     /// The mail, encrypted by the vault; empty once it is no longer needed.
     pub body: Vec<u8>,
 }
 
-const COLUMNS: &str = "case_id, step, state, attempts, due_ms, reply, message_id, changed_ms, body";
+const COLUMNS: &str =
+    "case_id, step, state, attempts, due_ms, reply, message_id, changed_ms, handed_ms, body";
 
 impl Tx<'_> {
     /// Puts a mail into the outbox; false where this (case, step) already has one.
@@ -65,19 +68,34 @@ impl Tx<'_> {
         };
         mail.step.state = StepState::Sending;
         mail.step.attempts += 1;
-        self.put_step(&mail.step, now)?;
-        Ok(Some(mail))
+        mail.handed = Some(now);
+        let claimed = self.put_step(StepState::Pending, &mail.step, now)?;
+        self.execute(
+            "UPDATE outbox SET handed_ms = ?3 WHERE case_id = ?1 AND step = ?2",
+            values![&mail.step.case, mail.step.number, now],
+        )?;
+        Ok(claimed.then_some(mail))
     }
 
-    /// Writes where a step stands. The mail itself is erased once it is no longer needed.
-    pub fn put_step(&mut self, step: &Step, now: Timestamp) -> Result<(), StoreError> {
-        self.execute(
+    /// Writes where a step stands, if it still stands where it was read (`was`); false where somebody else has moved it. The
+    /// mail itself is erased once it is no longer needed.
+    pub fn put_step(&mut self, was: StepState, step: &Step, now: Timestamp) -> Result<bool, StoreError> {
+        let moved = self.execute(
             "UPDATE outbox SET state = ?3, attempts = ?4, due_ms = ?5, reply = ?6, changed_ms = ?7,
                body = CASE WHEN ?3 IN ('sent', 'delivered', 'failed') THEN NULL ELSE body END
-             WHERE case_id = ?1 AND step = ?2",
-            values![&step.case, step.number, step.state.id(), step.attempts, step.due, &step.reply, now],
+             WHERE case_id = ?1 AND step = ?2 AND state = ?8",
+            values![
+                &step.case,
+                step.number,
+                step.state.id(),
+                step.attempts,
+                step.due,
+                &step.reply,
+                now,
+                was.id()
+            ],
         )?;
-        Ok(())
+        Ok(moved == 1)
     }
 
     /// Mails that have been in a state since `since` or later, newest first.
@@ -125,6 +143,7 @@ fn outgoing(row: &Row) -> Result<Outgoing, StoreError> {
         },
         message_id: row.text(6)?.into(),
         changed: row.time(7)?,
-        body: row.bytes(8)?.to_vec(),
+        handed: row.time_opt(8)?,
+        body: row.bytes(9)?.to_vec(),
     })
 }

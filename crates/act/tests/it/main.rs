@@ -60,7 +60,7 @@ fn records(permit: &Permit<TakedownNotice>, notes: &mut Notes) -> (Vec<Accountin
         for record in read_detail(file) {
             let (sealed, sample) = record.unwrap().unwrap();
             samples.extend(sample.offset_s.map(|offset_s| (sample.nas, offset_s, 1)));
-            records.push(sealed.open(permit, "test", notes).unwrap().read().clone());
+            records.push(sealed.open(permit, "test", Timestamp::UNIX_EPOCH, notes).unwrap().read().clone());
         }
     }
     (records, Clocks::estimate(samples))

@@ -104,15 +104,24 @@ impl Report {
     }
 }
 
-/// Walks a log. `entries` in row order, `checkpoints` as (size, note) in order of size; `heads` are signed notes kept
-/// outside the store, which must not state more than the store has.
+/// Walks a log. `entries` in row order, `checkpoints` as (size, note); `heads` are signed notes kept outside the store, held
+/// against the entries like every other checkpoint.
 pub fn audit(
     entries: impl IntoIterator<Item = StoredEntry>,
     checkpoints: &[(u64, String)],
     heads: &[String],
     key: &Verifier,
 ) -> Report {
-    let mut walk = Walk { key, checkpoints, heads, next: 0, good: 0, report: Report::default() };
+    let mut report = Report::default();
+    let mut notes: Vec<(u64, &str)> = checkpoints.iter().map(|(size, note)| (*size, note.as_str())).collect();
+    for head in heads {
+        match key.open(head) {
+            Ok(stated) => notes.push((stated.size, head)),
+            Err(e) => report.faults.push(Fault::BadCheckpoint { size: 0, why: format!("head file: {e}") }),
+        }
+    }
+    notes.sort_by_key(|(size, _)| *size);
+    let mut walk = Walk { key, notes, next: 0, good: 0, report };
     let mut frontier = Frontier::default();
     for entry in entries {
         walk.entry(&entry, &mut frontier);
@@ -123,8 +132,7 @@ pub fn audit(
 
 struct Walk<'a> {
     key: &'a Verifier,
-    checkpoints: &'a [(u64, String)],
-    heads: &'a [String],
+    notes: Vec<(u64, &'a str)>,
     /// The next checkpoint to meet.
     next: usize,
     /// Entries below this are covered by a good checkpoint.
@@ -157,22 +165,24 @@ impl Walk<'_> {
 
     /// Checks every checkpoint of the frontier's size.
     fn meet(&mut self, frontier: &Frontier) {
-        while let Some((size, note)) = self.checkpoints.get(self.next).filter(|(s, _)| *s <= frontier.size())
+        while let Some((size, note)) =
+            self.notes.get(self.next).copied().filter(|(s, _)| *s <= frontier.size())
         {
             self.next += 1;
-            if *size < frontier.size() {
+            if size < frontier.size() {
                 continue;
             }
             match self.key.open(note) {
-                Err(e) => self.report.faults.push(Fault::BadCheckpoint { size: *size, why: e.to_string() }),
-                Ok(stated) if stated.size != *size => self.report.faults.push(Fault::BadCheckpoint {
-                    size: *size,
-                    why: format!("it states a size of {}", stated.size),
-                }),
-                Ok(stated) if stated.root != frontier.root() => self.not_as_signed(*size),
+                Err(e) => self.report.faults.push(Fault::BadCheckpoint { size, why: e.to_string() }),
+                Ok(stated) if stated.size != size => self
+                    .report
+                    .faults
+                    .push(Fault::BadCheckpoint { size, why: format!("it states a size of {}", stated.size) }),
+                Ok(stated) if stated.root != frontier.root() => self.not_as_signed(size),
                 Ok(_) => {
-                    self.report.checkpoints += 1;
-                    self.good = *size;
+                    // The head repeats a checkpoint of the store.
+                    self.report.checkpoints += u64::from(size > self.good);
+                    self.good = size;
                 }
             }
         }
@@ -186,16 +196,7 @@ impl Walk<'_> {
     }
 
     fn end(&mut self, frontier: &Frontier) {
-        let mut signed: Vec<u64> = self.checkpoints.iter().map(|(size, _)| *size).collect();
-        for head in self.heads {
-            match self.key.open(head) {
-                Ok(stated) => signed.push(stated.size),
-                Err(e) => {
-                    self.report.faults.push(Fault::BadCheckpoint { size: 0, why: format!("head file: {e}") });
-                }
-            }
-        }
-        let signed = signed.into_iter().max().unwrap_or(0);
+        let signed = self.notes.last().map_or(0, |(size, _)| *size);
         if signed > frontier.size() {
             self.report.faults.push(Fault::Missing { from: frontier.size(), to: signed - 1 });
         } else if signed < frontier.size() {
@@ -282,6 +283,21 @@ mod tests {
         (swapped[4].leaf, swapped[5].leaf) = (b, a);
         let said = told(swapped, &notes, &signer);
         assert!(said.contains("entry 4 was moved: it was written as entry 5"), "{said}");
+    }
+
+    #[test]
+    fn rewriting_the_tail_and_removing_its_checkpoints_is_seen_from_a_head_kept_elsewhere() {
+        let signer = Signer::load("t", &Signer::generate().unwrap()).unwrap();
+        let (mut entries, mut notes) = log(9, &signer);
+        let head = notes[8].1.clone();
+        for entry in &mut entries[6..] {
+            let text = String::from_utf8_lossy(&entry.body).replace("\"subject\":\"s", "\"subject\":\"t");
+            entry.body = text.into_bytes();
+            entry.leaf = leaf_hash(&entry.body);
+        }
+        notes.truncate(6);
+        let report = audit(entries, &notes, &[head], &signer.verifier());
+        assert_eq!(report.faults, [Fault::NotAsSigned { from: 6, to: 8 }]);
     }
 
     #[test]

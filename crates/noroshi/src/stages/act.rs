@@ -245,7 +245,7 @@ fn open_case<P: NoticePurpose>(
         true => Some(
             house
                 .gate()
-                .honour_opt_out(permit, &party, &mut house.evidence())
+                .honour_opt_out(permit, &party, now, &mut house.evidence())
                 .map_err(anyhow::Error::from)?,
         ),
         false => None,

@@ -91,7 +91,7 @@ fn opened<P: NoticePurpose>(
     if house.store.tx("mail.consent", |tx| tx.opted_out(&case.party, P::MEASURE))? {
         house
             .gate()
-            .honour_opt_out(&permit, &case.party, &mut house.evidence())
+            .honour_opt_out(&permit, &case.party, house.clock.now(), &mut house.evidence())
             .map_err(anyhow::Error::from)?;
         return Ok(Opened::Stopped("the subscriber has opted out".into()));
     }
@@ -105,6 +105,17 @@ fn opened<P: NoticePurpose>(
     Ok(Opened::Mail(letter.context("a mail in the outbox is empty")?))
 }
 
+/// Sets when a mail is tried again, longer each time, or gives it up. The first pause belongs to `times` = 1.
+fn put_off(step: &mut Step, times: u32, now: Timestamp) {
+    step.due = match times {
+        0 => now,
+        _ => now + (PAUSE * (1 << (times - 1).min(12))).min(PAUSE_MAX),
+    };
+    if step.attempts >= ATTEMPTS_MAX {
+        (step.state, step.reply) = (StepState::Failed, format!("given up: {}", step.reply));
+    }
+}
+
 /// Writes down what became of a mail.
 fn settle(house: &House, mail: &Outgoing, sent: &Sent) -> Result<(), StageError> {
     let now = house.clock.now();
@@ -116,20 +127,21 @@ fn settle(house: &House, mail: &Outgoing, sent: &Sent) -> Result<(), StageError>
         Sent::Later(reply) => (StepState::Pending, reply.clone()),
     };
     if step.state == StepState::Pending {
-        let doublings = 1 << step.attempts.saturating_sub(1).min(12);
-        step.due = now + (PAUSE * doublings).min(PAUSE_MAX);
-        if step.attempts >= ATTEMPTS_MAX {
-            (step.state, step.reply) = (StepState::Failed, format!("given up: {}", step.reply));
-        }
+        let times = step.attempts;
+        put_off(&mut step, times, now);
     }
     tracing::info!(case = %step.case, step = step.number, state = %step.state, "mail");
-    Ok(house.store.tx("mail.settle", |tx| write(tx, &step, now))?)
+    Ok(house.store.tx("mail.settle", |tx| write(tx, StepState::Sending, &step, now))?)
 }
 
-fn write(tx: &mut Tx<'_>, step: &Step, now: Timestamp) -> Result<(), StoreError> {
-    tx.put_step(step, now)?;
+fn write(tx: &mut Tx<'_>, was: StepState, step: &Step, now: Timestamp) -> Result<(), StoreError> {
+    if !tx.put_step(was, step, now)? {
+        // Settled by somebody else meanwhile; what is written there is newer.
+        return Ok(());
+    }
     if matches!(step.state, StepState::Sent | StepState::Delivered)
-        && let Some(case) = tx.case(&step.case)?.filter(|c| c.state == CaseState::Open)
+        && let Some(case) =
+            tx.case(&step.case)?.filter(|c| matches!(c.state, CaseState::Open | CaseState::Held))
     {
         tx.put_case(&Case { state: CaseState::Notified, ..case })?;
     }
@@ -151,17 +163,23 @@ pub fn recover(house: &House, alone: bool) -> Result<usize, StageError> {
     for mail in sending.into_iter().filter(dead).chain(doubtful) {
         let was = mail.step.state;
         let mut step = mail.step;
-        (step.state, step.reply) = match house.receipts.of(&mail.message_id, mail.changed) {
-            Receipt::Known(fate) => (state_of(fate), "settled from the mail server's log".into()),
-            Receipt::Absent => {
-                (StepState::Pending, "the mail server's log has no such mail: sent again".into())
-            }
-            Receipt::Unknown => {
-                (StepState::InDoubt, "interrupted while sending; the mail log cannot tell".into())
-            }
-        };
+        (step.state, step.reply) =
+            match house.receipts.of(&mail.message_id, mail.handed.unwrap_or(mail.changed)) {
+                Receipt::Known(fate) => (state_of(fate), "settled from the mail server's log".into()),
+                Receipt::Absent => {
+                    (StepState::Pending, "the mail server's log has no such mail: sent again".into())
+                }
+                Receipt::Unknown => {
+                    (StepState::InDoubt, "interrupted while sending; the mail log cannot tell".into())
+                }
+            };
+        if step.state == StepState::Pending {
+            // At once after a crash; later where the server keeps hanging up.
+            let times = step.attempts.saturating_sub(1);
+            put_off(&mut step, times, now);
+        }
         if step.state != was {
-            house.store.tx("mail.recover", |tx| write(tx, &step, now))?;
+            house.store.tx("mail.recover", |tx| write(tx, was, &step, now))?;
             settled += 1;
         }
     }
@@ -184,13 +202,13 @@ fn learn_deliveries(house: &House) -> Result<usize, StageError> {
         .tx("mail.sent", |tx| tx.mails_in(StepState::Sent, now - DELIVERY_AWAITED, DELIVERY_BATCH))?;
     let mut learnt = 0;
     for mail in sent {
-        let state = match house.receipts.of(&mail.message_id, mail.changed) {
+        let state = match house.receipts.of(&mail.message_id, mail.handed.unwrap_or(mail.changed)) {
             Receipt::Known(fate) => state_of(fate),
             Receipt::Absent | Receipt::Unknown => continue,
         };
         if state != StepState::Sent {
             let step = Step { state, ..mail.step };
-            house.store.tx("mail.delivered", |tx| write(tx, &step, now))?;
+            house.store.tx("mail.delivered", |tx| write(tx, StepState::Sent, &step, now))?;
             learnt += 1;
         }
     }

@@ -226,7 +226,12 @@ fn a_mail_is_queued_once_claimed_once_and_erased_when_it_is_gone() {
         assert_eq!((first.body.as_slice(), first.step.attempts), (&b"sealed"[..], 1));
         assert!(store.tx("t", |tx| tx.claim_mail(at(1))).unwrap().is_none(), "it is being sent");
         let sent = Step { state: StepState::Sent, ..first.step };
-        store.tx("t", |tx| tx.put_step(&sent, at(2))).unwrap();
+        assert!(store.tx("t", |tx| tx.put_step(StepState::Sending, &sent, at(2))).unwrap());
+        let late = Step { state: StepState::Pending, ..sent };
+        assert!(
+            !store.tx("t", |tx| tx.put_step(StepState::Sending, &late, at(3))).unwrap(),
+            "settled before"
+        );
         let kept = store.tx("t", |tx| tx.mail_by_message_id("<1@x>")).unwrap().unwrap();
         assert_eq!((kept.step.state, kept.body.len()), (StepState::Sent, 0));
     });
@@ -329,9 +334,9 @@ fn the_funnel_counts_cases_and_the_loop_is_told_in_numbers() {
                     tx.put_case(&case(n, &format!("p{n}"), CaseState::Notified))?;
                     tx.insert_mail(&step(n, StepState::Pending), &format!("<{n}@x>"), b"m", at(0))?;
                 }
-                tx.put_step(&step(1, StepState::Sent), at(1))?;
-                tx.put_step(&step(2, StepState::Delivered), at(1))?;
-                tx.put_step(&step(3, StepState::Failed), at(1))?;
+                tx.put_step(StepState::Pending, &step(1, StepState::Sent), at(1))?;
+                tx.put_step(StepState::Pending, &step(2, StepState::Delivered), at(1))?;
+                tx.put_step(StepState::Pending, &step(3, StepState::Failed), at(1))?;
                 assert!(tx.visit(&id(2), VisitKind::Opened, at(2))?);
                 assert!(!tx.visit(&id(2), VisitKind::Opened, at(3))?, "only the first counts");
                 tx.visit(&id(2), VisitKind::Done, at(3))?;
