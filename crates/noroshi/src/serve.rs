@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use noroshi_portal::{ConsoleKey, console, subscriber_pages};
@@ -14,6 +14,8 @@ use crate::stages::{Stage, StageError, mail};
 
 /// Pause of the stages when there is nothing to do.
 const IDLE: Duration = Duration::from_millis(250);
+/// How often interrupted mails are looked after.
+const RECOVER_EVERY: Duration = Duration::from_secs(30);
 /// Pause after a failure, so that a lasting one does not fill the log.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
@@ -82,10 +84,12 @@ pub fn work(house: &House, stages: &[Stage]) {
         tracing::error!("leases of an earlier run could not be released: {e}");
     }
     let mut alone_at_start = alone;
+    let mut recovered: Option<Instant> = None;
     loop {
         let mut done = 0;
         let mut failed = false;
-        if stages.contains(&Stage::Mail) {
+        if stages.contains(&Stage::Mail) && recovered.is_none_or(|at| at.elapsed() > RECOVER_EVERY) {
+            recovered = Some(Instant::now());
             match mail::recover(house, std::mem::take(&mut alone_at_start)) {
                 Ok(settled) => done += settled,
                 Err(e) => tracing::error!("interrupted mails could not be settled: {e}"),
