@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use noroshi_law::{Role, Use};
 
 use crate::demo;
@@ -212,16 +212,17 @@ pub enum MailCommand {
         json: bool,
     },
     /// Say what became of a mail in doubt
+    #[command(group(ArgGroup::new("fate").required(true).args(["sent", "resend"])))]
     Settle {
         /// The case
         case: String,
         /// The mail's number in the case
         number: u32,
         /// It arrived
-        #[arg(long, group = "fate", required = true)]
+        #[arg(long)]
         sent: bool,
         /// It did not: send it again
-        #[arg(long, group = "fate", required = true)]
+        #[arg(long)]
         resend: bool,
     },
 }

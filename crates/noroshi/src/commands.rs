@@ -10,7 +10,7 @@ use clap::CommandFactory as _;
 use noroshi_act::notice::jst;
 use noroshi_law::evidence::note::Verifier;
 use noroshi_law::evidence::proof::Proof;
-use noroshi_law::{Ask, InfectionNotice, Purpose as _, TakedownNotice};
+use noroshi_law::{Ask, InfectionNotice, Purpose as _, Register, TakedownNotice};
 use noroshi_model::case::StepState;
 use noroshi_model::{CaseState, ContractRef, Id, Step, SystemClock};
 use noroshi_store::StoreError;
@@ -52,8 +52,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Mail(what) => mails(&at.look()?, what),
         Command::Evidence(what) => evidence(&at, what),
         Command::Outcome { json, svg } => outcome(&at.look()?, json, svg.as_deref()),
-        Command::Law(what) => law(&at.visit()?, what),
-        Command::Consent(what) => consent(&at.visit()?, what),
+        Command::Law(what) => law(&at, what),
+        Command::Consent(what) => consent(&at, what),
         Command::Config(what) => config(&at, &what),
         Command::Doctor { json } => doctor::examine(at.read()?, json),
         Command::ConsoleUrl => {
@@ -349,14 +349,18 @@ fn verify_log(house: &House, key: Option<&Path>, as_json: bool) -> anyhow::Resul
     let key = key.map_or_else(|| Ok(house.signer.verifier()), read_key)?;
     let heads: Vec<String> = house.head.read().into_iter().collect();
     let report = house.store.verify_evidence(&key, &heads)?;
-    let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
+    let mut faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
+    if heads.is_empty() && report.entries > 0 {
+        faults.push("the head file (evidence.head) is missing: a tail cut off would not show".to_owned());
+    }
+    let intact = faults.is_empty();
     let root = report.root.map(|r| r.to_string()).unwrap_or_default();
     if as_json {
         report::json(&json!({
-            "intact": report.intact(), "entries": report.entries, "checkpoints": report.checkpoints,
+            "intact": intact, "entries": report.entries, "checkpoints": report.checkpoints,
             "root": root, "faults": faults,
         }))?;
-    } else if report.intact() {
+    } else if intact {
         say!("intact: {} entries, {} signed checkpoints, root {root}", report.entries, report.checkpoints);
     } else {
         say!("NOT INTACT: {} entries, {} faults", report.entries, faults.len());
@@ -365,7 +369,7 @@ fn verify_log(house: &House, key: Option<&Path>, as_json: bool) -> anyhow::Resul
             say!("  and {} more; --json lists them all", faults.len() - FAULTS_SHOWN);
         }
     }
-    Ok(if report.intact() { ExitCode::SUCCESS } else { ExitCode::from(FOUND_WRONG) })
+    Ok(if intact { ExitCode::SUCCESS } else { ExitCode::from(FOUND_WRONG) })
 }
 
 fn outcome(house: &House, as_json: bool, svg: Option<&str>) -> anyhow::Result<ExitCode> {
@@ -381,10 +385,10 @@ fn outcome(house: &House, as_json: bool, svg: Option<&str>) -> anyhow::Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-fn law(house: &House, what: Law) -> anyhow::Result<ExitCode> {
+fn law(at: &Where, what: Law) -> anyhow::Result<ExitCode> {
     match what {
         Law::Measures { json: as_json } => {
-            for d in house.register.iter() {
+            for d in Register::shipped()?.iter() {
                 if as_json {
                     report::json(&json!({
                         "id": d.id, "version": d.version, "basis": d.basis, "purpose": d.purpose, "fields": d.fields,
@@ -397,6 +401,7 @@ fn law(house: &House, what: Law) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Law::Ask { measure, purpose, fields, role, usage, json: as_json } => {
+            let house = at.visit()?;
             let known = house.register.measure(&measure);
             let purpose = purpose.or(known.map(|d| d.purpose.clone())).unwrap_or_default();
             let fields = match known {
@@ -434,10 +439,10 @@ fn law(house: &House, what: Law) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn consent(house: &House, what: Consent) -> anyhow::Result<ExitCode> {
+fn consent(at: &Where, what: Consent) -> anyhow::Result<ExitCode> {
     let (of, granted) = match what {
         Consent::List(page) => {
-            for c in house.store.tx("consent.list", |tx| tx.consents(offset(&page), PAGE))? {
+            for c in at.look()?.store.tx("consent.list", |tx| tx.consents(offset(&page), PAGE))? {
                 if page.json {
                     report::json(&c)?;
                 } else {
@@ -450,7 +455,7 @@ fn consent(house: &House, what: Consent) -> anyhow::Result<ExitCode> {
         Consent::Grant(of) => (of, true),
         Consent::Withdraw(of) => (of, false),
     };
-    record_consent(house, &of, granted)?;
+    record_consent(&at.visit()?, &of, granted)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -31,6 +32,7 @@ pub enum Receipts {
 #[derive(Debug)]
 pub struct Followed {
     path: PathBuf,
+    inode: u64,
     offset: u64,
     log: MailLog,
     fates: HashMap<String, Fate>,
@@ -50,8 +52,13 @@ pub enum Receipt {
 impl Receipts {
     /// Receipts from Postfix's log.
     pub fn postfix(path: &Path) -> Self {
-        let followed =
-            Followed { path: path.to_owned(), offset: 0, log: MailLog::default(), fates: HashMap::new() };
+        let followed = Followed {
+            path: path.to_owned(),
+            inode: 0,
+            offset: 0,
+            log: MailLog::default(),
+            fates: HashMap::new(),
+        };
         Self::PostfixLog(Mutex::new(followed))
     }
 
@@ -97,11 +104,13 @@ impl Followed {
         begun < since && (written - since).total(jiff::Unit::Second).is_ok_and(|s| s >= LOG_LAG_S)
     }
 
-    /// Reads what was added since the last time; a log that shrank was rotated and is read from its start.
+    /// Reads what was added since the last time; a log that is another file or shrank was rotated and is read from its
+    /// start.
     fn follow(&mut self) -> std::io::Result<()> {
         let mut file = File::open(&self.path)?;
-        if file.metadata()?.len() < self.offset {
-            self.offset = 0;
+        let now = file.metadata()?;
+        if now.ino() != self.inode || now.len() < self.offset {
+            (self.inode, self.offset) = (now.ino(), 0);
         }
         file.seek(SeekFrom::Start(self.offset))?;
         let mut reader = BufReader::new(file);

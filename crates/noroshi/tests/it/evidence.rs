@@ -57,6 +57,9 @@ fn one_byte_flipped_one_entry_removed_or_two_swapped_are_found_with_their_place(
         .unwrap();
     let (code, said) = verify(folder.path());
     assert_eq!(code, Some(3), "the head file outside the database tells of a cut tail: {said}");
+    std::fs::remove_file(folder.path().join("evidence.head")).unwrap();
+    let (code, said) = verify(folder.path());
+    assert_eq!(code, Some(3), "and its absence is told: {said}");
 }
 
 #[test]

@@ -7,5 +7,6 @@ mod crash;
 mod demo;
 mod evidence;
 mod mail;
+mod pages;
 mod postgres;
 mod world;
