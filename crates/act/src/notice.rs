@@ -28,7 +28,7 @@ use lettre::message::{Mailbox, Message, MultiPart};
 use noroshi_law::{Lawful, Lockable, NoticePurpose};
 use noroshi_model::guide::{Both, Guide};
 use noroshi_model::text::{Catalogue, TextError};
-use noroshi_model::{Id, Lang, Subscriber};
+use noroshi_model::{ContractRef, Id, Lang, Subscriber};
 use serde::{Deserialize, Serialize};
 
 /// Sightings listed in a mail; the rest is counted.
@@ -79,9 +79,26 @@ pub struct Facts<'a> {
     pub texts: &'a Catalogue,
 }
 
-/// A finished mail with its envelope. Prints redacted; rests encrypted.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// For whom a mail is, until it is written: the contract reference and nothing else. Rests encrypted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Addressee {
+    /// The contract.
+    pub contract: ContractRef,
+}
+
+impl Lockable for Addressee {
+    const KIND: &'static str = "addressee";
+    fn slots(&self) -> Vec<String> {
+        Vec::new()
+    }
+    fn at(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+}
+
+/// A finished mail with its envelope. Never stored; prints redacted.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Mail {
     /// Envelope sender.
     pub from: String,
@@ -89,23 +106,11 @@ pub struct Mail {
     pub to: String,
     /// The message as it goes over the wire (RFC 5322), before dot-stuffing.
     pub message: String,
-    /// When it was written.
-    pub at: Timestamp,
 }
 
 impl fmt::Debug for Mail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Mail(‹redacted›)")
-    }
-}
-
-impl Lockable for Mail {
-    const KIND: &'static str = "mail";
-    fn slots(&self) -> Vec<String> {
-        Vec::new()
-    }
-    fn at(&self) -> Timestamp {
-        self.at
     }
 }
 
@@ -208,7 +213,7 @@ fn write(to: &Subscriber, measure: &str, facts: &Facts<'_>) -> Result<Mail, Noti
         message.headers_mut().insert_raw(HeaderValue::new(name, value.to_owned()));
     }
     let bytes = String::from_utf8(message.formatted()).map_err(|e| NoticeError::Compose(e.to_string()))?;
-    Ok(Mail { from: from.to_string(), to: recipient.to_string(), message: bytes, at: facts.now })
+    Ok(Mail { from: from.to_string(), to: recipient.to_string(), message: bytes })
 }
 
 fn render(

@@ -127,6 +127,11 @@ impl<T, P: Purpose> Lawful<T, P> {
         &self.value
     }
 
+    /// Derives a value and keeps this one; both are bound to the same purpose.
+    pub fn with<U>(&self, f: impl FnOnce(&T) -> U) -> Lawful<U, P> {
+        Lawful::granted(f(&self.value))
+    }
+
     /// Derives a value, which stays bound to the same purpose.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Lawful<U, P> {
         Lawful::granted(f(self.value))

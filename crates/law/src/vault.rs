@@ -97,7 +97,7 @@ impl Vault {
         self.encrypt(record.under_seal(), SessionKeeping::MEASURE)
     }
 
-    /// Puts something derived under a permit (a mail about to be sent) at rest again; it stays bound to its purpose
+    /// Puts something derived under a permit (for whom a mail is) at rest again; it stays bound to its purpose
     /// because only a permit of the same purpose will be asked to open it.
     pub fn shelve<T: Lockable, P: Purpose>(&self, value: &Lawful<T, P>) -> Result<Locked, VaultError> {
         self.encrypt(value.read(), P::MEASURE)

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use ipnet::IpNet;
+use jiff::SignedDuration;
 use noroshi_act::book::Rules;
 use noroshi_act::notice::Operator;
 use noroshi_act::smtp::{ANSWER_S, Encryption, Submission};
@@ -23,6 +24,8 @@ pub const CONFIG_FILE: &str = "noroshi.toml";
 pub const PORTAL_LISTEN: &str = "127.0.0.1:8480";
 /// The operator's console; loopback only.
 pub const CONSOLE_LISTEN: &str = "127.0.0.1:8481";
+/// Default of `mail.settle-s`.
+pub const SETTLE_S: u32 = 120;
 /// The mail server beside us.
 pub const MAIL_SERVER: &str = "127.0.0.1:25";
 
@@ -90,6 +93,8 @@ pub struct MailFile {
     pub helo: Option<String>,
     /// Longest wait for one answer of the mail server, in seconds. Default: 60.
     pub answer_s: Option<u64>,
+    /// How long a mail waits for what else is found of the same matter, in seconds. Default: 120.
+    pub settle_s: Option<u32>,
     /// Postfix's log: tells what was delivered, and settles what is in doubt after a crash.
     pub log: Option<PathBuf>,
 }
@@ -135,6 +140,8 @@ pub struct Config {
     pub rules: Rules,
     /// The mail server.
     pub submission: Submission,
+    /// How long a mail waits for what else is found of the same matter.
+    pub settle: SignedDuration,
     /// Its log.
     pub mail_log: Option<PathBuf>,
     /// Where the subscribers' pages are served.
@@ -218,6 +225,7 @@ impl TryFrom<File> for Config {
                 answer_s: file.mail.answer_s.unwrap_or(ANSWER_S),
                 server,
             },
+            settle: SignedDuration::from_secs(file.mail.settle_s.unwrap_or(SETTLE_S).into()),
             mail_log: file.mail.log,
             portal,
             base_url: base_url.trim_end_matches('/').to_owned(),
@@ -262,6 +270,7 @@ impl Config {
                 password_file: self.submission.password_file.clone(),
                 helo: Some(self.submission.helo.clone()),
                 answer_s: Some(self.submission.answer_s),
+                settle_s: u32::try_from(self.settle.as_secs()).ok(),
                 log: self.mail_log.clone(),
             },
             portal: PortalFile { listen: Some(self.portal), base_url: Some(self.base_url.clone()) },

@@ -1,4 +1,4 @@
-//! How a sealed mail lies in the outbox: the id it was encrypted under, then the ciphertext.
+//! How a sealed addressee lies in the outbox: the id it was encrypted under, then the ciphertext.
 
 use noroshi_law::Locked;
 
@@ -6,11 +6,11 @@ use noroshi_law::Locked;
 const ID_BYTES: usize = 22;
 
 /// One byte string for the outbox.
-pub fn pack(mail: &Locked) -> Vec<u8> {
-    [mail.id.as_bytes(), &mail.body].concat()
+pub fn pack(sealed: &Locked) -> Vec<u8> {
+    [sealed.id.as_bytes(), &sealed.body].concat()
 }
 
-/// The sealed mail again; `None` where the bytes are not of the form.
+/// The sealed addressee again; `None` where the bytes are not of the form.
 pub fn unpack(bytes: &[u8]) -> Option<Locked> {
     let (id, body) = bytes.split_at_checked(ID_BYTES)?;
     let id = std::str::from_utf8(id).ok()?.to_owned();

@@ -1,4 +1,4 @@
-//! Mails on their way out, one row per (case, step). The states are what makes "never twice" hold over a crash:
+//! Mails on their way out, one row per (case, step): not the mail, only for whom it is, sealed. The states are what makes "never twice" hold over a crash:
 //!
 //! ```text
 //!   pending ──claim──▶ sending ──250──▶ sent ──log──▶ delivered
@@ -13,7 +13,7 @@ use noroshi_model::{Id, Step};
 use crate::row::{Row, values};
 use crate::{StoreError, Tx};
 
-/// A step with its mail, sealed.
+/// A step, and for whom its mail is, sealed.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     /// The step.
@@ -24,7 +24,7 @@ pub struct Outgoing {
     pub changed: Timestamp,
     /// When the mail server was last about to hear of it; what its log is asked about.
     pub handed: Option<Timestamp>,
-    /// The mail, encrypted by the vault; empty once it is no longer needed.
+    /// For whom, encrypted by the vault; empty once it is no longer needed.
     pub body: Vec<u8>,
 }
 
@@ -77,8 +77,8 @@ impl Tx<'_> {
         Ok(claimed.then_some(mail))
     }
 
-    /// Writes where a step stands, if it still stands where it was read (`was`); false where somebody else has moved it. The
-    /// mail itself is erased once it is no longer needed.
+    /// Writes where a step stands, if it still stands where it was read (`was`); false where somebody else has moved it. For
+    /// whom it is, is erased once it is no longer needed.
     pub fn put_step(&mut self, was: StepState, step: &Step, now: Timestamp) -> Result<bool, StoreError> {
         let moved = self.execute(
             "UPDATE outbox SET state = ?3, attempts = ?4, due_ms = ?5, reply = ?6, changed_ms = ?7,

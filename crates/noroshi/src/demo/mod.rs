@@ -98,6 +98,9 @@ pub fn play(options: &Options, data_dir: Option<PathBuf>) -> anyhow::Result<()> 
         tell(format!("observe  {:<28} {}", taken.file, taken.counts));
     }
     until_idle(&house, &Stage::ALL)?;
+    // Mails wait a little for what else is found of the same matter.
+    clock.step(house.config.settle);
+    until_idle(&house, &Stage::ALL)?;
     clock.step(SignedDuration::from_hours(2));
     let visits = people::visit(&mailbox, house.config.portal)?;
     tell(format!("\nthe subscribers opened their mail: {visits} requests to the portal"));

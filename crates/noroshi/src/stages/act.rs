@@ -1,8 +1,8 @@
 //! Act, driven: for each decision the session book is opened under a permit, the subscribers that can be named for sure
-//! get a case, and at most one mail is put into the outbox.
+//! get a case, and for at most one mail each the outbox is told for whom it is.
 //!
 //! The purpose is a type here: [`under`] is written once for every [`NoticePurpose`], and which one it is follows from the
-//! decision's measure. Nobody's name is opened unless a mail to them is to be written.
+//! decision's measure. Nobody's name is opened here at all: that is for the mailer, when it writes.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 use noroshi_act::book::{Answer, Book, Holder, WINDOW};
 use noroshi_act::clocks::Clocks;
-use noroshi_act::notice::{Facts, Mail, compose};
+use noroshi_act::notice::Addressee;
 use noroshi_act::plan::{Found, Plan, plan};
 use noroshi_decide::{ask_infection, ask_takedown};
 use noroshi_law::{
@@ -18,7 +18,6 @@ use noroshi_law::{
     TakedownNotice, Use,
 };
 use noroshi_model::case::StepState;
-use noroshi_model::link::LINK_LIFE;
 use noroshi_model::{Case, ContractRef, Decision, Finding, Id, Step};
 use noroshi_store::findings::Identification;
 use noroshi_store::queue::{DECIDED, Job};
@@ -69,7 +68,7 @@ fn under<P: NoticePurpose>(
     for job in jobs {
         let finding = house.store.tx("act.finding", |tx| tx.finding(&job.body.finding))?;
         let done = match &finding {
-            Some(finding) => pursue(house, finding, &identify, &clocks, ask)?,
+            Some(finding) => pursue(house, finding, &identify, &clocks)?,
             None => Vec::new(),
         };
         house.store.tx("act.commit", |tx| commit(tx, house, job, &done))?;
@@ -125,7 +124,6 @@ fn pursue<P: NoticePurpose>(
     finding: &Finding,
     permit: &Permit<P>,
     clocks: &Clocks,
-    ask: fn(Use) -> Ask,
 ) -> Result<Vec<Pursued>, StageError> {
     let answers = look_up(house, finding, permit, clocks)?;
     let mut pursued = Vec::new();
@@ -152,7 +150,8 @@ fn pursue<P: NoticePurpose>(
             }
             Named::One(contract, margin_s) => {
                 (said.verdict, said.margin_s) = ("one".into(), *margin_s);
-                (done.case, done.refusal) = open_case(house, finding, contract, seen, permit, ask)?;
+                let addressee = answers.with(|_| Addressee { contract: contract.clone() });
+                (done.case, done.refusal) = open_case(house, finding, &addressee, seen, permit)?;
                 said.case = done.case.as_ref().map(|c| c.plan.case.id.clone());
             }
         }
@@ -227,17 +226,17 @@ fn named(house: &House, holder: &Holder) -> Named {
     house.directory.contract(holder).map_or(Named::Unlisted, |contract| Named::One(contract, 0))
 }
 
-/// Plans the case of a subscriber and writes the mail if one is due.
+/// Plans the case of a subscriber, and puts a mail into the outbox if one is due: not the mail itself, only for whom it is,
+/// sealed. It is written when it is sent, with everything that is known by then.
 fn open_case<P: NoticePurpose>(
     house: &House,
     finding: &Finding,
-    contract: &ContractRef,
+    addressee: &Lawful<Addressee, P>,
     seen: &[Timestamp],
     permit: &Permit<P>,
-    ask: fn(Use) -> Ask,
 ) -> Result<(Option<Opened>, Option<Refusal>), StageError> {
     let now = house.clock.now();
-    let party = house.party(contract);
+    let party = house.party(&addressee.read().contract);
     let (opted_out, before) = house.store.tx("act.case", |tx| {
         Ok::<_, StoreError>((tx.opted_out(&party, P::MEASURE)?, tx.latest_case(&party, &finding.family)?))
     })?;
@@ -262,62 +261,28 @@ fn open_case<P: NoticePurpose>(
     let Some(plan) = plan(&found, before.as_ref(), fresh, now) else { return Ok((None, refusal)) };
     let mail = match plan.mail {
         None => None,
-        Some(number) => match write_mail::<P>(house, finding, contract, &plan.case, number, seen, ask)? {
-            Ok(mail) => Some(mail),
-            Err(refusal) => return Ok((None, Some(refusal))),
-        },
+        Some(number) => Some(queued(house, &plan.case, number, addressee)?),
     };
     Ok((Some(Opened { before, plan, seen: seen.to_vec(), mail }), refusal))
 }
 
-/// Opens the directory entry and writes the mail; both under a permit to notify.
-fn write_mail<P: NoticePurpose>(
+fn queued<P: NoticePurpose>(
     house: &House,
-    finding: &Finding,
-    contract: &ContractRef,
     case: &Case,
     number: u32,
-    seen: &[Timestamp],
-    ask: fn(Use) -> Ask,
-) -> Result<Result<(Step, String, Locked), Refusal>, StageError> {
-    let now = house.clock.now();
-    let notify = match permit::<P>(house, ask(Use::Notify))? {
-        Ok(permit) => permit,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
-    let sealed = house.directory.subscriber(contract).context("the directory lost a contract")?;
-    let subject = format!("contract {}", contract.as_str());
-    let subscriber = house
-        .vault
-        .open_one(sealed, &subject, &notify, now, &mut house.evidence())
-        .context("the directory entry cannot be opened")?;
+    addressee: &Lawful<Addressee, P>,
+) -> Result<(Step, String, Locked), StageError> {
     let message_id = Step::message_id(&case.id, number, &house.config.submission.helo);
-    let link_until = now + LINK_LIFE;
-    let link = format!("{}/n/{}", house.config.base_url, house.links.token(&case.id, link_until));
-    let listed: Vec<_> = seen.iter().rev().map(|at| (*at, finding.ip)).collect();
-    let facts = Facts {
-        operator: &house.config.operator,
-        case: &case.id,
-        message_id: &message_id,
-        seen: &listed,
-        seen_total: seen.len() as u64,
-        guide: house.guides.family(&finding.family),
-        link: &link,
-        link_until,
-        now,
-        texts: &house.texts,
-    };
-    let mail: Lawful<Mail, P> = compose(subscriber, &facts).context("the notice cannot be written")?;
-    let body = house.vault.shelve(&mail).context("the notice cannot be sealed")?;
+    let sealed = house.vault.shelve(addressee).context("the addressee cannot be sealed")?;
     let step = Step {
         case: case.id.clone(),
         number,
         state: StepState::Pending,
         attempts: 0,
-        due: now,
+        due: house.clock.now() + house.config.settle,
         reply: String::new(),
     };
-    Ok(Ok((step, message_id, body)))
+    Ok((step, message_id, sealed))
 }
 
 /// Writes everything that came of a decision, and that it is done, in one transaction.

@@ -4,11 +4,12 @@
 
 use anyhow::{Context as _, anyhow};
 use jiff::{SignedDuration, Timestamp};
-use noroshi_act::notice::Mail;
+use noroshi_act::notice::{Addressee, Facts, LISTED_MAX, Mail, compose};
 use noroshi_act::smtp::{Sent, send};
 use noroshi_decide::{ask_infection, ask_takedown};
-use noroshi_law::{Ask, InfectionNotice, Lawful, NoticePurpose, Purpose as _, TakedownNotice, Use};
+use noroshi_law::{Ask, InfectionNotice, Lawful, NoticePurpose, Permit, Purpose as _, TakedownNotice, Use};
 use noroshi_model::case::StepState;
+use noroshi_model::link::LINK_LIFE;
 use noroshi_model::{Case, CaseState, Step};
 use noroshi_store::outbox::Outgoing;
 use noroshi_store::{StoreError, Tx};
@@ -75,7 +76,7 @@ enum Opened<P: NoticePurpose> {
     Stopped(String),
 }
 
-/// Opens the mail under a permit of now: consent may have been withdrawn since it was written.
+/// Has the mail written under a permit of now: consent may have been withdrawn since it was queued.
 fn opened<P: NoticePurpose>(
     house: &House,
     mail: &Outgoing,
@@ -95,14 +96,52 @@ fn opened<P: NoticePurpose>(
             .map_err(anyhow::Error::from)?;
         return Ok(Opened::Stopped("the subscriber has opted out".into()));
     }
-    let locked = outgoing::unpack(&mail.body).context("a mail in the outbox is damaged")?;
+    written(house, mail, case, &permit)
+}
+
+/// Writes the mail: whom it is for is opened, then who that is, each look recorded first; what was seen is what is known now.
+fn written<P: NoticePurpose>(
+    house: &House,
+    mail: &Outgoing,
+    case: &Case,
+    permit: &Permit<P>,
+) -> Result<Opened<P>, StageError> {
     let now = house.clock.now();
-    let letter = house
+    let sealed = outgoing::unpack(&mail.body).context("an addressee in the outbox is damaged")?;
+    let addressees: Lawful<Vec<Addressee>, P> = house
         .vault
-        .open::<Mail, P>(&[locked], &mail.message_id, &permit, now, &mut house.evidence())
-        .context("a mail in the outbox cannot be opened")?;
-    let letter = letter.and_then(|letters| letters.into_iter().next());
-    Ok(Opened::Mail(letter.context("a mail in the outbox is empty")?))
+        .open(&[sealed], &mail.message_id, permit, now, &mut house.evidence())
+        .context("an addressee in the outbox cannot be opened")?;
+    let contract = &addressees.read().first().context("a mail in the outbox is for nobody")?.contract;
+    let Some(subscriber) = house.directory.subscriber(contract) else {
+        return Ok(Opened::Stopped("the directory no longer has this contract".into()));
+    };
+    let subject = format!("contract {}", contract.as_str());
+    let subscriber = house
+        .vault
+        .open_one(subscriber, &subject, permit, now, &mut house.evidence())
+        .context("the directory entry cannot be opened")?;
+    let (seen, seen_total) = house.store.tx("mail.seen", |tx| {
+        Ok::<_, StoreError>((tx.sightings(&case.id, LISTED_MAX as u32)?, tx.sighting_count(&case.id)?))
+    })?;
+    let link_until = now + LINK_LIFE;
+    let facts = Facts {
+        operator: &house.config.operator,
+        case: &case.id,
+        message_id: &mail.message_id,
+        seen: &seen,
+        seen_total,
+        guide: house.guides.family(&case.family),
+        link: &format!("{}/n/{}", house.config.base_url, house.links.token(&case.id, link_until)),
+        link_until,
+        now,
+        texts: &house.texts,
+    };
+    Ok(match compose(subscriber, &facts) {
+        Ok(letter) => Opened::Mail(letter),
+        // An address that is none, or texts that do not fit: no later attempt will mend it.
+        Err(e) => Opened::Stopped(e.to_string()),
+    })
 }
 
 /// Sets when a mail is tried again, longer each time, or gives it up. The first pause belongs to `times` = 1.

@@ -61,7 +61,7 @@ pub fn configure(
     let config = format!(
         "{database}\n[operator]\nname = \"例示 ISP\"\ndesk = \"0120\"\nfrom = \"noroshi@example.ne.jp\"\n\
          [network]\nown = [\"198.51.100.0/24\", \"203.0.113.0/24\", \"2001:db8:12::/48\"]\nshared = [\"203.0.113.200/32\"]\n\
-         [mail]\nserver = \"{mail_server}\"\n{log}\
+         [mail]\nserver = \"{mail_server}\"\nsettle-s = 0\n{log}\
          [portal]\nlisten = \"127.0.0.1:0\"\nbase-url = \"https://care.example.ne.jp\"\n\
          [console]\nlisten = \"127.0.0.1:0\"\n\
          [directory]\nfile = \"{}\"\n\
