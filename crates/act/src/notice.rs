@@ -3,14 +3,14 @@
 //!
 //! [`compose`] takes the subscriber only as `Lawful<Subscriber, P>` with a [`NoticePurpose`]:
 //!
-//! ```compile_fail
+//! ```compile_fail,E0277
 //! // A subscriber who was looked up for keeping sessions cannot be mailed.
 //! use noroshi_act::notice::{compose, Facts, Mail};
 //! use noroshi_law::{Lawful, SessionKeeping};
 //! use noroshi_model::Subscriber;
 //! fn misuse(s: Lawful<Subscriber, SessionKeeping>, f: &Facts<'_>) { let _ = compose(s, f); }
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0308
 //! // Nor one who was not looked up lawfully at all.
 //! use noroshi_act::notice::{compose, Facts};
 //! use noroshi_model::Subscriber;

@@ -67,7 +67,7 @@ pub enum Sent {
 
 /// Sends one mail over a connection of its own. Only a mail written under a purpose that allows notices can be sent.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0308
 /// // A mail from nowhere cannot be sent.
 /// use noroshi_act::{notice::Mail, smtp::{send, Submission}};
 /// fn spam(mail: &Mail, server: &Submission) { let _ = send(mail, server); }

@@ -10,7 +10,7 @@
 //! # Ok::<(), NotArgued>(())
 //! ```
 //!
-//! ```compile_fail
+//! ```compile_fail,E0061
 //! // Emergency with an element missing cannot be written.
 //! use noroshi_law::basis::*;
 //! let danger = PresentDanger::written("the server can command the infected devices at any moment").unwrap();
@@ -18,7 +18,7 @@
 //! let basis = Emergency::because(danger, balance);
 //! ```
 //!
-//! ```compile_fail
+//! ```compile_fail,E0308
 //! // Nor with two elements swapped.
 //! use noroshi_law::basis::*;
 //! let danger = PresentDanger::written("the server can command the infected devices at any moment").unwrap();

@@ -4,17 +4,17 @@
 //! its own) rules on it given the [`Dossier`] and the [`Standing`] facts. Only [`Gate::permit`] turns an allowing ruling
 //! into a [`Permit`], after the ruling is in the evidence log. One ruling serves many records; it is never per packet.
 //!
-//! ```compile_fail
+//! ```compile_fail,E0451
 //! // A permit cannot be made by hand.
 //! use noroshi_law::{Permit, TakedownNotice};
 //! let p: Permit<TakedownNotice> = Permit { ..unimplemented!() };
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0308
 //! // Nor copied, so that it can be counted and ends where its owner ends it.
 //! use noroshi_law::{Permit, TakedownNotice};
 //! fn twice(p: &Permit<TakedownNotice>) -> Permit<TakedownNotice> { p.clone() }
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0308
 //! // A permit for one purpose is not a permit for another.
 //! use noroshi_law::{InfectionNotice, Permit, TakedownNotice};
 //! fn other(p: Permit<TakedownNotice>) -> Permit<InfectionNotice> { p }

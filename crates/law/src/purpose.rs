@@ -1,7 +1,7 @@
 //! What communications data may be used for: one type per purpose, so that using data for something else does not
 //! compile. A purpose fixes its legal basis, because the 2014 and later settlements do (measure by measure).
 //!
-//! ```compile_fail
+//! ```compile_fail,E0277
 //! // Nobody outside this crate can invent a purpose.
 //! struct Advertising;
 //! impl noroshi_law::Purpose for Advertising {

@@ -3,64 +3,64 @@
 //! [`Sealed`] holds what came from communications: it can be moved, not read. [`Lawful`] is the same value after a
 //! [`Permit`] opened it; its type says for which purpose, so handing it to code of another purpose does not compile.
 //!
-//! ```compile_fail
+//! ```compile_fail,E0616
 //! // 1. A sealed value has no field to read.
 //! let s = noroshi_law::Sealed::new(String::from("198.51.100.7"));
 //! println!("{}", s.value);
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0532
 //! // 2. It cannot be taken apart.
 //! let s = noroshi_law::Sealed::new(String::from("198.51.100.7"));
 //! let noroshi_law::Sealed(inner) = s;
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0599
 //! // 3. It does not dereference.
 //! let s = noroshi_law::Sealed::new(String::from("198.51.100.7"));
 //! let n = s.len();
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0599
 //! // 4. It cannot be copied aside.
 //! let s = noroshi_law::Sealed::new(String::from("198.51.100.7"));
 //! let t = s.clone();
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0277
 //! // 5. It cannot be serialised into a log or a response.
 //! let s = noroshi_law::Sealed::new(String::from("198.51.100.7"));
 //! let j = serde_json::to_string(&s).unwrap();
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0369
 //! // 6. It cannot be compared to find out what it is.
 //! let s = noroshi_law::Sealed::new(String::from("198.51.100.7"));
 //! let same = s == noroshi_law::Sealed::new(String::from("198.51.100.8"));
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0451
 //! // 7. A lawful value cannot be made without a permit.
 //! use noroshi_law::{Lawful, TakedownNotice};
 //! let l: Lawful<String, TakedownNotice> = Lawful { value: String::new(), purpose: std::marker::PhantomData };
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0308
 //! // 8. What was opened for one purpose cannot be used for another.
 //! use noroshi_law::{InfectionNotice, Lawful, TakedownNotice};
 //! fn warn(_: Lawful<String, InfectionNotice>) {}
 //! fn misuse(seen: Lawful<String, TakedownNotice>) { warn(seen); }
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0277
 //! // 9. What may be kept may not be mailed: session keeping is no notice.
 //! use noroshi_law::{Lawful, NoticePurpose, SessionKeeping};
 //! fn notify<P: NoticePurpose>(_: &Lawful<String, P>) {}
 //! fn misuse(row: &Lawful<String, SessionKeeping>) { notify(row); }
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0277
 //! // 10. A lawful value does not print itself.
 //! use noroshi_law::{Lawful, TakedownNotice};
 //! fn log(seen: Lawful<String, TakedownNotice>) { println!("{seen}"); }
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0277
 //! // 11. Nor does it serialise itself.
 //! use noroshi_law::{Lawful, TakedownNotice};
 //! fn leak(seen: Lawful<String, TakedownNotice>) -> String { serde_json::to_string(&seen).unwrap() }
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0061
 //! // 12. Opening without a ledger to write to is not possible.
 //! use noroshi_law::{Permit, Sealed, TakedownNotice};
 //! fn peek(s: Sealed<String>, p: &Permit<TakedownNotice>) { let _ = s.open(p, "why", jiff::Timestamp::UNIX_EPOCH); }

@@ -43,7 +43,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(15);
 /// What can go wrong, by what to do next.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database is busy or asks to retry; tried [`TRIES_MAX`] times.
+    /// The database is busy or asks to retry; tried several times.
     #[error("the database is busy: {0}")]
     Retry(String),
     /// No room: nothing was lost, nothing more can be taken in.

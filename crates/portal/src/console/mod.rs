@@ -1,7 +1,7 @@
 //! The operator's console: what needs a person today, and behind it every record it stands on. Read-only.
 //!
-//! [`key`] who gets in; [`asked`] what the address asks for; [`page`] how it is answered; [`records`] and
-//! [`matters`] the pages. Every list is paged here and filtered in the address, and `.json` behind its path
+//! `key` who gets in; `asked` what the address asks for; `page` how it is answered; `records` and
+//! `matters` the pages. Every list is paged here and filtered in the address, and `.json` behind its path
 //! gives the same as data.
 
 mod asked;
