@@ -112,6 +112,9 @@ fn source(house: &House, path: &Path, campaign: &str, measure: &str) -> Source {
 }
 
 fn name(path: &Path) -> String {
+    if path.as_os_str() == "-" {
+        return "stdin".to_owned();
+    }
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
