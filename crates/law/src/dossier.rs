@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use serde::Deserialize;
 
+use crate::ask::Role;
 use crate::basis::{
     AdequateMeans, BalanceOfInterests, Basis, BasisKind, Consent, Emergency, LegitimateBusiness, Necessity,
     NoOtherMeans, NotArgued, OptOutMeans, PresentDanger, ProperAim, TermsClause,
 };
 use crate::evidence::Digest;
-use crate::gate::Role;
 
 /// Measures shipped with noroshi, in the order in which they are listed.
 const SHIPPED: [(&str, &str); 3] = [

@@ -14,12 +14,13 @@
 //! ```
 //!
 //! In reading order: [`purpose`] what data may be used for; [`basis`] why that is lawful; [`dossier`] one measure as a
-//! document; [`gate`] ask, ruling, permit, refusal; [`sealed`] data under seal and data that may be read; [`vault`] the
-//! same at rest; [`evidence`] the tamper-evident record of every look.
+//! document; [`ask`] a request; [`gate`] ruling, permit, refusal; [`sealed`] data under seal and data that may be read;
+//! [`vault`] the same at rest; [`evidence`] the tamper-evident record of every look.
 //!
 //! **Absent on purpose:** no `Deref`, `Clone`, `Serialize` or transparent `Debug` on anything sealed, and no constructor of
 //! a permit outside the gate. The `compile_fail` examples on [`sealed`] and [`gate`] are tests.
 
+pub mod ask;
 pub mod basis;
 pub mod dossier;
 pub mod evidence;
@@ -28,10 +29,11 @@ pub mod purpose;
 pub mod sealed;
 pub mod vault;
 
+pub use ask::{Ask, Role, Use};
 pub use basis::{Basis, BasisKind, Consent, Emergency, LegitimateBusiness};
 pub use dossier::{Dossier, Register};
 pub use evidence::{Ledger, LedgerError, Record};
-pub use gate::{Ask, Denied, Gate, Permit, Refusal, Role, Rulebook, Ruling, Standing, Use};
+pub use gate::{Denied, Gate, Permit, Refusal, Rulebook, Ruling, Standing};
 pub use purpose::{InfectionNotice, NoticePurpose, Purpose, SessionKeeping, TakedownNotice};
 pub use sealed::{Lawful, Sealed};
 pub use vault::{Lockable, Locked, Vault};

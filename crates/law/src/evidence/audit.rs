@@ -211,7 +211,7 @@ mod tests {
     use super::super::entry::{Kind, Record};
     use super::super::note::Signer;
     use super::*;
-    use crate::gate::{Role, Use};
+    use crate::ask::{Role, Use};
 
     fn log(count: u64, signer: &Signer) -> (Vec<StoredEntry>, Vec<(u64, String)>) {
         let mut frontier = Frontier::default();

@@ -6,8 +6,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::ask::{Role, Use};
 use crate::basis::BasisKind;
-use crate::gate::{Role, Use};
 
 /// A SHA-256 hash, shown in hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 use noroshi_law::evidence::{Digest, Entry, Kind, Record};
-use noroshi_law::gate::{Role, Use};
+use noroshi_law::{Role, Use};
 use noroshi_model::guide::{Both, Guide, Guides};
 use noroshi_model::link::LinkError;
 use noroshi_model::{Case, CaseState, Funnel, Id, Tally, VisitKind};
