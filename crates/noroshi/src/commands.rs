@@ -347,13 +347,9 @@ fn verify_proof(proof: &Path, key: &Path) -> anyhow::Result<ExitCode> {
 
 fn verify_log(house: &House, key: Option<&Path>, as_json: bool) -> anyhow::Result<ExitCode> {
     let key = key.map_or_else(|| Ok(house.signer.verifier()), read_key)?;
-    let heads: Vec<String> = house.head.read().into_iter().collect();
-    let report = house.store.verify_evidence(&key, &heads)?;
-    let mut faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
-    if heads.is_empty() && report.entries > 0 {
-        faults.push("the head file (evidence.head) is missing: a tail cut off would not show".to_owned());
-    }
-    let intact = faults.is_empty();
+    let report = house.evidence().verify_with(&key)?;
+    let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
+    let intact = report.intact();
     let root = report.root.map(|r| r.to_string()).unwrap_or_default();
     if as_json {
         report::json(&json!({

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use noroshi_law::evidence::audit::{Report, StoredEntry, audit};
+use noroshi_law::evidence::audit::{Fault, Report, StoredEntry, audit};
 use noroshi_law::evidence::note::{Signer, Verifier};
 use noroshi_law::evidence::proof::Proof;
 use noroshi_law::evidence::tree::{Frontier, leaf_hash};
@@ -70,8 +70,17 @@ impl<'a> EvidenceLog<'a> {
 
     /// Walks the whole log and says what is wrong with it.
     pub fn verify(&self) -> Result<Report, StoreError> {
+        self.verify_with(&self.signer.verifier())
+    }
+
+    /// The same against a public key from elsewhere.
+    pub fn verify_with(&self, key: &Verifier) -> Result<Report, StoreError> {
         let heads: Vec<String> = self.head.and_then(HeadFile::read).into_iter().collect();
-        self.store.verify_evidence(&self.signer.verifier(), &heads)
+        let mut report = self.store.verify_evidence(key, &heads)?;
+        if self.head.is_some() && heads.is_empty() && report.entries > 0 {
+            report.faults.push(Fault::NoHead);
+        }
+        Ok(report)
     }
 
     /// The proof of one entry against the newest checkpoint.

@@ -1,4 +1,5 @@
-//! Mails on their way out, one row per (case, step): not the mail, only for whom it is, sealed. The states are what makes "never twice" hold over a crash:
+//! Mails on their way out, one row per (case, step): not the mail, only for whom it is, sealed. The states are what makes
+//! "never twice" hold over a crash:
 //!
 //! ```text
 //!   pending ──claim──▶ sending ──250──▶ sent ──log──▶ delivered

@@ -58,6 +58,8 @@ pub enum Fault {
         /// What is wrong with it.
         why: String,
     },
+    /// There is no head outside the store to hold the log's end against.
+    NoHead,
     /// Entries after the last checkpoint: appended by something other than the program.
     Unsigned {
         /// First entry without a checkpoint.
@@ -79,6 +81,7 @@ impl fmt::Display for Fault {
                 write!(f, "entries {from} to {to} are not those that were signed")
             }
             Fault::BadCheckpoint { size, why } => write!(f, "the checkpoint at {size} entries: {why}"),
+            Fault::NoHead => f.write_str("the head file is missing: a tail cut off would not show"),
             Fault::Unsigned { from } => write!(f, "entry {from} and later are covered by no checkpoint"),
         }
     }

@@ -49,8 +49,8 @@ valid-open = This page can be opened as often as you like for some time.
 # Where it stands
 state-done-title = Thank you for telling us
 state-done = We have noted that you did it. If the traffic is not seen again for { $days } days, the matter is closed. If it is, we will tell you.
-state-clean-title = It is solved
-state-clean = The traffic has not been seen for { $days } days. There is nothing left to do.
+state-clean-title = The traffic has stopped
+state-clean = It has not been seen for { $days } days. If you have not done the steps below yet, do them all the same, so that it does not come back.
 state-stopped-title = These notices are stopped
 state-stopped = You will get no more notices like this. The device stays infected until the steps are done. To get notices again, contact the desk below.
 
