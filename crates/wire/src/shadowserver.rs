@@ -284,6 +284,7 @@ impl Peer {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
     use std::path::PathBuf;
 
     use proptest::prelude::*;
@@ -316,7 +317,8 @@ mod tests {
     #[test]
     fn reports_become_the_events_that_intelmq_makes_of_them() {
         let Some(cases) = cases() else {
-            println!("skipped: no intelmq-cases (set NOROSHI_TEST_SHARED_DATA)");
+            let _unread =
+                std::io::stderr().write_all(b"skipped: no intelmq-cases (set NOROSHI_TEST_SHARED_DATA)\n");
             return;
         };
         let mut events = 0;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::world::{last_json, noroshi, run, run_any, testdata, text};
+use crate::world::{last_json, noroshi, run, run_any, say, testdata, text};
 
 const COLUMNS: [&str; 6] = ["--address", "client", "--time", "time", "--port", "port"];
 
@@ -125,7 +125,7 @@ fn a_full_disk_is_said_plainly_and_what_was_acknowledged_is_there_after_making_r
     };
     if !mount("size=3m").is_ok_and(|s| s.success()) {
         assert!(std::env::var("CI").is_err(), "a small disk could not be mounted in CI");
-        eprintln!("SKIPPED: a small disk needs root to be mounted");
+        say(format_args!("SKIPPED: a small disk needs root to be mounted"));
         return;
     }
     let disk = SmallDisk(&small);

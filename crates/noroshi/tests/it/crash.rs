@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::world::{last_json, noroshi, run};
+use crate::world::{last_json, noroshi, run, say};
 
 struct Random(u64);
 
@@ -54,7 +54,7 @@ fn mails(folder: &Path) -> BTreeMap<String, u32> {
 fn killed_at_any_moment_no_event_is_lost_and_no_mail_is_sent_twice() {
     let seed = seed();
     let kills = from_env("NOROSHI_TEST_KILLS").unwrap_or(200);
-    println!("seed {seed} (NOROSHI_TEST_SEED={seed} repeats it), {kills} kills");
+    say(format_args!("seed {seed} (NOROSHI_TEST_SEED={seed} repeats it), {kills} kills"));
     let mut random = Random(seed);
 
     let whole = tempfile::tempdir().unwrap();
@@ -92,5 +92,5 @@ fn killed_at_any_moment_no_event_is_lost_and_no_mail_is_sent_twice() {
         assert_eq!(mails.len() as u64, expected["mails"].as_u64().unwrap(), "mails, {place}");
         run(folder.path(), &["evidence", "verify"]);
     }
-    println!("{killed} kills in {rounds} rounds");
+    say(format_args!("{killed} kills in {rounds} rounds"));
 }

@@ -44,7 +44,7 @@ pub fn server(variable: &str) -> Option<String> {
     let found = std::env::var(variable).ok();
     if found.is_none() {
         assert!(std::env::var("CI").is_err(), "{variable} is not set in CI");
-        eprintln!("SKIPPED: {variable} is not set; `cargo xtask test` starts the server and sets it");
+        say(format_args!("SKIPPED: {variable} is not set; `cargo xtask test` starts the server and sets it"));
     }
     found
 }
@@ -71,4 +71,10 @@ pub fn configure(
     let path = folder.join("noroshi.toml");
     std::fs::write(&path, config).unwrap();
     path
+}
+
+/// Prints past the test runner, which keeps what a passing test prints to itself.
+pub fn say(text: std::fmt::Arguments<'_>) {
+    use std::io::Write as _;
+    let _unread = writeln!(std::io::stderr(), "{text}");
 }

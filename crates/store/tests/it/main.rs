@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -30,7 +31,9 @@ fn on_both(test: impl Fn(&Store)) {
     test(&Store::open(Address::Sqlite(folder.path().join("test.db"))).unwrap());
     let Ok(url) = std::env::var("NOROSHI_TEST_POSTGRES") else {
         assert!(std::env::var("CI").is_err(), "NOROSHI_TEST_POSTGRES is not set in CI");
-        eprintln!("SKIPPED on PostgreSQL: NOROSHI_TEST_POSTGRES is not set; `cargo xtask test` sets it");
+        let _unread = std::io::stderr().write_all(
+            b"SKIPPED on PostgreSQL: NOROSHI_TEST_POSTGRES is not set; `cargo xtask test` sets it\n",
+        );
         return;
     };
     let name = format!("suite_{}_{}", std::process::id(), DATABASES.fetch_add(1, Ordering::SeqCst));

@@ -350,6 +350,7 @@ fn event_timestamp(text: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
     use std::path::Path;
 
     use proptest::prelude::*;
@@ -490,7 +491,7 @@ mod tests {
     fn the_recorded_files_are_read_whole() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/radius");
         let Ok(files) = std::fs::read_dir(folder) else {
-            println!("skipped: no testdata/radius");
+            let _unread = std::io::stderr().write_all(b"skipped: no testdata/radius\n");
             return;
         };
         let mut read = 0;
