@@ -60,7 +60,7 @@ fn killed_at_any_moment_no_event_is_lost_and_no_mail_is_sent_twice() {
     let whole = tempfile::tempdir().unwrap();
     let begun = Instant::now();
     let expected = last_json(&run(whole.path(), &["demo", "--once", "--json"]));
-    let takes_us = begun.elapsed().as_micros() as u64;
+    let mut takes_us = begun.elapsed().as_micros() as u64;
 
     let (mut killed, mut rounds) = (0, 0);
     while killed < kills {
@@ -81,7 +81,10 @@ fn killed_at_any_moment_no_event_is_lost_and_no_mail_is_sent_twice() {
             }
             child.wait().unwrap();
         }
+        let begun = Instant::now();
         let totals = last_json(&run(folder.path(), &["demo", "--once", "--json"]));
+        // Other tests run beside: how long a run takes changes, and a kill that comes too late is none.
+        takes_us = takes_us.min(begun.elapsed().as_micros() as u64);
         let place = format!("seed {seed}, round {rounds}");
         assert_eq!(events(folder.path()), events(whole.path()), "events lost, {place}");
         for key in ["events", "sessions", "cases_open", "cases_closed", "mails", "mails_waiting"] {
