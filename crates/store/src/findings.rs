@@ -101,8 +101,9 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Removes a finding that another has absorbed.
+    /// Removes a finding that another has absorbed, with what was answered for it: its sightings are asked about again.
     pub fn remove_finding(&mut self, id: &Id) -> Result<(), StoreError> {
+        self.execute("DELETE FROM identification WHERE finding = ?1", values![id])?;
         self.execute("DELETE FROM finding WHERE id = ?1", values![id])?;
         Ok(())
     }

@@ -20,6 +20,7 @@ use noroshi_model::{
 use noroshi_store::consent::TERMS;
 use noroshi_store::events::Intake;
 use noroshi_store::evidence::{EvidenceLog, HeadFile};
+use noroshi_store::findings::Identification;
 use noroshi_store::queue::{Job, LEASE, OBSERVED};
 use noroshi_store::{Address, Store, StoreError};
 
@@ -364,5 +365,30 @@ fn the_funnel_counts_cases_and_the_loop_is_told_in_numbers() {
         assert_eq!(totals.events, 0);
         let soon = at(0) + SignedDuration::from_secs(1);
         assert_eq!(store.tx("t", |tx| tx.next_mail_due()).unwrap().map(|due| due < soon), Some(true));
+    });
+}
+
+#[test]
+fn an_absorbed_finding_is_not_counted_among_the_answers() {
+    on_both(|store| {
+        let answer = |finding: u64| Identification {
+            finding: id(finding),
+            verdict: "none".into(),
+            reason: "r".into(),
+            sightings: 3,
+            margin_s: 0,
+            case: None,
+            evidence: Some(1),
+            at: at(0),
+        };
+        store
+            .tx("t", |tx| {
+                tx.put_identifications(&id(1), &[answer(1)])?;
+                tx.put_identifications(&id(2), &[answer(2)])?;
+                tx.remove_finding(&id(1))
+            })
+            .unwrap();
+        let totals = store.tx("t", |tx| tx.identification_totals()).unwrap();
+        assert_eq!(totals, [("none".to_owned(), "r".to_owned(), 3)]);
     });
 }
