@@ -12,9 +12,9 @@ use crate::id::Id;
 use crate::rsit::ClassificationType;
 
 /// Keys that do not take part in an event's identity: when and how it reached us.
-const NOT_IDENTITY: [&str; 4] = ["time.observation", "raw", "feed.url", "rtir_id"];
+pub(crate) const NOT_IDENTITY: [&str; 4] = ["time.observation", "raw", "feed.url", "rtir_id"];
 /// Keys of our own notes on an event, which are no part of its identity either.
-const NOTES: &str = "extra.noroshi.";
+pub(crate) const NOTES: &str = "extra.noroshi.";
 
 /// Event key of the measure under which its feed may be used: a property of how the data was come by.
 pub const MEASURE_KEY: &str = "extra.noroshi.measure";

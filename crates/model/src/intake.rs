@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// Most bytes of a bad line that are kept; the rest is described by its length.
-pub const SNIPPET_BYTES_MAX: usize = 4096;
+pub const SNIPPET_BYTES_MAX: usize = 64 << 10;
 
 /// A line that could not be used.
 #[derive(Clone, Debug, PartialEq, Eq)]

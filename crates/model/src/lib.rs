@@ -4,8 +4,8 @@
 //!   observe ──Event──▶ orient ──Finding──▶ decide ──Decision──▶ act ──Case, Step──▶ improve ──Outcome
 //! ```
 //!
-//! A type lives here when two stages speak of it. In the order in which data moves: [`event`] and its vocabulary [`rsit`]
-//! and [`tlp`]; [`finding`]; [`decision`]; [`case`]; [`outcome`]. Beside them [`intake`] (quarantine and the counts that
+//! A type lives here when two stages speak of it. In the order in which data moves: [`fields`] (an event while a feed is
+//! read), [`event`] and its vocabulary [`rsit`] and [`tlp`]; [`finding`]; [`decision`]; [`case`]; [`outcome`]. Beside them [`intake`] (quarantine and the counts that
 //! must add up), [`subscriber`], [`guide`] (what to do about a malware family), [`link`] (the unforgeable link of a
 //! notice), [`text`] (what people read, in their language), [`clock`] and [`id`].
 
@@ -13,6 +13,7 @@ pub mod case;
 pub mod clock;
 pub mod decision;
 pub mod event;
+pub mod fields;
 pub mod finding;
 pub mod guide;
 pub mod id;
@@ -29,6 +30,7 @@ pub use case::{Case, CaseState, Step};
 pub use clock::{Clock, SteppedClock, SystemClock};
 pub use decision::{Decision, Verdict};
 pub use event::{Endpoint, Event, EventError};
+pub use fields::{Datum, Fields};
 pub use finding::Finding;
 pub use id::Id;
 pub use intake::{Bad, Tally};

@@ -9,7 +9,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use csv_core::{ReadRecordResult, ReaderBuilder, Terminator};
-use noroshi_model::intake::{Bad, SNIPPET_BYTES_MAX};
+use noroshi_model::intake::Bad;
 
 use crate::lines::{Item, Line, Lines, LinesError, snippet};
 
@@ -30,6 +30,8 @@ pub struct CsvFormat {
     pub delimiter: char,
     /// Where the column names come from.
     pub header: Header,
+    /// Whether records may have fewer or more cells than there are columns: missing ones are empty, further ones unnamed.
+    pub ragged: bool,
     /// Lines that begin with this are passed over.
     pub comment: Option<char>,
 }
@@ -45,7 +47,7 @@ pub enum Header {
 
 impl Default for CsvFormat {
     fn default() -> Self {
-        Self { delimiter: ',', header: Header::FirstLine, comment: None }
+        Self { delimiter: ',', header: Header::FirstLine, ragged: false, comment: None }
     }
 }
 
@@ -109,7 +111,7 @@ struct Cells {
 /// The record as it stood in the file: its beginning, and how long it was.
 #[derive(Clone, Debug)]
 struct Joined {
-    snippet: Vec<u8>,
+    text: String,
     bytes: u64,
 }
 
@@ -166,7 +168,8 @@ impl<R: Read> Records<R> {
             Some(columns) => Arc::clone(columns),
             None => self.open()?,
         };
-        Ok(self.raw_record()?.map(|raw| raw.and_then(|raw| raw.named(&columns))))
+        let ragged = self.format.ragged;
+        Ok(self.raw_record()?.map(|raw| raw.and_then(|raw| raw.named(&columns, ragged))))
     }
 
     fn open(&mut self) -> Result<Arc<Columns>, CsvError> {
@@ -195,7 +198,7 @@ impl<R: Read> Records<R> {
                 Some(Err(e)) => return Err(e.into()),
                 Some(Ok(Item::Bad(bad))) => return Ok(Some(Err(bad))),
                 Some(Ok(Item::Line(line))) if self.passes_over(&line.text) => self.skipped += 1,
-                Some(Ok(Item::Line(line))) => return Ok(Some(self.join(&line))),
+                Some(Ok(Item::Line(line))) => return Ok(Some(self.join(line))),
             }
         }
     }
@@ -219,12 +222,17 @@ impl<R: Read> Records<R> {
     }
 
     /// Reads the record that begins on `first`, pulling further lines while a quote is open.
-    fn join(&mut self, first: &Line) -> Result<RawRecord, Bad> {
+    fn join(&mut self, first: Line) -> Result<RawRecord, Bad> {
         let after_first = self.position;
-        let mut joined = Joined::new(&first.text);
-        let mut further: Vec<Pulled> = Vec::new();
+        let number = first.number;
         self.parser.begin();
         let mut fed = self.parser.feed(&first.text);
+        let mut joined = Joined::new(first.text);
+        if let Fed::Whole = fed {
+            return Ok(RawRecord { line: number, lines: 1, cells: self.parser.cells(), joined });
+        }
+        let first_bytes = joined.text.len();
+        let mut further: Vec<Pulled> = Vec::new();
         while let Fed::Open = fed {
             if 1 + further.len() == RECORD_LINES_MAX || joined.bytes > RECORD_BYTES_MAX as u64 {
                 break;
@@ -238,7 +246,7 @@ impl<R: Read> Records<R> {
         }
         let lines = 1 + further.len() as u64;
         if let Fed::Whole = fed {
-            return Ok(RawRecord { line: first.number, lines, cells: self.parser.cells(), joined });
+            return Ok(RawRecord { line: number, lines, cells: self.parser.cells(), joined });
         }
         further.into_iter().rev().for_each(|pulled| self.pending.push_front(pulled));
         self.position = after_first;
@@ -246,7 +254,9 @@ impl<R: Read> Records<R> {
             Fed::TooManyColumns => format!("more than {COLUMNS_MAX} columns"),
             _ => format!("a quote opens and does not close within {RECORD_LINES_MAX} lines"),
         };
-        Err(Joined::new(&first.text).bad(first.number, reason))
+        joined.text.truncate(first_bytes);
+        joined.bytes = first_bytes as u64;
+        Err(joined.bad(number, reason))
     }
 }
 
@@ -272,9 +282,9 @@ struct RawRecord {
 }
 
 impl RawRecord {
-    fn named(self, columns: &Arc<Columns>) -> Result<Record, Bad> {
+    fn named(self, columns: &Arc<Columns>, ragged: bool) -> Result<Record, Bad> {
         let (have, want) = (self.cells.ends.len(), columns.names.len());
-        if have != want {
+        if have != want && !ragged {
             return Err(self.joined.bad(self.line, format!("{have} columns where there should be {want}")));
         }
         let Self { line, lines, cells, joined } = self;
@@ -286,6 +296,31 @@ impl Record {
     /// The cell under a column, empty or not; `None` where no column has the name.
     pub fn cell(&self, column: &str) -> Option<&str> {
         self.cells.at(*self.columns.places.get(column)?)
+    }
+
+    /// The cell at a place, from 0; `None` beyond the record's end.
+    pub fn at(&self, place: usize) -> Option<&str> {
+        self.cells.at(place)
+    }
+
+    /// How many cells there are.
+    pub fn len(&self) -> usize {
+        self.cells.ends.len()
+    }
+
+    /// Whether there is no cell.
+    pub fn is_empty(&self) -> bool {
+        self.cells.ends.is_empty()
+    }
+
+    /// The names of the columns.
+    pub fn columns(&self) -> &[String] {
+        &self.columns.names
+    }
+
+    /// The record as it stood in the file, without its line end.
+    pub fn text(&self) -> &str {
+        &self.joined.text
     }
 
     /// All cells with their column names, in the file's order.
@@ -311,20 +346,18 @@ impl Cells {
 }
 
 impl Joined {
-    fn new(text: &str) -> Self {
-        Self { snippet: snippet(text.as_bytes()), bytes: text.len() as u64 }
+    fn new(text: String) -> Self {
+        Self { bytes: text.len() as u64, text }
     }
 
     fn add(&mut self, text: &str) {
-        for piece in ["\n", text] {
-            let room = SNIPPET_BYTES_MAX - self.snippet.len();
-            self.snippet.extend_from_slice(&piece.as_bytes()[..piece.len().min(room)]);
-            self.bytes += piece.len() as u64;
-        }
+        self.bytes += 1 + text.len() as u64;
+        self.text.push('\n');
+        self.text.push_str(text);
     }
 
     fn bad(self, line: u64, reason: String) -> Bad {
-        Bad { line, reason, snippet: self.snippet, bytes: self.bytes }
+        Bad { line, reason, snippet: snippet(self.text.as_bytes()), bytes: self.bytes }
     }
 }
 
@@ -514,6 +547,7 @@ mod tests {
     #[test]
     fn configured_columns_and_comments_are_honoured() {
         let format = CsvFormat {
+            ragged: false,
             delimiter: ';',
             header: Header::Named(vec!["ip".into(), "t".into()]),
             comment: Some('#'),

@@ -16,6 +16,7 @@
 //! reports; [`postfix`] what a mail server did with a mail; [`radius`] who had which address when, sealed from the moment it is recognised.
 
 pub mod csv;
+pub mod elements;
 mod flat;
 pub mod lines;
 pub mod postfix;
@@ -24,7 +25,9 @@ pub mod seized;
 pub mod shadowserver;
 pub mod time;
 
-pub use lines::{Encoding, Line, Lines, LinesError};
+pub use csv::{CsvError, CsvFormat, Header, Record, Records};
+pub use elements::{Element, Elements};
+pub use lines::{Encoding, Item, Line, Lines, LinesError};
 pub use radius::{Accounting, BadSealed, ClockSample, Status, read_detail, slots_of};
 pub use seized::{SeizedError, SeizedFormat, SeizedRow, read_seized};
 pub use shadowserver::{SinkholeHttp, read_sinkhole_http};

@@ -149,7 +149,7 @@ impl SeizedFormat {
 
     fn csv(&self) -> CsvFormat {
         let header = if self.header { Header::FirstLine } else { Header::Named(self.columns.clone()) };
-        CsvFormat { delimiter: self.delimiter, header, comment: self.comment }
+        CsvFormat { delimiter: self.delimiter, header, ragged: false, comment: self.comment }
     }
 }
 

@@ -7,12 +7,13 @@ use toml::{Table, Value};
 use super::{Fault, Tree};
 
 /// Folder in crates/ → what it may depend on of ours. `ANY` is for the program that puts it all together.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("law", &[]),
     ("policy", &["law"]),
     ("model", &["law"]),
     ("wire", &["model", "law"]),
-    ("observe", &["law", "model", "wire"]),
+    ("feed", &["law", "model", "wire"]),
+    ("observe", &["law", "model", "wire", "feed"]),
     ("orient", &["law", "model"]),
     ("decide", &["law", "model"]),
     ("act", &["law", "model", "wire"]),

@@ -1,0 +1,151 @@
+//! What no map can say: one file a source. Each says in its first paragraph what in the format needs code.
+
+use std::io::Read as _;
+
+use noroshi_model::intake::SNIPPET_BYTES_MAX;
+use noroshi_model::{Bad, Fields};
+use noroshi_wire::elements::{Element, Elements};
+use noroshi_wire::{Encoding, Item, Lines};
+
+use crate::bundle::Bundle;
+use crate::{Feed, FeedError, Input, Report, Sink, shadowserver};
+
+/// Opens a report in a format.
+pub type Open = fn(&Bundle, &Report, Input) -> Result<Box<dyn Feed>, FeedError>;
+
+/// Most bytes of a document that can only be read as a whole.
+pub const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
+
+/// Formats that are code, by name.
+pub const FORMATS: &[(&str, Open)] =
+    &[("shadowserver", shadowserver::open_csv), ("shadowserver-json", shadowserver::open_json)];
+
+/// The code of a format.
+pub fn find(format: &str) -> Option<Open> {
+    FORMATS.iter().find(|(name, _)| *name == format).map(|(_, open)| *open)
+}
+
+/// What one record holds.
+#[derive(Debug, Default)]
+pub struct Out {
+    events: Vec<Fields<'static>>,
+    filtered: bool,
+}
+
+impl Out {
+    /// Adds an event.
+    pub fn event(&mut self, fields: Fields<'static>) {
+        self.events.push(fields);
+    }
+
+    /// Says that the record is left out by a rule of the format. A comment or a header is no record: for it do nothing.
+    pub fn filter(&mut self) {
+        self.filtered = true;
+    }
+
+    fn hand_over(&mut self, line: u64, sink: &mut dyn Sink) {
+        for fields in self.events.drain(..) {
+            sink.event(line, fields);
+        }
+        if std::mem::take(&mut self.filtered) {
+            sink.filtered(line);
+        }
+    }
+}
+
+/// A feed of lines: `parse` gets each line without its end, and says why a line cannot be used.
+pub struct ByLine<F> {
+    lines: Lines<Input>,
+    parse: F,
+}
+
+/// Reads a feed line by line. Empty lines are passed over.
+pub fn by_line<F>(input: Input, parse: F) -> Box<dyn Feed>
+where
+    F: FnMut(&str, &mut Out) -> Result<(), String> + 'static,
+{
+    Box::new(ByLine { lines: Lines::new(input, Encoding::default()), parse })
+}
+
+impl<F: FnMut(&str, &mut Out) -> Result<(), String>> Feed for ByLine<F> {
+    fn step(&mut self, sink: &mut dyn Sink) -> Result<bool, FeedError> {
+        match self.lines.next().transpose()? {
+            None => return Ok(false),
+            Some(Item::Bad(bad)) => sink.bad(bad),
+            Some(Item::Line(line)) if line.text.trim().is_empty() => {}
+            Some(Item::Line(line)) => {
+                let mut out = Out::default();
+                match (self.parse)(&line.text, &mut out) {
+                    Ok(()) => out.hand_over(line.number, sink),
+                    Err(reason) => sink.bad(refused(line.number, reason, &line.text)),
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// A feed of JSON objects: an array, lines, or one object.
+pub struct ByElement<F> {
+    elements: Elements<Input>,
+    parse: F,
+}
+
+/// Reads a feed element by element (see [`Elements`]).
+pub fn by_element<F>(input: Input, parse: F) -> Box<dyn Feed>
+where
+    F: FnMut(&Element, &mut Out) -> Result<(), String> + 'static,
+{
+    Box::new(ByElement { elements: Elements::new(input), parse })
+}
+
+impl<F: FnMut(&Element, &mut Out) -> Result<(), String>> Feed for ByElement<F> {
+    fn step(&mut self, sink: &mut dyn Sink) -> Result<bool, FeedError> {
+        match self.elements.next().transpose()? {
+            None => return Ok(false),
+            Some(Err(bad)) => sink.bad(bad),
+            Some(Ok(element)) => {
+                let mut out = Out::default();
+                match (self.parse)(&element, &mut out) {
+                    Ok(()) => out.hand_over(element.line, sink),
+                    Err(reason) => sink.bad(element.bad(reason)),
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// A document that can only be read as a whole (XML, a mail): bounded by [`DOCUMENT_BYTES_MAX`].
+pub struct Whole<F> {
+    input: Option<Input>,
+    parse: F,
+}
+
+/// Reads a whole document; `parse` hands over events itself, with their lines.
+pub fn whole<F>(input: Input, parse: F) -> Box<dyn Feed>
+where
+    F: FnMut(&[u8], &mut dyn Sink) -> Result<(), FeedError> + 'static,
+{
+    Box::new(Whole { input: Some(input), parse })
+}
+
+impl<F: FnMut(&[u8], &mut dyn Sink) -> Result<(), FeedError>> Feed for Whole<F> {
+    fn step(&mut self, sink: &mut dyn Sink) -> Result<bool, FeedError> {
+        let Some(input) = self.input.take() else { return Ok(false) };
+        let mut bytes = Vec::new();
+        input.take(DOCUMENT_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > DOCUMENT_BYTES_MAX {
+            return Err(FeedError::Report(format!("a document has at most {DOCUMENT_BYTES_MAX} bytes")));
+        }
+        (self.parse)(&bytes, sink)?;
+        Ok(true)
+    }
+}
+
+/// A record for the quarantine.
+pub fn refused(line: u64, reason: String, text: &str) -> Bad {
+    let bytes = text.as_bytes();
+    let snippet = bytes[..bytes.len().min(SNIPPET_BYTES_MAX)].to_vec();
+    Bad { line, reason, snippet, bytes: bytes.len() as u64 }
+}
