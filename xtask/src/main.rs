@@ -4,10 +4,12 @@
 //! cargo xtask test [-- ARGS]   start real servers, run every test against them, say what was skipped
 //! cargo xtask servers          start the same servers and wait, for single tests in another shell
 //! cargo xtask tidy             the house rules (also a test of this package)
+//! cargo xtask tables [FOLDER]  the tables compiled into the program, made anew
 //! ```
 
 mod servers;
 mod suite;
+mod tables;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -17,7 +19,8 @@ use anyhow::{Context, Result, bail};
 
 const USAGE: &str = "usage: cargo xtask test [-- ARGS for cargo test]\n       \
                             cargo xtask servers\n       \
-                            cargo xtask tidy";
+                            cargo xtask tidy\n       \
+                            cargo xtask tables [FOLDER of MISP's warning lists]";
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {
@@ -36,6 +39,7 @@ fn run(args: Vec<String>) -> Result<ExitCode> {
         Some("test") => suite::test(&root, &suite::arguments(args.collect())?),
         Some("servers") => suite::wait_with_servers(&root),
         Some("tidy") => tidy::run(&root),
+        Some("tables") => tables::run(&root, args.collect()),
         _ => bail!("{USAGE}"),
     }
 }

@@ -22,16 +22,13 @@ pub mod plan;
 pub mod shadowserver;
 pub mod table;
 
-use std::io::BufRead;
-
 use jiff::Timestamp;
 use noroshi_model::{Bad, Fields};
 use serde_json::{Map, Value};
 
 pub use bundle::Bundle;
 
-/// A report's bytes.
-pub type Input = Box<dyn BufRead + Send>;
+pub use noroshi_wire::Input;
 
 /// What is known of a report before it is read.
 #[derive(Clone, Debug)]
@@ -76,6 +73,11 @@ pub trait Sink {
 pub trait Feed {
     /// Reads one record and hands over what it holds; false at the end.
     fn step(&mut self, sink: &mut dyn Sink) -> Result<bool, FeedError>;
+
+    /// What has to stand before a single record for it to be read alone: the header of a CSV.
+    fn head(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Why a report as a whole cannot be read.

@@ -135,8 +135,11 @@ impl Event {
         }
         let mut more: BTreeMap<String, Value> = flat.clone().into_iter().collect();
         more.remove("classification.taxonomy");
-        let time_source = parsed(&mut more, "time.source")?.ok_or(EventError::Missing("time.source"))?;
-        let time_observation = parsed(&mut more, "time.observation")?.unwrap_or(time_source);
+        let (source, observation) =
+            (parsed(&mut more, "time.source")?, parsed(&mut more, "time.observation")?);
+        // Lists say what is so, not since when: for them it is so when it was read.
+        let time_source = source.or(observation).ok_or(EventError::Missing("time.source"))?;
+        let time_observation = observation.unwrap_or(time_source);
         let kind: String = parsed(&mut more, "classification.type")?.unwrap_or_else(|| "undetermined".into());
         Ok(Self {
             time_source,

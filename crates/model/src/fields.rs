@@ -179,25 +179,28 @@ impl<'a> Fields<'a> {
         self.write_those(out, |_| true);
     }
 
-    /// The identity of the event: the first 128 bits of the SHA-256 over its JSON without when and how it was received.
-    /// The same as [`Event::id`](crate::Event::id) says of the event these fields make. `day` stands in for the time of an
-    /// event that has none, so that an undated list that names an address again tomorrow is a new observation.
-    pub fn identity(&mut self, day: &str, scratch: &mut Vec<u8>) -> [u8; 16] {
+    /// Appends the part of the JSON object that makes the event's identity, without when and how it was received, and
+    /// returns the id: the first 128 bits of SHA-256, as [`Event::id`](crate::Event::id) has it for the event these fields
+    /// make. `day` stands in for the time of an event that has none, so that an undated list that names an address again
+    /// tomorrow is a new observation.
+    pub fn seal(&mut self, day: &str, json: &mut Vec<u8>) -> [u8; 16] {
         const KIND: &[u8] = b"event";
         self.sort();
-        scratch.clear();
-        scratch.extend_from_slice(&(KIND.len() as u64).to_be_bytes());
-        scratch.extend_from_slice(KIND);
-        let length_at = scratch.len();
-        scratch.extend_from_slice(&[0; 8]);
-        self.write_those(scratch, |key| !NOT_IDENTITY.contains(&key) && !key.starts_with(NOTES));
-        if !self.has("time.source") {
-            scratch.extend_from_slice(day.as_bytes());
-        }
-        let length = ((scratch.len() - length_at - 8) as u64).to_be_bytes();
-        scratch[length_at..length_at + 8].copy_from_slice(&length);
-        let digest = Digest::of(scratch).0;
+        let start = json.len();
+        self.write_those(json, |key| !NOT_IDENTITY.contains(&key) && !key.starts_with(NOTES));
+        let text = &json[start..];
+        let day = if self.has("time.source") { "" } else { day };
+        let lengths = [KIND.len() as u64, (text.len() + day.len()) as u64].map(u64::to_be_bytes);
+        let digest = Digest::of_parts(&[&lengths[0], KIND, &lengths[1], text, day.as_bytes()]).0;
         std::array::from_fn(|i| digest[i])
+    }
+
+    /// Appends the fields that [`seal`](Self::seal) left out to its object.
+    pub fn finish(&self, json: &mut Vec<u8>) {
+        let rest = |key: &str| NOT_IDENTITY.contains(&key) || key.starts_with(NOTES);
+        for (key, datum) in self.iter().filter(|(key, _)| rest(key)) {
+            append(json, key, datum);
+        }
     }
 
     fn write_those(&self, out: &mut Vec<u8>, wanted: impl Fn(&str) -> bool) {
@@ -223,6 +226,18 @@ impl<'a> Fields<'a> {
         let list = self.list.into_iter().map(|(k, d)| (Cow::Owned(k.into_owned()), d.into_owned())).collect();
         Fields { list, sorted: self.sorted }
     }
+}
+
+/// Adds a field to the JSON object at the end of `json`.
+pub fn append(json: &mut Vec<u8>, key: &str, datum: &Datum<'_>) {
+    json.pop();
+    if json.last() != Some(&b'{') {
+        json.push(b',');
+    }
+    quoted(key, json);
+    json.push(b':');
+    datum.write_json(json);
+    json.push(b'}');
 }
 
 /// A JSON string. Most texts need no escapes, and the check for that is quicker than escaping.
@@ -256,10 +271,13 @@ mod tests {
         }
         fields.put("time.source", Datum::Time(t));
         fields.put("source.ip", Datum::Ip(event.source.ip.unwrap()));
-        let id = fields.identity("2026-11-22", &mut Vec::new());
+        let mut json = Vec::new();
+        let id = fields.seal("2026-11-22", &mut json);
         let text: String = id.iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(text, event.id().as_str());
-        let mut json = Vec::new();
+        fields.finish(&mut json);
+        assert_eq!(serde_json::from_slice::<Event>(&json).unwrap(), event);
+        json.clear();
         fields.write_json(&mut json);
         assert_eq!(serde_json::from_slice::<Event>(&json).unwrap(), event);
     }
@@ -268,9 +286,9 @@ mod tests {
     fn an_undated_event_is_new_on_another_day() {
         let mut fields = Fields::default();
         fields.put("source.ip", "192.0.2.1");
-        let mut scratch = Vec::new();
-        let today = fields.identity("2026-11-22", &mut scratch);
-        assert_eq!(today, fields.identity("2026-11-22", &mut scratch));
-        assert_ne!(today, fields.identity("2026-11-23", &mut scratch));
+        let mut seal = |day: &str| fields.seal(day, &mut Vec::new());
+        let today = seal("2026-11-22");
+        assert_eq!(today, seal("2026-11-22"));
+        assert_ne!(today, seal("2026-11-23"));
     }
 }

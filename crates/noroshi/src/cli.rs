@@ -9,6 +9,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use noroshi_law::{Role, Use};
 
 use crate::demo;
+use crate::feeds::FeedCommand;
 use crate::stages::Stage;
 
 /// The dynamic-defence loop as one program: observe, orient, decide, act, improve
@@ -46,6 +47,9 @@ pub enum Command {
     /// Take something in
     #[command(subcommand)]
     Observe(Observe),
+    /// Reports of others: feeds, lists, mails
+    #[command(subcommand)]
+    Feed(FeedCommand),
     /// Look at cases
     #[command(subcommand)]
     Case(CaseCommand),
@@ -107,18 +111,6 @@ pub enum Observe {
         /// How the log is written, where no format is named
         #[command(flatten)]
         columns: Box<Columns>,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Shadowserver event4_sinkhole_http and event6_sinkhole_http reports (CSV)
-    Feed {
-        /// Files, `-` for standard input
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-        /// What the campaign is called
-        #[arg(long, default_value = "sinkhole")]
-        campaign: String,
         /// Print JSON
         #[arg(long)]
         json: bool,

@@ -10,7 +10,7 @@ use clap::CommandFactory as _;
 use noroshi_act::notice::jst;
 use noroshi_law::evidence::note::Verifier;
 use noroshi_law::evidence::proof::Proof;
-use noroshi_law::{Ask, InfectionNotice, Purpose as _, Register, TakedownNotice};
+use noroshi_law::{Ask, Purpose as _, Register, TakedownNotice};
 use noroshi_model::case::StepState;
 use noroshi_model::{CaseState, ContractRef, Id, Step, SystemClock};
 use noroshi_store::StoreError;
@@ -23,8 +23,9 @@ use crate::cli::{
     Observe, Page,
 };
 use crate::config::{Config, File};
+use crate::feeds::{self, FeedCommand};
 use crate::house::{House, Stay};
-use crate::intake::{Taken, take_radius, take_seized, take_sinkhole};
+use crate::intake::{Taken, take_radius, take_seized};
 use crate::receipts::Receipts;
 use crate::report::{say, say_on};
 use crate::serve::{Listeners, console_key, serve, until_interrupted, work};
@@ -47,6 +48,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(options) => demo::play(&options, at.data_dir).map(|()| ExitCode::SUCCESS),
         Command::Run { role } => run_loop(&at, &role),
         Command::Observe(what) => observe(&at, what),
+        Command::Feed(what) => feed(&at, what),
         Command::Case(what) => cases(&at.look()?, what),
         Command::Quarantine(page) => quarantine(&at.look()?, &page),
         Command::Mail(what) => mails(&at.look()?, what),
@@ -128,10 +130,6 @@ fn observe(at: &Where, what: Observe) -> anyhow::Result<ExitCode> {
             };
             (files.iter().map(take).collect(), json)
         }
-        Observe::Feed { files, campaign, json } => {
-            let take = |file: &PathBuf| take_sinkhole(&house, file, &campaign, InfectionNotice::MEASURE);
-            (files.iter().map(take).collect(), json)
-        }
         Observe::Radius { files, json } => {
             (files.iter().map(|file| take_radius(&house, file)).collect(), json)
         }
@@ -148,6 +146,19 @@ fn observe(at: &Where, what: Observe) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(code)
+}
+
+fn feed(at: &Where, what: FeedCommand) -> anyhow::Result<ExitCode> {
+    match what {
+        FeedCommand::Load { files, what, campaign, measure, json } => {
+            feeds::load(&at.visit()?, &files, &what, feeds::campaign(campaign, measure), json)
+        }
+        FeedCommand::Parse { files, what, enrich } => {
+            let config = if enrich { Some(at.read()?.enrich) } else { None };
+            feeds::parse(&files, &what, config.as_ref())
+        }
+        FeedCommand::Formats { json } => feeds::list_formats(json),
+    }
 }
 
 fn seized_format(house: &House, name: Option<&str>, typed: &Columns) -> anyhow::Result<SeizedFormat> {

@@ -16,6 +16,8 @@ use noroshi_store::Address;
 use noroshi_wire::SeizedFormat;
 use serde::{Deserialize, Serialize};
 
+use crate::tables::EnrichFile;
+
 /// Where everything lives unless said otherwise.
 pub const DATA_DIR: &str = "noroshi-data";
 /// File that is read where none is named, in the current folder.
@@ -51,6 +53,8 @@ pub struct File {
     pub directory: DirectoryFile,
     /// Named formats of seized logs, for `observe seized --format NAME`.
     pub seized: BTreeMap<String, SeizedFormat>,
+    /// The tables that events are enriched from.
+    pub enrich: EnrichFile,
 }
 
 /// `[operator]`
@@ -154,6 +158,8 @@ pub struct Config {
     pub directory: Option<PathBuf>,
     /// Named formats.
     pub seized: BTreeMap<String, SeizedFormat>,
+    /// The tables that events are enriched from.
+    pub enrich: EnrichFile,
 }
 
 impl File {
@@ -232,6 +238,7 @@ impl TryFrom<File> for Config {
             console,
             directory: file.directory.file,
             seized: file.seized,
+            enrich: file.enrich,
             operator,
             data_dir,
         })
@@ -277,6 +284,7 @@ impl Config {
             console: ConsoleFile { listen: Some(self.console) },
             directory: DirectoryFile { file: self.directory.clone() },
             seized: self.seized.clone(),
+            enrich: self.enrich.clone(),
         }
     }
 

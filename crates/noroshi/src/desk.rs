@@ -149,7 +149,7 @@ impl Desk for HouseDesk {
 
     fn quarantine(&self, offset: u64, limit: u32) -> Result<Vec<QuarantineLine>, DeskError> {
         let lines = self.read("desk.quarantine", |tx| tx.quarantine(offset, limit))?;
-        let line = |q: noroshi_store::events::Quarantined| QuarantineLine {
+        let line = |q: noroshi_store::quarantine::Quarantined| QuarantineLine {
             source: q.source,
             line: q.line,
             reason: q.reason,

@@ -13,6 +13,7 @@ mod config;
 mod demo;
 mod desk;
 mod doctor;
+mod feeds;
 mod house;
 mod intake;
 mod keys;
@@ -21,6 +22,7 @@ mod receipts;
 mod report;
 mod serve;
 mod stages;
+mod tables;
 
 use std::process::ExitCode;
 

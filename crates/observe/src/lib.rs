@@ -16,9 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use noroshi_model::event::MEASURE_KEY;
 use noroshi_model::intake::SNIPPET_BYTES_MAX;
 use noroshi_model::{Bad, ClassificationType, Event};
-use noroshi_wire::csv::CsvError;
 use noroshi_wire::seized::{SeizedError, SeizedFormat, SeizedRow, read_seized};
-use noroshi_wire::shadowserver::{SinkholeHttp, read_sinkhole_http};
 
 /// Event keys of where the row stood, for people who want to see the original.
 pub const FILE_KEY: &str = "extra.noroshi.file";
@@ -71,15 +69,10 @@ pub enum ObserveError {
     /// A seized log that is not as declared.
     #[error(transparent)]
     Seized(#[from] SeizedError),
-    /// A report without its columns, or no text.
-    #[error(transparent)]
-    Csv(#[from] CsvError),
 }
 
 /// `feed.name` of a seized log.
 pub const FEED_SEIZED: &str = "Seized C&C server log";
-/// `feed.name` of a Shadowserver sinkhole report.
-pub const FEED_SINKHOLE: &str = "Shadowserver Sinkhole HTTP Events";
 
 /// The log of a seized C&C server, row by row.
 pub fn seized<'a, R: Read + 'a>(
@@ -105,26 +98,9 @@ fn seized_event(row: SeizedRow, source: &Source) -> Event {
     event
 }
 
-/// A Shadowserver `event4_sinkhole_http` or `event6_sinkhole_http` report, row by row.
-pub fn sinkhole<'a, R: Read + 'a>(
-    reader: R,
-    source: &'a Source,
-) -> impl Iterator<Item = Result<Observed, ObserveError>> + 'a {
-    read_sinkhole_http(reader).map(|row| {
-        Ok(match row? {
-            Ok(row) => source.admit(row.line, sinkhole_event(&row, source)),
-            Err(bad) => Observed::Bad(bad),
-        })
-    })
-}
-
-fn sinkhole_event(row: &SinkholeHttp, source: &Source) -> Event {
-    row.event(FEED_SINKHOLE, &source.campaign, source.now)
-}
-
 impl Source {
     /// Lets an event in, or says why not.
-    fn admit(&self, line: u64, mut event: Event) -> Observed {
+    pub fn admit(&self, line: u64, mut event: Event) -> Observed {
         if event.time_source > self.now + FUTURE_SLACK {
             let reason = format!("the time {} lies in the future", event.time_source);
             let mut snippet = serde_json::to_vec(&event).unwrap_or_default();

@@ -2,6 +2,10 @@
 //!
 //! Pure: events and the findings near them go in, changed findings come out. The result does not depend on the order in
 //! which events arrive or how they are batched; a test plays every order.
+//!
+//! [`enrich`] says of an address whose it is and whether it is one to be careful about.
+
+pub mod enrich;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

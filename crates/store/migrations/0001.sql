@@ -1,10 +1,37 @@
 -- The first shape. One text for SQLite and PostgreSQL: BIGINT, TEXT, BYTEA, times as milliseconds since 1970 (UTC).
+-- The engine reads it in each database's dialect: to SQLite a BIGINT PRIMARY KEY is the row's own number, without an index
+-- beside it; lines that begin with --postgres are for PostgreSQL alone.
 
 -- Observed.
-CREATE TABLE event (
-    id TEXT PRIMARY KEY, seen_ms BIGINT NOT NULL, stored_ms BIGINT NOT NULL,
-    campaign TEXT NOT NULL, family TEXT NOT NULL, body TEXT NOT NULL
+-- The event log, in blocks of events that were appended together. Sequence numbers begin at 1 and have no gaps.
+CREATE TABLE event_block (
+    first_seq BIGINT PRIMARY KEY, count BIGINT NOT NULL, first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL,
+    intake TEXT NOT NULL,
+    -- 16 bytes each; then a line number and a length each (varints); then the JSON texts, a line each, under zstd.
+    ids BYTEA NOT NULL, lines BYTEA NOT NULL, body BYTEA NOT NULL
 );
+CREATE INDEX event_block_by_time ON event_block (last_ms);
+--postgres ALTER TABLE event_block ALTER COLUMN ids SET STORAGE EXTERNAL;
+--postgres ALTER TABLE event_block ALTER COLUMN lines SET STORAGE EXTERNAL;
+--postgres ALTER TABLE event_block ALTER COLUMN body SET STORAGE EXTERNAL;
+CREATE TABLE event_head (
+    id BIGINT PRIMARY KEY, next_seq BIGINT NOT NULL, events BIGINT NOT NULL,
+    -- Changes whenever a run of the index begins or ceases to count.
+    version BIGINT NOT NULL, next_run BIGINT NOT NULL
+);
+INSERT INTO event_head (id, next_seq, events, version, next_run) VALUES (1, 1, 0, 0, 1);
+-- Which ids were seen, and under which number: sorted runs in parts (by the id's first bits) in pages.
+CREATE TABLE seen_run (
+    run BIGINT PRIMARY KEY, level BIGINT NOT NULL, state TEXT NOT NULL,
+    first_seq BIGINT NOT NULL, next_seq BIGINT NOT NULL, count BIGINT NOT NULL,
+    parts BIGINT NOT NULL, done BIGINT NOT NULL, pages BIGINT NOT NULL, blocks BIGINT NOT NULL
+);
+-- Keys of parts and pages: run * 2^32 + number.
+CREATE TABLE seen_part (part BIGINT PRIMARY KEY, fence BYTEA NOT NULL, filter BYTEA NOT NULL);
+--postgres ALTER TABLE seen_part ALTER COLUMN fence SET STORAGE EXTERNAL;
+--postgres ALTER TABLE seen_part ALTER COLUMN filter SET STORAGE EXTERNAL;
+CREATE TABLE seen_page (page BIGINT PRIMARY KEY, body BYTEA NOT NULL);
+--postgres ALTER TABLE seen_page ALTER COLUMN body SET STORAGE EXTERNAL;
 CREATE TABLE intake (
     id TEXT PRIMARY KEY, kind TEXT NOT NULL, source TEXT NOT NULL, campaign TEXT NOT NULL,
     position BIGINT NOT NULL, done BIGINT NOT NULL, at_ms BIGINT NOT NULL
@@ -15,11 +42,14 @@ CREATE TABLE tally (
     filtered BIGINT NOT NULL, quarantined BIGINT NOT NULL,
     PRIMARY KEY (campaign, kind)
 );
+-- An id begins with its input and line, so that what is read together lies together.
 CREATE TABLE quarantine (
-    id TEXT PRIMARY KEY, campaign TEXT NOT NULL, source TEXT NOT NULL, line BIGINT NOT NULL, reason TEXT NOT NULL,
-    snippet BYTEA, bytes BIGINT NOT NULL, at_ms BIGINT NOT NULL
+    id TEXT PRIMARY KEY, campaign TEXT NOT NULL, feed TEXT NOT NULL, source TEXT NOT NULL, line BIGINT NOT NULL,
+    reason TEXT NOT NULL, content BYTEA, kept BIGINT NOT NULL, bytes BIGINT NOT NULL,
+    -- What it takes to read the line again, as JSON; and when that was done.
+    how TEXT NOT NULL, replayed_ms BIGINT, at_ms BIGINT NOT NULL
 );
-CREATE INDEX quarantine_by_time ON quarantine (at_ms, id);
+CREATE INDEX quarantine_by_time ON quarantine (at_ms DESC, id);
 
 -- Sealed: bodies encrypted, slots are keyed hashes.
 CREATE TABLE accounting (id TEXT PRIMARY KEY, at_ms BIGINT NOT NULL, body BYTEA NOT NULL);

@@ -7,15 +7,16 @@ use std::path::PathBuf;
 use postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 
 use crate::StoreError;
+use crate::log::Glimpse;
 use crate::row::{Row, Value};
 
 /// Migrations in order; the database's version is how many of them it has.
 const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001.sql")];
 /// How long SQLite waits for another writer, in milliseconds.
 const BUSY_MS: u64 = 10_000;
-/// SQLite's page cache per connection. Ids are hashes, so inserts touch pages all over the index; with SQLite's default of
-/// 2 MiB each costs more the larger the database is.
-const CACHE_KIB: i64 = 64 * 1024;
+/// SQLite's page cache per connection. The event log is written in order and needs next to none; what is keyed by a hash
+/// (queue, findings) touches pages all over an index, for which the default of 2 MiB is too little.
+const CACHE_KIB: i64 = 8 * 1024;
 /// Pages of the write-ahead log before it is merged: 64 MiB, so that a page changed often is merged once.
 const CHECKPOINT_PAGES: i64 = 16 * 1024;
 /// Key of the advisory lock under which PostgreSQL is migrated: "noroshi" in ASCII.
@@ -78,6 +79,8 @@ pub struct Tx<'a> {
     /// Set when a statement failed because of another transaction, so that the whole is tried again whatever the closure
     /// made of it.
     disturbed: Option<String>,
+    /// What this transaction knows of the event log.
+    pub(crate) log: Glimpse,
 }
 
 enum Inner<'a> {
@@ -149,7 +152,8 @@ impl Connection {
         match self {
             Self::Sqlite(connection) => {
                 connection.execute_batch("BEGIN IMMEDIATE")?;
-                let mut tx = Tx { inner: Inner::Sqlite(connection), disturbed: None };
+                let mut tx =
+                    Tx { inner: Inner::Sqlite(connection), disturbed: None, log: Glimpse::default() };
                 let result = work(&mut tx);
                 let disturbed = tx.disturbed;
                 let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
@@ -168,7 +172,8 @@ impl Connection {
                     .build_transaction()
                     .isolation_level(postgres::IsolationLevel::Serializable)
                     .start()?;
-                let mut tx = Tx { inner: Inner::Postgres { tx, prepared }, disturbed: None };
+                let mut tx =
+                    Tx { inner: Inner::Postgres { tx, prepared }, disturbed: None, log: Glimpse::default() };
                 let result = work(&mut tx);
                 let disturbed = tx.disturbed;
                 let Inner::Postgres { tx, .. } = tx.inner else { return Ok(result) };
@@ -195,7 +200,8 @@ impl Connection {
                 return Err(StoreError::Newer { found, known });
             }
             for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or_default()) {
-                tx.batch(migration)?;
+                let sql = tx.in_dialect(migration);
+                tx.batch(&sql)?;
             }
             tx.execute(
                 "INSERT INTO schema_version (id, version) VALUES (1, ?1)
@@ -270,6 +276,21 @@ impl Tx<'_> {
     /// The one number that a query gives; 0 where it gives none.
     pub fn number(&mut self, sql: &str, values: &[Value]) -> Result<i64, StoreError> {
         self.row(sql, values)?.map_or(Ok(0), |row| row.int(0))
+    }
+
+    /// A snapshot older than what this process knows already: the whole is to be tried again.
+    pub(crate) fn outdated(&mut self) -> StoreError {
+        let why = "the transaction sees less than is known here";
+        self.disturbed = Some(why.to_owned());
+        StoreError::Retry(why.to_owned())
+    }
+
+    /// A migration as this database reads it; its first lines say how they differ.
+    fn in_dialect(&self, migration: &str) -> String {
+        match &self.inner {
+            Inner::Sqlite(_) => migration.replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY"),
+            Inner::Postgres { .. } => migration.replace("\n--postgres ", "\n"),
+        }
     }
 
     fn batch(&mut self, sql: &str) -> Result<(), StoreError> {

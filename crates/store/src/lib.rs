@@ -6,7 +6,8 @@
 //!
 //! There is one door: [`Store::tx`] (or [`Store::tx_in_turn`]) runs a closure in a transaction under a name, retries it where the database asks for
 //! that, and counts it. In reading order: [`engine`] the two databases behind one face; [`row`] the three kinds of value
-//! there are; then one file per noun, each adding methods to [`Tx`]: [`events`], [`sessions`], [`queue`], [`findings`],
+//! there are; then one file per noun, each adding methods to [`Tx`]: [`log`] (the events), [`events`] (how they came in),
+//! [`quarantine`], [`sessions`], [`queue`], [`findings`],
 //! [`cases`], [`outbox`], [`visits`], [`consent`], [`evidence`], [`totals`].
 //!
 //! **Invariant:** no SQL outside this crate. **Invariant:** whatever a closure did is durable when `tx` returns `Ok`, and
@@ -18,7 +19,9 @@ pub mod engine;
 pub mod events;
 pub mod evidence;
 pub mod findings;
+pub mod log;
 pub mod outbox;
+pub mod quarantine;
 pub mod queue;
 pub mod row;
 pub mod sessions;
@@ -26,11 +29,12 @@ pub mod totals;
 pub mod visits;
 
 use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use engine::Connection;
 pub use engine::{Address, Tx};
+use log::{EventLog, Glimpse, Limits};
 use noroshi_law::evidence::Digest;
 
 /// Connections open at most; more would only wait for each other.
@@ -71,6 +75,7 @@ pub struct Store {
     idle: Mutex<Idle>,
     freed: Condvar,
     counted: Mutex<BTreeMap<&'static str, Counted>>,
+    log: Arc<EventLog>,
 }
 
 #[derive(Default)]
@@ -99,10 +104,16 @@ impl std::fmt::Debug for Store {
 impl Store {
     /// Opens a database, creating or migrating it where needed.
     pub fn open(address: Address) -> Result<Self, StoreError> {
+        Self::open_with(address, Limits::default())
+    }
+
+    /// The same, with other sizes and bounds of the event log than the measured ones.
+    pub fn open_with(address: Address, limits: Limits) -> Result<Self, StoreError> {
         let mut first = Connection::open(&address)?;
         first.migrate()?;
         let idle = Mutex::new(Idle { connections: vec![first], open: 1 });
-        Ok(Self { address, idle, freed: Condvar::new(), counted: Mutex::default() })
+        let log = Arc::new(EventLog::new(limits));
+        Ok(Self { address, idle, freed: Condvar::new(), counted: Mutex::default(), log })
     }
 
     /// Where it is, without secrets.
@@ -126,17 +137,23 @@ impl Store {
         name: &'static str,
         work: impl FnMut(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let digest = Digest::of(name.as_bytes()).0;
-        let turn = i64::from_be_bytes(std::array::from_fn(|i| digest[i]));
-        self.enter(name, Some(turn), work)
+        self.enter(name, Some(name), work)
     }
 
     fn enter<T, E: From<StoreError>>(
         &self,
         name: &'static str,
-        turn: Option<i64>,
+        turn: Option<&str>,
         mut work: impl FnMut(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        let turn = turn.map(|turn| {
+            let digest = Digest::of(turn.as_bytes()).0;
+            i64::from_be_bytes(std::array::from_fn(|i| digest[i]))
+        });
+        let mut work = |tx: &mut Tx<'_>| {
+            tx.log = Glimpse::of(&self.log);
+            work(tx)
+        };
         let mut connection = self.take()?;
         let mut tried = 0;
         let result = loop {

@@ -123,6 +123,14 @@ impl Row {
         }
     }
 
+    /// Bytes or nothing.
+    pub fn bytes_opt(&self, column: usize) -> Result<Option<&[u8]>, StoreError> {
+        match self.0.get(column) {
+            Some(Value::Null) => Ok(None),
+            _ => self.bytes(column).map(Some),
+        }
+    }
+
     /// A value kept as JSON text.
     pub fn json<T: DeserializeOwned>(&self, column: usize) -> Result<T, StoreError> {
         serde_json::from_str(self.text(column)?).map_err(|e| StoreError::Corrupt(e.to_string()))

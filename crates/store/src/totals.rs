@@ -45,7 +45,7 @@ impl Tx<'_> {
     pub fn totals(&mut self) -> Result<Totals, StoreError> {
         let mut of = |sql: &str| -> Result<u64, StoreError> { Ok(self.number(sql, &[])?.unsigned_abs()) };
         Ok(Totals {
-            events: of("SELECT COUNT(*) FROM event")?,
+            events: of("SELECT events FROM event_head WHERE id = 1")?,
             duplicates: of("SELECT CAST(COALESCE(SUM(duplicate), 0) AS BIGINT) FROM tally")?,
             filtered: of("SELECT CAST(COALESCE(SUM(filtered), 0) AS BIGINT) FROM tally")?,
             quarantined: of("SELECT CAST(COALESCE(SUM(quarantined), 0) AS BIGINT) FROM tally")?,

@@ -22,13 +22,13 @@ pub mod lines;
 pub mod postfix;
 pub mod radius;
 pub mod seized;
-pub mod shadowserver;
 pub mod time;
+pub mod unpack;
 
 pub use csv::{CsvError, CsvFormat, Header, Record, Records};
 pub use elements::{Element, Elements};
 pub use lines::{Encoding, Item, Line, Lines, LinesError};
 pub use radius::{Accounting, BadSealed, ClockSample, Status, read_detail, slots_of};
 pub use seized::{SeizedError, SeizedFormat, SeizedRow, read_seized};
-pub use shadowserver::{SinkholeHttp, read_sinkhole_http};
 pub use time::{TimeFormat, Zone};
+pub use unpack::{Input, unpack};

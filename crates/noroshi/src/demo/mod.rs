@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
+use noroshi_feed::{Bundle, Report};
 use noroshi_law::{InfectionNotice, Purpose as _, TakedownNotice};
 use noroshi_model::clock::SteppedClock;
 use noroshi_store::StoreError;
@@ -21,11 +22,12 @@ use noroshi_store::consent::TERMS;
 
 use crate::config::{CONSOLE_LISTEN, Config, DATA_DIR, File, PORTAL_LISTEN};
 use crate::house::{House, Stay};
-use crate::intake::{Taken, take_radius, take_seized, take_sinkhole};
+use crate::intake::{Campaign, FeedSource, Taken, take_feed, take_radius, take_seized};
 use crate::receipts::Receipts;
 use crate::report::say;
 use crate::serve::{Listeners, serve};
 use crate::stages::{Stage, mail, until_idle};
+use crate::tables;
 use crate::{keys, report, serve};
 
 /// When the demo's clock starts: after the last recording.
@@ -158,14 +160,30 @@ fn consent(house: &House, granted: bool) -> Result<(), StoreError> {
 fn observe(house: &House, recordings: &Path) -> anyhow::Result<Vec<Taken>> {
     let file = |name: &str| recordings.join(name);
     let format = |name: &str| house.config.seized.get(name).context("the demo's formats");
-    let (takedown, infection) = (TakedownNotice::MEASURE, InfectionNotice::MEASURE);
-    Ok(vec![
+    let takedown = TakedownNotice::MEASURE;
+    let mut taken = vec![
         take_radius(house, &file("detail-20261118.txt"))?,
         take_radius(house, &file("detail-20261119.txt"))?,
         take_radius(house, &file("detail-20261120.txt"))?,
         take_seized(house, &file("gate.csv"), "takedown-gate", takedown, format("gate")?)?,
         take_seized(house, &file("gate.jsonl"), "takedown-panel", takedown, format("panel")?)?,
-        take_sinkhole(house, &file("event4_sinkhole_http.csv"), "sinkhole", infection)?,
-        take_sinkhole(house, &file("event6_sinkhole_http.csv"), "sinkhole", infection)?,
-    ])
+    ];
+    let (bundle, enricher) = (Bundle::shipped(), tables::read(&house.config.enrich)?);
+    let feed = FeedSource {
+        bundle: &bundle,
+        report: Report {
+            format: "shadowserver".into(),
+            feed_name: "Shadowserver Sinkhole HTTP Events".into(),
+            feed_url: None,
+            file_name: None,
+            params: serde_json::Map::new(),
+            now: house.clock.now(),
+        },
+        campaign: Some(Campaign { name: "sinkhole".into(), measure: InfectionNotice::MEASURE.into() }),
+        enricher: &enricher,
+    };
+    for report in ["event4_sinkhole_http.csv", "event6_sinkhole_http.csv"] {
+        taken.extend(take_feed(house, &file(report), &feed)?);
+    }
+    Ok(taken)
 }

@@ -22,7 +22,10 @@ use noroshi_store::events::Intake;
 use noroshi_store::evidence::{EvidenceLog, HeadFile};
 use noroshi_store::findings::Identification;
 use noroshi_store::queue::{Job, LEASE, OBSERVED};
-use noroshi_store::{Address, Store, StoreError};
+use noroshi_store::{Address, Store, StoreError, Tx};
+
+mod log;
+mod quarantine;
 
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
@@ -108,14 +111,14 @@ fn record(subject: &str) -> Record {
 fn what_a_closure_did_is_there_if_it_returns_ok_and_never_was_if_not() {
     on_both(|store| {
         let failed: Result<(), StoreError> = store.tx("t", |tx| {
-            tx.insert_event(&event(1), at(0))?;
+            tx.put_case(&case(1, "p", CaseState::Open))?;
             Err(StoreError::Corrupt("on purpose".into()))
         });
         assert!(failed.is_err());
-        assert!(store.tx("t", |tx| tx.insert_event(&event(1), at(0))).unwrap(), "nothing was left of it");
-        assert!(!store.tx("t", |tx| tx.insert_event(&event(1), at(9))).unwrap(), "now it is a duplicate");
-        let back = store.tx("t", |tx| tx.event(&event(1).id())).unwrap().unwrap();
-        assert_eq!(back, event(1), "odd characters and all");
+        let open = |tx: &mut Tx<'_>| Ok::<_, StoreError>(tx.totals()?.cases_open);
+        assert_eq!(store.tx("t", open).unwrap(), 0, "nothing was left of it");
+        store.tx("t", |tx| tx.put_case(&case(1, "p", CaseState::Open))).unwrap();
+        assert_eq!(store.tx("t", open).unwrap(), 1);
         assert_eq!(store.counted()["t"].committed, 3);
         assert_eq!(store.counted()["t"].failed, 1);
     });

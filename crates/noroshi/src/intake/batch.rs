@@ -1,0 +1,115 @@
+//! Records on their way to the store, in a few large pieces of memory that are used again for the next ones.
+
+use std::ops::Range;
+
+use noroshi_law::Locked;
+use noroshi_model::Bad;
+use noroshi_store::events::Intake;
+use noroshi_store::log::NewEvent;
+use noroshi_store::quarantine::NewQuarantine;
+use noroshi_wire::ClockSample;
+
+/// Events in one transaction, at most.
+const EVENTS_MAX: usize = 8192;
+/// Bytes of events in one transaction, unless one record has more.
+const BYTES_MAX: usize = 8 << 20;
+/// Accounting records in one transaction: each is a row of its own.
+const ROWS_MAX: usize = 500;
+
+/// What was read and is not yet stored.
+#[derive(Default)]
+pub struct Batch {
+    json: Vec<u8>,
+    placed: Vec<Placed>,
+    bad: Vec<(Bad, bool)>,
+    bad_bytes: usize,
+    how: String,
+    /// Records left out by a rule.
+    pub filtered: u64,
+    /// Accounting records, sealed.
+    pub accounting: Vec<(Locked, ClockSample)>,
+}
+
+/// An event, its JSON in the batch's memory.
+struct Placed {
+    id: [u8; 16],
+    line: u64,
+    time_source_ms: i64,
+    json: Range<usize>,
+    oriented: bool,
+}
+
+impl Batch {
+    /// Adds an event whose JSON `write` appends; it returns the id. `oriented` says whether the loop goes on with it.
+    pub fn event(
+        &mut self,
+        line: u64,
+        time_source_ms: i64,
+        oriented: bool,
+        write: impl FnOnce(&mut Vec<u8>) -> [u8; 16],
+    ) {
+        let start = self.json.len();
+        let id = write(&mut self.json);
+        self.placed.push(Placed { id, line, time_source_ms, json: start..self.json.len(), oriented });
+    }
+
+    /// Adds a bad record; of a sealed input nothing is kept but where it stood and why.
+    pub fn bad(&mut self, bad: Bad, sealed: bool) {
+        self.bad_bytes += bad.snippet.len();
+        self.bad.push((bad, sealed));
+    }
+
+    /// Says what it takes to read the input's records again, as JSON.
+    pub fn set_how(&mut self, how: &str) {
+        if self.how != how {
+            how.clone_into(&mut self.how);
+        }
+    }
+
+    /// Whether it is time to store it.
+    pub fn is_full(&self) -> bool {
+        self.placed.len() + self.bad.len() >= EVENTS_MAX
+            || self.json.len() + self.bad_bytes >= BYTES_MAX
+            || self.accounting.len() >= ROWS_MAX
+    }
+
+    /// Empties it, keeping its memory.
+    pub fn clear(&mut self) {
+        self.json.clear();
+        self.placed.clear();
+        self.bad.clear();
+        self.bad_bytes = 0;
+        self.filtered = 0;
+        self.accounting.clear();
+    }
+
+    /// The events.
+    pub fn events(&self) -> impl Iterator<Item = NewEvent<'_>> {
+        self.placed.iter().map(|placed| NewEvent {
+            id: placed.id,
+            line: placed.line,
+            time_source_ms: placed.time_source_ms,
+            json: &self.json[placed.json.clone()],
+        })
+    }
+
+    /// For each event whether the loop goes on with it.
+    pub fn oriented(&self) -> impl Iterator<Item = bool> {
+        self.placed.iter().map(|placed| placed.oriented)
+    }
+
+    /// The bad records, for the quarantine.
+    pub fn quarantined(&self, intake: &Intake) -> Vec<NewQuarantine> {
+        let kept = self.bad.iter().map(|(bad, sealed)| NewQuarantine {
+            campaign: intake.campaign.clone(),
+            feed: intake.campaign.clone(),
+            source: intake.source.clone(),
+            line: bad.line,
+            reason: bad.reason.clone(),
+            content: (!sealed).then(|| bad.snippet.clone()),
+            bytes: bad.bytes,
+            how: self.how.clone(),
+        });
+        kept.collect()
+    }
+}

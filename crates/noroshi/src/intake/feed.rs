@@ -1,0 +1,241 @@
+//! Reports of others on their way to the log: each event gets its id from what the feed said, then what our own tables
+//! know of its addresses. An event about our own network, from a feed that a measure allows to act on, goes on into the
+//! loop.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use noroshi_feed::{Bundle, Feed, Report, Sink};
+use noroshi_model::fields::append;
+use noroshi_model::{Bad, Datum, Event, Fields};
+use noroshi_observe::Source as Known;
+use noroshi_orient::enrich::{Enricher, Subject, Tables};
+use serde_json::{Map, Value, json};
+
+use super::sealed::admit;
+use super::{Batch, Origin, Source, Taken, open, take};
+use crate::house::House;
+
+/// Event key of the warning lists an event's address or name is on.
+pub const WARNING_KEY: &str = "extra.noroshi.warning_lists";
+/// Event key of our confidence in percent, where a warning list lowers it: halved for each list.
+pub const CONFIDENCE_KEY: &str = "extra.noroshi.confidence";
+/// Event key of the tenant of our own address space.
+pub const TENANT_KEY: &str = "extra.noroshi.tenant";
+/// Records after which the tables are taken anew, so that a reload is seen within a file.
+const TABLES_HELD: u32 = 4096;
+
+/// A campaign that a feed belongs to: its events about our own network go on into the loop.
+#[derive(Clone, Debug)]
+pub struct Campaign {
+    /// `feed.code`
+    pub name: String,
+    /// The measure under which the feed may be used.
+    pub measure: String,
+}
+
+/// What is known of a feed.
+pub struct FeedSource<'a> {
+    /// The maps.
+    pub bundle: &'a Bundle,
+    /// The report; its file name is that of each file read, where it has none.
+    pub report: Report,
+    /// The campaign, where the loop goes on with its events.
+    pub campaign: Option<Campaign>,
+    /// The tables.
+    pub enricher: &'a Enricher,
+}
+
+/// Takes in a report: a file, or every file in a zip archive.
+pub fn take_feed(house: &House, path: &Path, feed: &FeedSource<'_>) -> anyhow::Result<Vec<Taken>> {
+    let (members, bar) = open(path)?;
+    let mut taken = Vec::new();
+    for member in members {
+        let member = member?;
+        let mut report = feed.report.clone();
+        let own_name = member.name.clone().unwrap_or_else(|| super::name(path));
+        report.file_name.get_or_insert(own_name);
+        let under = feed.campaign.as_ref().map_or(&report.feed_name, |campaign| &campaign.name).clone();
+        let source = Source::file("feed", &under, path, member.name.as_deref())?;
+        let opened = noroshi_feed::open(feed.bundle, &report, member.input)?;
+        let mut origin = FeedOrigin::new(house, feed, &report, opened);
+        taken.push(take(house, &source, &mut origin, &bar)?);
+    }
+    Ok(taken)
+}
+
+/// A report being read.
+pub struct FeedOrigin<'a> {
+    feed: Box<dyn Feed>,
+    enricher: &'a Enricher,
+    tables: Arc<Tables>,
+    held: u32,
+    stamp: Stamp,
+    how: Map<String, Value>,
+}
+
+/// What every event of a report gets.
+struct Stamp {
+    feed_name: String,
+    feed_url: Option<String>,
+    day: String,
+    now: jiff::Timestamp,
+    loop_in: Option<Known>,
+}
+
+impl<'a> FeedOrigin<'a> {
+    /// Reads `opened` as `report` says.
+    pub fn new(house: &House, feed: &FeedSource<'a>, report: &Report, opened: Box<dyn Feed>) -> Self {
+        let loop_in = feed.campaign.as_ref().map(|campaign| Known {
+            campaign: campaign.name.clone(),
+            file: report.file_name.clone().unwrap_or_default(),
+            measure: campaign.measure.clone(),
+            own: house.config.own.clone(),
+            now: report.now,
+        });
+        let how = json!({
+            "format": report.format, "feed_name": report.feed_name, "feed_url": report.feed_url,
+            "file_name": report.file_name, "params": report.params,
+            "campaign": feed.campaign.as_ref().map(|c| &c.name),
+            "measure": feed.campaign.as_ref().map(|c| &c.measure),
+        });
+        let stamp = Stamp {
+            feed_name: report.feed_name.clone(),
+            feed_url: report.feed_url.clone(),
+            day: report.now.to_string().chars().take(10).collect(),
+            now: report.now,
+            loop_in,
+        };
+        let how = how.as_object().cloned().unwrap_or_default();
+        Self { feed: opened, enricher: feed.enricher, tables: feed.enricher.now(), held: 0, stamp, how }
+    }
+}
+
+impl Origin for FeedOrigin<'_> {
+    fn step(&mut self, batch: &mut Batch) -> anyhow::Result<bool> {
+        self.held += 1;
+        if self.held >= TABLES_HELD {
+            self.held = 0;
+            self.tables = self.enricher.now();
+        }
+        let mut sink = Filling { batch, tables: &self.tables, stamp: &self.stamp, bad: false };
+        let more = self.feed.step(&mut sink)?;
+        if sink.bad {
+            if let Some(head) = self.feed.head() {
+                self.how.insert("head".to_owned(), head.into());
+            }
+            batch.set_how(&Value::Object(self.how.clone()).to_string());
+        }
+        Ok(more)
+    }
+}
+
+/// Puts what a report holds into the batch.
+struct Filling<'a> {
+    batch: &'a mut Batch,
+    tables: &'a Tables,
+    stamp: &'a Stamp,
+    bad: bool,
+}
+
+impl Sink for Filling<'_> {
+    fn event(&mut self, line: u64, fields: Fields<'_>) {
+        let stamp = self.stamp;
+        // Fields that borrow from the line, and from here on from the stamp as well.
+        let mut fields: Fields<'_> = fields;
+        fields.offer("feed.name", stamp.feed_name.as_str());
+        if let Some(url) = &stamp.feed_url {
+            fields.offer("feed.url", url.as_str());
+        }
+        if let Some(known) = &stamp.loop_in {
+            return self.into_the_loop(line, known, fields);
+        }
+        let ms = match fields.get("time.source") {
+            Some(Datum::Time(t)) => t.as_millisecond(),
+            _ => stamp.now.as_millisecond(),
+        };
+        let tables = self.tables;
+        self.batch.event(line, ms, false, |json| {
+            let id = fields.seal(&stamp.day, json);
+            fields.finish(json);
+            append(json, "time.observation", &Datum::Time(stamp.now));
+            enrich(tables, &fields, json);
+            id
+        });
+    }
+
+    fn filtered(&mut self, _line: u64) {
+        self.batch.filtered += 1;
+    }
+
+    fn bad(&mut self, bad: Bad) {
+        self.bad = true;
+        self.batch.bad(bad, false);
+    }
+}
+
+impl Filling<'_> {
+    fn into_the_loop(&mut self, line: u64, known: &Known, fields: Fields<'_>) {
+        let mut fields: Fields<'_> = fields;
+        fields.put("feed.code", known.campaign.as_str());
+        let mut json = Vec::new();
+        fields.write_json(&mut json);
+        append(&mut json, "time.observation", &Datum::Time(known.now));
+        match serde_json::from_slice::<Event>(&json) {
+            Ok(event) => admit(self.batch, known.admit(line, event)),
+            Err(e) => {
+                self.bad = true;
+                let bytes = json.len() as u64;
+                self.batch.bad(Bad { line, reason: e.to_string(), snippet: json, bytes }, false);
+            }
+        }
+    }
+}
+
+/// Appends what the tables know of the event's two ends and the feed did not say.
+pub fn enrich(tables: &Tables, fields: &Fields<'_>, json: &mut Vec<u8>) {
+    let ends = [
+        ["source.ip", "source.asn", "source.as_name", "source.network", "source.geolocation.cc"],
+        [
+            "destination.ip",
+            "destination.asn",
+            "destination.as_name",
+            "destination.network",
+            "destination.geolocation.cc",
+        ],
+    ];
+    let mut warned: Vec<&str> = Vec::new();
+    for (at, [ip, asn, as_name, network, cc]) in ends.into_iter().enumerate() {
+        let Some(Datum::Ip(ip)) = fields.get(ip) else { continue };
+        if at == 0 {
+            warned = tables.warnings(&Subject { ip: Some(*ip), ..Subject::default() });
+        }
+        let Some(known) = tables.enrich(*ip) else { continue };
+        let said = fields.get(asn).cloned();
+        let mut offer = |key: &str, datum: Option<Datum<'_>>| {
+            if let Some(datum) = datum.filter(|_| !fields.has(key)) {
+                append(json, key, &datum);
+            }
+        };
+        // No name beside a number of another network: the feed may have said another one.
+        if known.asn.is_some_and(|asn| said.is_none_or(|said| said == Datum::Int(i64::from(asn)))) {
+            offer(as_name, known.as_name.map(Datum::from));
+            offer(network, known.prefix.map(Datum::Net));
+        }
+        offer(asn, known.asn.map(|asn| Datum::Int(i64::from(asn))));
+        offer(cc, known.cc.as_ref().map(|cc| cc.as_str().into()));
+        if at == 0 {
+            offer(TENANT_KEY, known.tenant.map(Datum::from));
+        }
+    }
+    if !warned.is_empty() {
+        let said = match fields.get("feed.accuracy") {
+            Some(Datum::Real(percent)) => *percent,
+            Some(Datum::Int(percent)) => *percent as f64,
+            _ => 100.0,
+        };
+        let halved = said / f64::from(1 << warned.len().min(4));
+        append(json, CONFIDENCE_KEY, &Datum::Real(halved));
+        append(json, WARNING_KEY, &Datum::Json(warned.into()));
+    }
+}

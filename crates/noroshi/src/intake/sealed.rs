@@ -1,0 +1,110 @@
+//! What the law has a say in before it is read: seized logs, and accounting records, which are sealed line by line.
+
+use std::path::Path;
+
+use noroshi_law::{Ask, Role, SessionKeeping, Use};
+use noroshi_model::Bad;
+use noroshi_observe::{LINE_KEY, Observed, seized};
+use noroshi_store::StoreError;
+use noroshi_store::log::id_bytes;
+use noroshi_store::queue::ORIENTED;
+use noroshi_wire::SeizedFormat;
+use noroshi_wire::radius::read_detail;
+
+use super::{Batch, Origin, Source, Taken, name, open_one, take};
+use crate::house::House;
+
+/// Findings looked at again after new accounting records came in.
+const RECONSIDERED_MAX: u32 = 100_000;
+
+/// Rows of an iterator, put into the batch one by one.
+struct Rows<I, F> {
+    rows: I,
+    put: F,
+}
+
+impl<T, I: Iterator<Item = anyhow::Result<T>>, F: FnMut(&mut Batch, T)> Origin for Rows<I, F> {
+    fn step(&mut self, batch: &mut Batch) -> anyhow::Result<bool> {
+        let Some(row) = self.rows.next() else { return Ok(false) };
+        (self.put)(batch, row?);
+        Ok(true)
+    }
+}
+
+/// Takes in the log of a seized C&C server.
+pub fn take_seized(
+    house: &House,
+    path: &Path,
+    campaign: &str,
+    measure: &str,
+    format: &SeizedFormat,
+) -> anyhow::Result<Taken> {
+    let known = noroshi_observe::Source {
+        campaign: campaign.to_owned(),
+        file: name(path),
+        measure: measure.to_owned(),
+        own: house.config.own.clone(),
+        now: house.clock.now(),
+    };
+    let (input, bar) = open_one(path)?;
+    let rows = seized(input, format, &known).map(|row| row.map_err(anyhow::Error::from));
+    let source = Source::file("seized", campaign, path, None)?;
+    take(house, &source, &mut Rows { rows, put: admit }, &bar)
+}
+
+/// Puts what was observed into the batch.
+pub fn admit(batch: &mut Batch, observed: Observed) {
+    match observed {
+        Observed::Event(event) => {
+            let line = event.more.get(LINE_KEY).and_then(serde_json::Value::as_u64).unwrap_or(0);
+            batch.event(line, event.time_source.as_millisecond(), true, |json| {
+                json.extend_from_slice(serde_json::Value::Object(event.to_intelmq()).to_string().as_bytes());
+                id_bytes(&event.id())
+            });
+        }
+        Observed::Filtered(_) => batch.filtered += 1,
+        Observed::Bad(bad) => batch.bad(bad, false),
+    }
+}
+
+/// Takes in FreeRADIUS accounting, sealed; keeping it needs a permit like any other use.
+pub fn take_radius(house: &House, path: &Path) -> anyhow::Result<Taken> {
+    let ask = Ask::of::<SessionKeeping>(Role::System, Use::Keep, &["radius.accounting"]);
+    let standing = house.standing(&ask.measure)?;
+    let permit = house.gate().permit::<SessionKeeping>(ask, standing, &mut house.evidence())?;
+    let (input, bar) = open_one(path)?;
+    let rows = read_detail(input).map(|record| record.map_err(anyhow::Error::from));
+    let mut failed = None;
+    let put = |batch: &mut Batch, record| match record {
+        Ok((sealed, sample)) => match house.vault.lock(&sealed, &permit) {
+            Ok(locked) => batch.accounting.push((locked, sample)),
+            Err(e) => failed = Some(e),
+        },
+        Err(bad) => {
+            let bad: noroshi_wire::BadSealed = bad;
+            // The content stays sealed: the quarantine gets its place and reason only.
+            batch
+                .bad(Bad { line: bad.line, reason: bad.reason, snippet: Vec::new(), bytes: bad.bytes }, true);
+        }
+    };
+    let source = Source::file("radius", "accounting", path, None)?;
+    let taken = take(house, &source, &mut Rows { rows, put }, &bar)?;
+    if let Some(e) = failed {
+        return Err(e.into());
+    }
+    if taken.counts.stored > 0 {
+        reconsider(house)?;
+    }
+    Ok(taken)
+}
+
+/// Findings that nobody could be named for are looked at again: what has come in may confirm a session.
+fn reconsider(house: &House) -> Result<(), StoreError> {
+    let now = house.clock.now();
+    house.store.tx("intake.reconsider", |tx| {
+        for finding in tx.findings_unconfirmed(RECONSIDERED_MAX)? {
+            tx.publish(ORIENTED, &finding, &finding, now)?;
+        }
+        Ok(())
+    })
+}
