@@ -19,6 +19,7 @@ pub mod kind;
 pub mod map;
 pub mod objects;
 pub mod plan;
+pub mod propose;
 pub mod shadowserver;
 pub mod table;
 

@@ -80,14 +80,14 @@ impl Feed for Objects {
 }
 
 /// An object as a row.
-struct Row<'a> {
-    names: Vec<String>,
+pub(crate) struct Row<'a> {
+    pub(crate) names: Vec<String>,
     values: Vec<&'a Value>,
-    texts: Vec<Cow<'a, str>>,
+    pub(crate) texts: Vec<Cow<'a, str>>,
 }
 
 impl<'a> Row<'a> {
-    fn new(object: &'a Map<String, Value>) -> Self {
+    pub(crate) fn new(object: &'a Map<String, Value>) -> Self {
         let mut row = Self { names: Vec::new(), values: Vec::new(), texts: Vec::new() };
         row.add("", object);
         row

@@ -10,6 +10,7 @@ use noroshi_law::{Role, Use};
 
 use crate::demo;
 use crate::feeds::FeedCommand;
+use crate::quarantine::QuarantineCommand;
 use crate::stages::Stage;
 
 /// The dynamic-defence loop as one program: observe, orient, decide, act, improve
@@ -53,8 +54,9 @@ pub enum Command {
     /// Look at cases
     #[command(subcommand)]
     Case(CaseCommand),
-    /// Look at lines that could not be used
-    Quarantine(Page),
+    /// Lines that could not be read: look at them, read them again, drop them
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
     /// Settle mails of which nobody knows whether they arrived
     #[command(subcommand)]
     Mail(MailCommand),

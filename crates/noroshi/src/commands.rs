@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use clap::CommandFactory as _;
 use noroshi_act::notice::jst;
+use noroshi_feed::propose::Wish;
 use noroshi_law::evidence::note::Verifier;
 use noroshi_law::evidence::proof::Proof;
 use noroshi_law::{Ask, Purpose as _, Register, TakedownNotice};
@@ -30,7 +31,7 @@ use crate::receipts::Receipts;
 use crate::report::{say, say_on};
 use crate::serve::{Listeners, console_key, serve, until_interrupted, work};
 use crate::stages::Stage;
-use crate::{demo, desk, doctor, report};
+use crate::{demo, desk, doctor, maps, quarantine, report};
 
 /// A check found something wrong.
 const FOUND_WRONG: u8 = 3;
@@ -50,7 +51,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Observe(what) => observe(&at, what),
         Command::Feed(what) => feed(&at, what),
         Command::Case(what) => cases(&at.look()?, what),
-        Command::Quarantine(page) => quarantine(&at.look()?, &page),
+        Command::Quarantine(what) => quarantine::run(&at.look()?, &what),
         Command::Mail(what) => mails(&at.look()?, what),
         Command::Evidence(what) => evidence(&at, what),
         Command::Outcome { json, svg } => outcome(&at.look()?, json, svg.as_deref()),
@@ -153,11 +154,15 @@ fn feed(at: &Where, what: FeedCommand) -> anyhow::Result<ExitCode> {
         FeedCommand::Load { files, what, campaign, measure, json } => {
             feeds::load(&at.visit()?, &files, &what, feeds::campaign(campaign, measure), json)
         }
-        FeedCommand::Parse { files, what, enrich } => {
-            let config = if enrich { Some(at.read()?.enrich) } else { None };
-            feeds::parse(&files, &what, config.as_ref())
+        FeedCommand::Parse { files, what, enrich } => feeds::parse(&files, &what, &at.read()?, enrich),
+        FeedCommand::New { sample, name, kind, zone, save, replace } => {
+            feeds::new(&at.read()?, &sample, &Wish { name, kind, zone }, save, replace)
         }
-        FeedCommand::Formats { json } => feeds::list_formats(json),
+        FeedCommand::Try { map, sample } => feeds::try_map(&map, &sample),
+        FeedCommand::Sign { folder, key, signer, version } => {
+            maps::sign_folder(&folder, &key, &signer, version)
+        }
+        FeedCommand::Formats { json } => feeds::list_formats(&at.read()?, json),
     }
 }
 
@@ -245,17 +250,6 @@ fn cases(house: &House, what: CaseCommand) -> anyhow::Result<ExitCode> {
                     say!("{}  {:<10} {}{rule}{evidence}", jst(line.at), line.what, line.text);
                 }
             }
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn quarantine(house: &House, page: &Page) -> anyhow::Result<ExitCode> {
-    for q in house.store.tx("quarantine.list", |tx| tx.quarantine(offset(page), PAGE))? {
-        if page.json {
-            report::json(&q)?;
-        } else {
-            say!("{}:{}  {} ({} bytes)", q.source, q.line, q.reason, q.bytes);
         }
     }
     Ok(ExitCode::SUCCESS)

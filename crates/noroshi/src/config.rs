@@ -16,6 +16,7 @@ use noroshi_store::Address;
 use noroshi_wire::SeizedFormat;
 use serde::{Deserialize, Serialize};
 
+use crate::maps::FeedsFile;
 use crate::tables::EnrichFile;
 
 /// Where everything lives unless said otherwise.
@@ -55,6 +56,8 @@ pub struct File {
     pub seized: BTreeMap<String, SeizedFormat>,
     /// The tables that events are enriched from.
     pub enrich: EnrichFile,
+    /// Maps of feeds.
+    pub feeds: FeedsFile,
 }
 
 /// `[operator]`
@@ -160,6 +163,8 @@ pub struct Config {
     pub seized: BTreeMap<String, SeizedFormat>,
     /// The tables that events are enriched from.
     pub enrich: EnrichFile,
+    /// Maps of feeds.
+    pub feeds: FeedsFile,
 }
 
 impl File {
@@ -239,6 +244,7 @@ impl TryFrom<File> for Config {
             directory: file.directory.file,
             seized: file.seized,
             enrich: file.enrich,
+            feeds: file.feeds,
             operator,
             data_dir,
         })
@@ -285,6 +291,7 @@ impl Config {
             directory: DirectoryFile { file: self.directory.clone() },
             seized: self.seized.clone(),
             enrich: self.enrich.clone(),
+            feeds: self.feeds.clone(),
         }
     }
 

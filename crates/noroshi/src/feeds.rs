@@ -6,17 +6,19 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use noroshi_feed::propose::{self, Wish};
 use noroshi_feed::{Bundle, Report, Sink, formats};
 use noroshi_law::{InfectionNotice, Purpose as _};
 use noroshi_model::clock::Clock;
-use noroshi_model::{Bad, Datum, Fields, SystemClock, Tally};
+use noroshi_model::{Bad, ClassificationType, Datum, Fields, SystemClock, Tally};
 use noroshi_wire::{Input, unpack};
 use serde_json::{Map, Value};
 
+use crate::config::Config;
 use crate::house::House;
 use crate::intake::{Campaign, FeedSource, Taken, name, take_feed};
 use crate::report::{self, say};
-use crate::tables;
+use crate::{maps, tables};
 
 /// Bad records told one by one by `feed parse`; the rest is counted.
 const BAD_TOLD: u64 = 20;
@@ -54,12 +56,61 @@ pub enum FeedCommand {
         #[arg(long)]
         enrich: bool,
     },
+    /// Propose a map for a file that no format fits, and show the first events it gives
+    New {
+        /// A file of the feed; its beginning is looked at
+        #[arg(long, value_name = "FILE")]
+        sample: PathBuf,
+        /// What the format is to be called
+        #[arg(long)]
+        name: String,
+        /// The RSIT classification of its events, e.g. vulnerable-system
+        #[arg(long = "type", value_name = "TYPE", value_parser = rsit)]
+        kind: Option<ClassificationType>,
+        /// Zone of times that carry none, e.g. Asia/Tokyo [default: UTC]
+        #[arg(long)]
+        zone: Option<String>,
+        /// Keep the map, so that `--format NAME` works from now on
+        #[arg(long)]
+        save: bool,
+        /// Replace a map of the same name
+        #[arg(long, requires = "save")]
+        replace: bool,
+    },
+    /// Check a map and print what it makes of a file's first records
+    Try {
+        /// The map
+        map: PathBuf,
+        /// A file of the feed
+        sample: PathBuf,
+    },
+    /// Sign the maps of a folder, so that they can be given to others as a bundle
+    Sign {
+        /// The folder
+        folder: PathBuf,
+        /// The signing key; made where there is none
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// Who signs, e.g. csirt.example/feeds
+        #[arg(long)]
+        signer: String,
+        /// The bundle's version: each has to be higher than the last
+        #[arg(long)]
+        version: u64,
+    },
     /// List the formats that can be read
     Formats {
         /// Print JSON lines
         #[arg(long)]
         json: bool,
     },
+}
+
+fn rsit(text: &str) -> Result<ClassificationType, String> {
+    ClassificationType::parse(text).ok_or_else(|| {
+        let all: Vec<&str> = ClassificationType::ALL.iter().map(|t| t.id()).collect();
+        format!("RSIT has {}", all.join(", "))
+    })
 }
 
 /// What a report is.
@@ -123,7 +174,7 @@ pub fn load(
     as_json: bool,
 ) -> anyhow::Result<ExitCode> {
     let begun = house.clock.now();
-    let bundle = Bundle::shipped();
+    let bundle = maps::read(&house.config)?;
     let enricher = tables::read(&house.config.enrich)?;
     let feed =
         FeedSource { bundle: &bundle, report: what.report(&*house.clock)?, campaign, enricher: &enricher };
@@ -173,13 +224,9 @@ pub fn campaign(name: Option<String>, measure: Option<String>) -> Option<Campaig
 }
 
 /// Reads reports and prints their events.
-pub fn parse(
-    files: &[PathBuf],
-    what: &What,
-    enrich: Option<&crate::tables::EnrichFile>,
-) -> anyhow::Result<ExitCode> {
-    let bundle = Bundle::shipped();
-    let enricher = enrich.map(tables::read).transpose()?;
+pub fn parse(files: &[PathBuf], what: &What, config: &Config, enrich: bool) -> anyhow::Result<ExitCode> {
+    let bundle = maps::read(config)?;
+    let enricher = enrich.then(|| tables::read(&config.enrich)).transpose()?;
     let tables = enricher.as_ref().map(|enricher| enricher.now());
     let mut code = ExitCode::SUCCESS;
     let mut out = Printing {
@@ -256,12 +303,15 @@ impl Sink for Printing<'_> {
 }
 
 /// Lists the formats.
-pub fn list_formats(as_json: bool) -> anyhow::Result<ExitCode> {
-    let bundle = Bundle::shipped();
+pub fn list_formats(config: &Config, as_json: bool) -> anyhow::Result<ExitCode> {
+    let bundle = maps::read(config)?;
     let mut all: Vec<(String, String)> =
         formats::FORMATS.iter().map(|(name, _)| ((*name).to_owned(), String::new())).collect();
-    for format in bundle.formats() {
-        let about = bundle.map(format).map(|map| map.about.clone()).unwrap_or_default();
+    for (format, own) in bundle.formats() {
+        let mut about = bundle.map(format).map(|map| map.about.clone()).unwrap_or_default();
+        if own {
+            about = format!("{about} (your own)").trim().to_owned();
+        }
         match all.iter_mut().find(|(name, _)| name == format) {
             Some((_, text)) => *text = about,
             None => all.push((format.to_owned(), about)),
@@ -276,4 +326,95 @@ pub fn list_formats(as_json: bool) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Proposes a map, shows what it makes of the sample, and keeps it if asked to.
+pub fn new(
+    config: &Config,
+    sample: &Path,
+    wish: &Wish,
+    save: bool,
+    replace: bool,
+) -> anyhow::Result<ExitCode> {
+    let plain = !wish.name.is_empty()
+        && wish.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    anyhow::ensure!(plain, "a format's name has small letters, digits and hyphens: {}", wish.name);
+    let mut input = std::fs::File::open(sample)
+        .with_context(|| format!("{} cannot be read", sample.display()))
+        .map(|file| Box::new(BufReader::new(file)) as Input)
+        .and_then(|input| Ok(unpack(input)?))?;
+    let member = input.next().context("an archive without a file in it")??;
+    let mut bytes = Vec::new();
+    member.input.take(propose::SAMPLE_BYTES_MAX as u64).read_to_end(&mut bytes)?;
+    let map = propose::propose(&String::from_utf8_lossy(&bytes), wish).map_err(anyhow::Error::msg)?;
+    say!("{map}");
+    let good = preview(&map, &bytes)?;
+    if !save {
+        eprintln!(
+            "Nothing is kept yet: correct the map and put it into {}, or run again with --save.",
+            maps::own_folder(config).display()
+        );
+        return Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    let path = maps::save(config, &wish.name, &map, replace)?;
+    eprintln!(
+        "Kept as {}. Now: noroshi feed load {} --format {}",
+        path.display(),
+        sample.display(),
+        wish.name
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Checks a map and shows what it makes of a sample.
+pub fn try_map(map: &Path, sample: &Path) -> anyhow::Result<ExitCode> {
+    let text = std::fs::read_to_string(map).with_context(|| format!("{} cannot be read", map.display()))?;
+    let file = std::fs::File::open(sample).with_context(|| format!("{} cannot be read", sample.display()))?;
+    let mut bytes = Vec::new();
+    file.take(propose::SAMPLE_BYTES_MAX as u64).read_to_end(&mut bytes)?;
+    Ok(if preview(&text, &bytes)? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints the first events a map makes of a sample, and what it cannot read; false where it makes none.
+fn preview(map: &str, sample: &[u8]) -> anyhow::Result<bool> {
+    const SHOWN: usize = 5;
+    let map = noroshi_feed::map::MapFile::parse(map)?;
+    // The sample may end in the middle of a line.
+    let whole = sample.iter().rposition(|b| *b == b'\n').map_or(sample.len(), |at| at + 1);
+    let end = if sample.len() < propose::SAMPLE_BYTES_MAX { sample.len() } else { whole };
+    let mut feed = noroshi_feed::mapped(&map, None, Box::new(std::io::Cursor::new(sample[..end].to_vec())))?;
+    let mut seen = Preview::default();
+    while feed.step(&mut seen)? {}
+    for event in seen.events.iter().take(SHOWN) {
+        eprintln!("{event}");
+    }
+    for bad in seen.bad.iter().take(SHOWN) {
+        eprintln!("noroshi: {bad}");
+    }
+    eprintln!("{} events, {} left out, {} cannot be read", seen.events.len(), seen.filtered, seen.bad.len());
+    Ok(!seen.events.is_empty())
+}
+
+/// What a sample holds.
+#[derive(Default)]
+struct Preview {
+    events: Vec<String>,
+    filtered: u64,
+    bad: Vec<Bad>,
+}
+
+impl Sink for Preview {
+    fn event(&mut self, _line: u64, mut fields: Fields<'_>) {
+        let mut json = Vec::new();
+        fields.write_json(&mut json);
+        self.events.push(String::from_utf8_lossy(&json).into_owned());
+    }
+
+    fn filtered(&mut self, _line: u64) {
+        self.filtered += 1;
+    }
+
+    fn bad(&mut self, bad: Bad) {
+        self.bad.push(bad);
+    }
 }

@@ -45,7 +45,8 @@ pub fn private_folder(folder: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("{} cannot be made", folder.display()))
 }
 
-fn read_or_make(
+/// Reads a file of the folder, making it for its owner only where there is none.
+pub fn read_or_make(
     folder: &Path,
     name: &str,
     make: impl FnOnce() -> anyhow::Result<Vec<u8>>,

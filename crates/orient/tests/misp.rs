@@ -12,7 +12,7 @@ fn lists() -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let folder =
         folder.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"));
     let file = std::fs::File::open(folder.join("stix.tar.zst"))?;
-    let unpacked = ruzstd::decoding::StreamingDecoder::new(file).map_err(std::io::Error::other)?;
+    let unpacked = zstd::stream::read::Decoder::new(file)?;
     let mut lists = Vec::new();
     for entry in tar::Archive::new(unpacked).entries()? {
         let mut entry = entry?;

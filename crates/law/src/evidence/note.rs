@@ -100,8 +100,13 @@ impl Verifier {
         [digest[0], digest[1], digest[2], digest[3]]
     }
 
-    /// Checks a signed note and returns what it states.
+    /// Checks a signed checkpoint and returns what it states.
     pub fn open(&self, note: &str) -> Result<Checkpoint, NoteError> {
+        Checkpoint::parse(self.open_text(note)?)
+    }
+
+    /// Checks a signed note and returns its text, which ends with a line end.
+    pub fn open_text<'a>(&self, note: &'a str) -> Result<&'a str, NoteError> {
         let split = note.find("\n\n").ok_or(NoteError::Malformed("no signature block"))?;
         let (text, block) = (&note[..split + 1], &note[split + 2..]);
         for line in block.lines() {
@@ -114,7 +119,7 @@ impl Verifier {
             return UnparsedPublicKey::new(&ED25519, &self.key)
                 .verify(text.as_bytes(), &signature[4..])
                 .map_err(|_| NoteError::Forged(self.name.clone()))
-                .and_then(|()| Checkpoint::parse(text));
+                .map(|()| text);
         }
         Err(NoteError::Unsigned(self.name.clone()))
     }
@@ -153,7 +158,11 @@ impl Signer {
 
     /// Signs the statement that the log has this size and root.
     pub fn checkpoint(&self, size: u64, root: Digest) -> String {
-        let text = Checkpoint { origin: self.name.clone(), size, root }.text();
+        self.sign(&Checkpoint { origin: self.name.clone(), size, root }.text())
+    }
+
+    /// Signs a text, which must end with a line end and have no empty line in it.
+    pub fn sign(&self, text: &str) -> String {
         let mut signature = self.verifier().hash().to_vec();
         signature.extend_from_slice(self.pair.sign(text.as_bytes()).as_ref());
         format!("{text}\n\u{2014} {} {}\n", self.name, STANDARD.encode(signature))

@@ -66,6 +66,11 @@ impl Batch {
         }
     }
 
+    /// How many bad records there are.
+    pub fn bad_count(&self) -> usize {
+        self.bad.len()
+    }
+
     /// Whether it is time to store it.
     pub fn is_full(&self) -> bool {
         self.placed.len() + self.bad.len() >= EVENTS_MAX

@@ -29,7 +29,7 @@ use noroshi_store::{StoreError, Tx};
 use noroshi_wire::{Input, unpack};
 
 pub use batch::Batch;
-pub use feed::{Campaign, FeedSource, enrich, take_feed};
+pub use feed::{Campaign, FeedOrigin, FeedSource, enrich, take_feed};
 pub use sealed::{take_radius, take_seized};
 
 use crate::house::House;

@@ -15,7 +15,7 @@
 
 use std::io::Read;
 
-use ruzstd::decoding::StreamingDecoder;
+use zstd::stream::read::Decoder;
 
 use super::EnrichError;
 use super::prefixes::{Names, PrefixTable, Record};
@@ -86,7 +86,7 @@ pub fn head(bytes: &[u8]) -> Result<(About, &[u8]), EnrichError> {
 /// Splits a file into what it says of itself and its unpacked body.
 pub fn open(bytes: &[u8]) -> Result<(About, Vec<u8>), EnrichError> {
     let (about, rest) = head(bytes)?;
-    let frame = StreamingDecoder::new(rest).map_err(|_| EnrichError::Packed("it has no body"))?;
+    let frame = Decoder::new(rest).map_err(|_| EnrichError::Packed("it has no body"))?;
     let mut body = Vec::new();
     let read = frame.take(BODY_MAX + 1).read_to_end(&mut body);
     read.map_err(|_| EnrichError::Packed("its body cannot be unpacked"))?;

@@ -2,17 +2,22 @@
 //!
 //! A Bloom filter of 256-bit blocks, so that a question touches one cache line. The block is found by the id's first
 //! bits, which keeps a filter in the order of its run: it can be made and stored part by part while a run is
-//! written, and halved later by joining neighbours.
+//! written, and halved later by joining neighbours. In memory each part is an allocation of its own, because all
+//! parts of large runs are of nearly one size: the place of a merged run's filter serves the next one's, where single
+//! pieces of many megabytes would leave holes.
 
 /// Bytes of a block.
 pub(super) const BLOCK: usize = 32;
 /// Bits set for each id.
 const BITS_SET: u32 = 6;
 
-/// The filter of a run.
+type Block = [u64; 4];
+
+/// The filter of a run; without parts there is none.
 #[derive(Debug, Default)]
 pub(super) struct Filter {
-    blocks: Vec<[u64; 4]>,
+    /// A power of two of them.
+    parts: Vec<Box<[Block]>>,
 }
 
 /// An id's bits within its block: made once for an id that many filters are asked about.
@@ -26,66 +31,61 @@ pub(super) fn mask(id: u128) -> [u64; 4] {
     mask
 }
 
-/// An id's block among `blocks`.
-fn place(id: u128, blocks: usize) -> usize {
-    (((id >> 64) * blocks as u128) >> 64) as usize
+/// An id's part among `parts`, and its block among that part's `blocks`.
+fn place(id: u128, parts: usize, blocks: usize) -> (usize, usize) {
+    let spread = (id >> 64) << parts.trailing_zeros();
+    let within = u128::from(spread as u64) * blocks as u128;
+    ((spread >> 64) as usize, (within >> 64) as usize)
+}
+
+/// The filter of one of `parts`, as stored; the ids are all of that part.
+pub(super) fn part_of(ids: impl Iterator<Item = u128>, parts: u64, blocks: u64) -> Vec<u8> {
+    let (parts, mut filled) = (parts as usize, vec![[0; 4]; blocks as usize]);
+    for id in ids {
+        let (_, block) = place(id, parts, filled.len());
+        for (b, m) in filled[block].iter_mut().zip(mask(id)) {
+            *b |= m;
+        }
+    }
+    filled.iter().flatten().flat_map(|word: &u64| word.to_le_bytes()).collect()
 }
 
 impl Filter {
-    /// `blocks` empty blocks.
-    pub fn new(blocks: usize) -> Self {
-        Self { blocks: vec![[0; 4]; blocks] }
-    }
-
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
-        self.blocks.len() * BLOCK
+        self.parts.len() * self.parts.first().map_or(0, |part| part.len() * BLOCK)
     }
 
-    /// Whether the id may be there. Without any block there is no filter, and everything may.
-    pub fn may_hold(&self, id: u128, mask: &[u64; 4]) -> bool {
-        let Some(block) = self.blocks.get(place(id, self.blocks.len())) else { return true };
+    /// Whether the id may be there.
+    pub fn may_hold(&self, id: u128, mask: &Block) -> bool {
+        let Some(first) = self.parts.first() else { return true };
+        let (part, block) = place(id, self.parts.len(), first.len());
+        let Some(block) = self.parts.get(part).and_then(|part| part.get(block)) else { return true };
         // All four words before one question: a branch for each would make the processor guess, and wait for memory
         // where it could ask about the next ids meanwhile.
         mask.iter().zip(block).fold(0, |missing, (m, b)| missing | m & !b) == 0
     }
 
-    /// Adds an id to a stretch of the filter that begins at `first` of `all` blocks.
-    pub fn insert(&mut self, id: u128, first: usize, all: usize) {
-        if let Some(block) = self.blocks.get_mut(place(id, all).wrapping_sub(first)) {
-            for (b, m) in block.iter_mut().zip(mask(id)) {
-                *b |= m;
-            }
-        }
-    }
-
-    /// As stored.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.blocks.iter().flatten().flat_map(|word| word.to_le_bytes()).collect()
-    }
-
-    /// Appends what was stored of the next stretch.
-    pub fn extend(&mut self, bytes: &[u8]) {
-        let word = |block: &[u8], i: usize| {
-            block[i * 8..i * 8 + 8].iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+    /// Adds what was stored of the next part.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let (blocks, _) = bytes.as_chunks::<BLOCK>();
+        let block = |block: &[u8; BLOCK]| {
+            let (words, _) = block.as_chunks::<8>();
+            std::array::from_fn(|i| u64::from_le_bytes(words[i]))
         };
-        let (whole, _) = bytes.as_chunks::<BLOCK>();
-        self.blocks.extend(whole.iter().map(|block| std::array::from_fn(|i| word(block, i))));
-    }
-
-    /// Makes room for as many blocks, exactly.
-    pub fn reserve(&mut self, blocks: usize) {
-        self.blocks.reserve_exact(blocks);
+        self.parts.push(blocks.iter().map(block).collect());
     }
 
     /// Half the size, more often "perhaps". False, and nothing done, where blocks do not pair.
     pub fn halve(&mut self) -> bool {
-        let (pairs, rest) = self.blocks.as_chunks::<2>();
-        let pairs_up = rest.is_empty() && !pairs.is_empty();
+        let pairs_up = self.parts.iter().all(|part| !part.is_empty() && part.len().is_multiple_of(2));
         if pairs_up {
-            self.blocks = pairs.iter().map(|[a, b]| std::array::from_fn(|i| a[i] | b[i])).collect();
+            for part in &mut self.parts {
+                let (pairs, _) = part.as_chunks::<2>();
+                *part = pairs.iter().map(|[a, b]| std::array::from_fn(|i| a[i] | b[i])).collect();
+            }
         }
-        pairs_up
+        pairs_up && !self.parts.is_empty()
     }
 }
 
@@ -104,19 +104,20 @@ mod tests {
     #[test]
     fn never_wrong_in_saying_no_and_seldom_in_saying_perhaps_even_when_halved() {
         const COUNT: u64 = 100_000;
-        let blocks = COUNT as usize * 12 / 256 / 2 * 2;
-        let mut filter = Filter::new(blocks);
-        (0..COUNT).for_each(|n| filter.insert(id(n), 0, blocks));
-        for most in [0.015, 0.12] {
+        const PARTS: u64 = 8;
+        let mut filter = Filter::default();
+        for part in 0..PARTS {
+            let of_part = (0..COUNT).map(id).filter(|id| (id >> 125) as u64 == part);
+            filter.push(&part_of(of_part, PARTS, COUNT * 10 / 256 / PARTS / 2 * 2));
+        }
+        for most in [0.01, 0.1] {
             assert!((0..COUNT).all(|n| filter.may_hold(id(n), &mask(id(n)))));
             let wrong = (COUNT..3 * COUNT).filter(|n| filter.may_hold(id(*n), &mask(id(*n)))).count();
             let rate = wrong as f64 / (2 * COUNT) as f64;
             assert!(rate < most, "{rate}");
-            filter.halve();
+            assert!(filter.halve());
         }
-        let mut read = Filter::default();
-        read.extend(&filter.to_bytes());
-        assert_eq!(read.blocks, filter.blocks);
         assert!(Filter::default().may_hold(1, &mask(1)), "no filter at all");
+        assert!(!Filter::default().halve());
     }
 }

@@ -87,7 +87,7 @@ impl Index {
         while self.runs.iter().map(|known| known.filter.bytes()).sum::<usize>() > limits.filter_bytes {
             let Some(largest) = self.runs.iter_mut().max_by_key(|known| known.filter.bytes()) else { return };
             let bits = largest.filter.bytes() as u64 * 8 / largest.run.count.max(1);
-            if bits < 9 || !largest.filter.halve() {
+            if bits < 8 || !largest.filter.halve() {
                 largest.filter = Filter::default();
             }
         }

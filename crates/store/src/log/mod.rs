@@ -11,8 +11,8 @@
 //! a log-structured merge index instead: what is written is written in order, and a filter answers for nearly all
 //! events that are new. What a filter holds possible is looked up exactly; no answer is a guess.
 //!
-//! In reading order: [`block`] what is stored; [`recent`], [`filter`] and [`run`] the index's pieces; [`index`] the
-//! pieces together; [`merge`] how it is kept in shape; [`read`] getting events back.
+//! In reading order: `block` what is stored; `recent`, `filter` and `run` the index's pieces; `index` the pieces
+//! together; `merge` how it is kept in shape; `read` getting events back.
 
 mod block;
 mod filter;
@@ -70,7 +70,7 @@ impl Default for Limits {
             recent: 250_000,
             page_entries: 202,
             part_entries: 16 << 10,
-            fan_out: 4,
+            fan_out: 8,
             slice: 64 << 10,
             filter_bytes: 32 << 20,
         }

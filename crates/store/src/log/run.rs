@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use super::filter::{BLOCK, Filter};
+use super::filter::{BLOCK, Filter, part_of};
 use crate::row::{Row, values};
 use crate::{StoreError, Tx};
 
@@ -135,14 +135,11 @@ impl Run {
         page_entries: usize,
     ) -> Result<(), StoreError> {
         let mut fence = Vec::new();
-        let mut filter = Filter::new(self.blocks as usize);
-        let (first, all) = ((self.done * self.blocks) as usize, (self.parts * self.blocks) as usize);
         for page in entries.chunks(page_entries) {
             let mut body = Vec::with_capacity(page.len() * ENTRY);
             for (id, seq) in page {
                 body.extend_from_slice(&id.to_be_bytes());
                 body.extend_from_slice(&((seq - self.first_seq) as u32).to_be_bytes());
-                filter.insert(*id, first, all);
             }
             fence.extend_from_slice(&body[..8]);
             tx.execute(
@@ -151,9 +148,10 @@ impl Run {
             )?;
             self.pages += 1;
         }
+        let filter = part_of(entries.iter().map(|(id, _)| *id), self.parts, self.blocks);
         tx.execute(
             "INSERT INTO seen_part (part, fence, filter) VALUES (?1, ?2, ?3)",
-            values![key(self.run, self.done), fence, filter.to_bytes()],
+            values![key(self.run, self.done), fence, filter],
         )?;
         self.done += 1;
         Ok(())
@@ -183,7 +181,6 @@ impl Loaded {
     pub fn load(tx: &mut Tx<'_>, run: Run) -> Result<Self, StoreError> {
         let mut fence = Vec::with_capacity(run.pages as usize);
         let mut filter = Filter::default();
-        filter.reserve((run.parts * run.blocks) as usize);
         for part in (0..run.parts).step_by(PARTS_AT_ONCE as usize) {
             let rows = tx.rows(
                 "SELECT fence, filter FROM seen_part WHERE part >= ?1 AND part < ?2 ORDER BY part",
@@ -191,7 +188,7 @@ impl Loaded {
             )?;
             for row in &rows {
                 fence.extend(row.bytes(0)?.as_chunks::<8>().0.iter().map(|first| u64::from_be_bytes(*first)));
-                filter.extend(row.bytes(1)?);
+                filter.push(row.bytes(1)?);
             }
         }
         let expected = (run.parts * run.blocks) as usize * BLOCK;

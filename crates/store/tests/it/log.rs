@@ -275,6 +275,46 @@ proptest! {
     }
 }
 
+const CHILD: &str = "NOROSHI_STORE_TEST_KILLED";
+
+/// Not a test: what the next one starts and kills.
+#[test]
+fn appends_until_killed() {
+    let Ok(path) = std::env::var(CHILD) else { return };
+    let store = Store::open_with(Address::Sqlite(path.into()), small()).unwrap();
+    loop {
+        let count = store.tx("t", |tx| tx.event_count()).unwrap();
+        // Some of it again, as after a crash.
+        append(&store, &(count.saturating_sub(9)..count + 23).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn killed_at_any_moment_it_has_each_event_once_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let mut count = 0;
+    for round in 0..12u64 {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "log::appends_until_killed"])
+            .env(CHILD, &path)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(60 + round * 37 % 91));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let store = Store::open_with(Address::Sqlite(path.clone()), small()).unwrap();
+        count = store.tx("t", |tx| tx.event_count()).unwrap();
+        let all: Vec<u64> = (0..count).collect();
+        if count > 0 {
+            assert_holds(&store, &all);
+            assert!(append(&store, &all[all.len().saturating_sub(200)..]).iter().all(|fresh| !fresh));
+        }
+    }
+    assert!(count > 300, "{count} events, which shows nothing");
+}
+
 #[test]
 fn ids_that_are_not_uniform_are_still_found_exactly() {
     on_both(|store| {

@@ -58,7 +58,7 @@ fn a_line_is_kept_whole_up_to_a_limit_and_a_sealed_one_not_at_all() {
         let sealed = NewQuarantine { content: None, ..bad(2) };
         let lines = [bad(3), long, sealed];
         store.tx("t", |tx| tx.insert_quarantined(&lines, at(0))).unwrap();
-        let kept = lines.clone().map(|q| store.tx("t", |tx| tx.quarantined(&q.id())).unwrap().unwrap());
+        let kept = lines.map(|q| store.tx("t", |tx| tx.quarantined(&q.id())).unwrap().unwrap());
         assert_eq!((kept[0].content.clone(), kept[0].entry.cut), (bad(3).content, false));
         assert_eq!(kept[0].how, bad(3).how);
         assert_eq!((kept[1].content.as_ref().map(Vec::len), kept[1].entry.cut), (Some(KEPT_MAX), true));
