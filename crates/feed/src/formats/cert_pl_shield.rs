@@ -52,3 +52,18 @@ fn time(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
     }
     clock.later().map(|zoned| zoned.timestamp()).map_err(|_| "no time".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warsaw_s_clock_where_it_is_set_back_and_forward() {
+        let warsaw = TimeZone::get("Europe/Warsaw").unwrap();
+        let at = |text| time(text, &warsaw).map(|t| t.to_string());
+        assert_eq!(at("2020-06-02T12:00:00").as_deref(), Ok("2020-06-02T10:00:00Z"));
+        assert_eq!(at("2020-10-25T02:30:00").as_deref(), Ok("2020-10-25T01:30:00Z"));
+        assert_eq!(at("2025-05-08T12:28:06+00:00").as_deref(), Ok("2025-05-08T12:28:06Z"));
+        assert!(at("2020-03-29T02:30:00").is_err() && at("").is_err());
+    }
+}

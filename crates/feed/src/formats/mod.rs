@@ -1,5 +1,6 @@
 //! What no map can say: one file a source. Each says in its first paragraph what in the format needs code.
 
+pub mod arf;
 pub mod cert_pl_shield;
 pub mod lists;
 pub mod n6_json;
@@ -7,6 +8,7 @@ pub mod n6_manual;
 pub mod n6_shadowserver;
 pub mod urlhaus;
 pub mod warden;
+pub mod xarf;
 
 use std::io::Read as _;
 
@@ -26,6 +28,7 @@ pub const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
 
 /// Formats that are code, by name.
 pub const FORMATS: &[(&str, Open)] = &[
+    ("arf", arf::open),
     ("blueliv-map", n6_json::open_blueliv),
     ("cert-pl-shield", cert_pl_shield::open),
     ("ddosia", n6_json::open_ddosia),
@@ -37,6 +40,7 @@ pub const FORMATS: &[(&str, Open)] = &[
     ("url-list", lists::open_url),
     ("urlhaus", urlhaus::open),
     ("warden", warden::open),
+    ("xarf", xarf::open),
     ("zoneh-rss", n6_json::open_zoneh),
 ];
 

@@ -137,3 +137,40 @@ fn field_named(header: &str) -> String {
     let known = HEADERS.iter().find(|(name, _)| *name == plain);
     known.map_or("-", |(_, field)| *field).to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manual(columns: &[&str]) -> Manual {
+        Manual {
+            columns: columns.iter().map(|&column| column.to_owned()).collect(),
+            fixed: !columns.is_empty(),
+            category: find("bots").unwrap(),
+            separator: ";".into(),
+            comment: "#".into(),
+            time: None,
+            event: Fields::default(),
+        }
+    }
+
+    #[test]
+    fn columns_are_the_sender_s_or_the_header_s() {
+        let mut out = Out::default();
+        let mut said = manual(&["time", "-", "ip", "name", "novel"]);
+        said.line("# Time,IP", &mut out).unwrap();
+        said.line("1420070400;x;192.0.2.1;Zeus;7", &mut out).unwrap();
+        assert!(said.line("1420070400;x;192.0.2.1", &mut out).is_err());
+        assert!(said.line("soon;x;192.0.2.1;Zeus;7", &mut out).is_err());
+        assert!(said.line("1420070400;x;192.0.2;Zeus;7", &mut out).is_err());
+        let fields = &out.events[0];
+        assert!(out.events.len() == 1 && fields.has("time.source") && fields.has("extra.n6.novel"));
+        assert_eq!(fields.get("malware.name").and_then(noroshi_model::Datum::text), Some("zeus"));
+        let mut header = manual(&[]);
+        assert!(header.line("192.0.2.1;x", &mut out).is_err());
+        header.line("# what our sinkhole saw", &mut out).unwrap();
+        header.line("# Client IP,Weather", &mut out).unwrap();
+        header.line("192.0.2.1;x", &mut out).unwrap();
+        assert_eq!(out.events.len(), 2);
+    }
+}
