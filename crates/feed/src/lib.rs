@@ -17,6 +17,7 @@ pub mod convert;
 pub mod formats;
 pub mod kind;
 pub mod map;
+pub mod n6;
 pub mod objects;
 pub mod plan;
 pub mod propose;

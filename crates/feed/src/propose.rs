@@ -226,6 +226,8 @@ impl Sample {
                 || cell.parse::<f64>().is_ok()
         };
         let width = rows[0].len();
+        // A torn line says nothing about a column.
+        rows.retain(|row| row.len() == width);
         let headed = rows.len() > 1 && !rows[0].iter().any(is_value) && width > 1;
         let mut read = "[read]\nas = \"csv\"\n".to_owned();
         if delimiter != ',' {

@@ -1,5 +1,15 @@
 //! What no map can say: one file a source. Each says in its first paragraph what in the format needs code.
 
+pub mod arf;
+pub mod cert_pl_shield;
+pub mod lists;
+pub mod n6_json;
+pub mod n6_manual;
+pub mod n6_shadowserver;
+pub mod urlhaus;
+pub mod warden;
+pub mod xarf;
+
 use std::io::Read as _;
 
 use noroshi_model::intake::SNIPPET_BYTES_MAX;
@@ -8,7 +18,7 @@ use noroshi_wire::elements::{Element, Elements};
 use noroshi_wire::{Encoding, Item, Lines};
 
 use crate::bundle::Bundle;
-use crate::{Feed, FeedError, Input, Report, Sink, shadowserver};
+use crate::{Feed, FeedError, Input, Report, Sink, n6, shadowserver};
 
 /// Opens a report in a format.
 pub type Open = fn(&Bundle, &Report, Input) -> Result<Box<dyn Feed>, FeedError>;
@@ -17,12 +27,27 @@ pub type Open = fn(&Bundle, &Report, Input) -> Result<Box<dyn Feed>, FeedError>;
 pub const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
 
 /// Formats that are code, by name.
-pub const FORMATS: &[(&str, Open)] =
-    &[("shadowserver", shadowserver::open_csv), ("shadowserver-json", shadowserver::open_json)];
+pub const FORMATS: &[(&str, Open)] = &[
+    ("arf", arf::open),
+    ("blueliv-map", n6_json::open_blueliv),
+    ("cert-pl-shield", cert_pl_shield::open),
+    ("ddosia", n6_json::open_ddosia),
+    ("fqdn-list", lists::open_fqdn),
+    ("ip-list", lists::open_ip),
+    ("shadowserver", shadowserver::open_csv),
+    ("shadowserver-json", shadowserver::open_json),
+    ("tu-dresden-resolvers", n6_json::open_resolvers),
+    ("url-list", lists::open_url),
+    ("urlhaus", urlhaus::open),
+    ("warden", warden::open),
+    ("xarf", xarf::open),
+    ("zoneh-rss", n6_json::open_zoneh),
+];
 
-/// The code of a format.
+/// The code of a format. The sources of n6 are formats of their own (see [`n6::SOURCES`]).
 pub fn find(format: &str) -> Option<Open> {
-    FORMATS.iter().find(|(name, _)| *name == format).map(|(_, open)| *open)
+    let found = FORMATS.iter().find(|(name, _)| *name == format).map(|(_, open)| *open);
+    found.or_else(|| n6::knows(format).then_some(n6::open as Open))
 }
 
 /// What one record holds.

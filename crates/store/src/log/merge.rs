@@ -16,7 +16,7 @@ use crate::row::values;
 use crate::{StoreError, Tx};
 
 /// Bits of filter for each id, by level: generous where there are many small runs, each of which is asked about every
-/// event; sparing where most ids are. Of 1,000 new ids they let through about 1, 3, 3 and 5.
+/// event; sparing where most ids are. Of 1,000 new ids they let through about 1 and 5.
 const FILTER_BITS: [u64; 2] = [14, 10];
 /// Pages of merged runs removed for each part written: more than a part has, so that removal keeps up.
 const PAGES_REMOVED: u64 = 256;

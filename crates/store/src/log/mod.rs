@@ -70,7 +70,7 @@ impl Default for Limits {
             recent: 250_000,
             page_entries: 202,
             part_entries: 16 << 10,
-            fan_out: 8,
+            fan_out: 4,
             slice: 64 << 10,
             filter_bytes: 32 << 20,
         }
