@@ -3,13 +3,15 @@
 
 use std::borrow::Cow;
 
-use noroshi_model::{Datum, Fields};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use noroshi_model::{ClassificationType, Datum, Fields};
 use noroshi_wire::{TimeFormat, Zone};
 use serde_json::Value;
 
-use crate::convert::{convert, epoch, expected};
+use crate::convert::{convert, epoch, expected, ip};
 use crate::kind::{Kind, kind_of};
-use crate::map::{As, Mapping, ReadAs, Target};
+use crate::map::{As, Compose, Mapping, ReadAs, Target};
 
 /// A row: cells by place.
 pub trait Cells {
@@ -41,6 +43,7 @@ pub struct Plan {
     whens: Vec<Condition>,
     one_of: Vec<String>,
     none: Vec<String>,
+    unknown: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -52,6 +55,8 @@ struct Step {
     spill: Option<String>,
     required: bool,
     replace: bool,
+    /// Whether the key takes any text, so that some words stand for no value.
+    free: bool,
     prefix: String,
 }
 
@@ -62,6 +67,8 @@ enum Conv {
     TruthOrFalse,
     Epoch,
     List,
+    Host,
+    Base64,
     TimeAs(TimeFormat, Option<Zone>),
     /// Text in a CSV, whatever it is in JSON.
     AsIs,
@@ -70,8 +77,14 @@ enum Conv {
 #[derive(Debug)]
 struct Composed {
     key: String,
-    pieces: Vec<Piece>,
+    recipe: Recipe,
     replace: bool,
+}
+
+#[derive(Debug)]
+enum Recipe {
+    Pieces(Vec<Piece>),
+    Request { host: Option<usize>, path: usize, scheme: Option<usize>, spill: String },
 }
 
 #[derive(Debug)]
@@ -101,7 +114,7 @@ impl Plan {
                 }
                 None => {
                     let rest = mapping.rest.as_deref().unwrap_or("extra.");
-                    steps.extend((!rest.is_empty()).then(|| Step::rest(at, column, rest)));
+                    steps.extend((!rest.is_empty()).then(|| Step::rest(at, column, rest, mapping, read)));
                 }
             }
         }
@@ -113,10 +126,7 @@ impl Plan {
         }
         // Stable: of two columns for one key the one further left comes first.
         steps.sort_by(|a, b| a.key.cmp(&b.key));
-        let composes = mapping.compose.iter().filter_map(|compose| {
-            let pieces = pieces(&compose.from, &place)?;
-            Some(Composed { key: compose.key.clone(), pieces, replace: compose.replace })
-        });
+        let composes = mapping.compose.iter().filter_map(|compose| Composed::new(compose, &place));
         let whens = mapping.when.iter().filter_map(|when| {
             let lower = |texts: &[String]| texts.iter().map(|text| text.to_lowercase()).collect();
             Some(Condition {
@@ -135,6 +145,7 @@ impl Plan {
             whens: whens.collect(),
             one_of: mapping.one_of.clone(),
             none: read.none.clone(),
+            unknown: read.unknown.clone(),
         })
     }
 
@@ -179,7 +190,8 @@ impl Plan {
         fields: &mut Fields<'a>,
     ) -> Result<(), String> {
         let text = row.text(step.at).trim();
-        if text.is_empty() || self.none.iter().any(|none| none == text) {
+        let none = |words: &[String]| words.iter().any(|word| word == text);
+        if text.is_empty() || none(&self.none) || step.free && none(&self.unknown) {
             return if step.required { Err(format!("column {} is empty", step.column)) } else { Ok(()) };
         }
         match step.read(text, row.value(step.at)) {
@@ -189,7 +201,7 @@ impl Plan {
                 fields.push(Cow::Borrowed(&step.key), datum);
             }
             // Left out on purpose: a zero that means nothing.
-            None if matches!(step.conv, Conv::Nonzero) => {}
+            None if matches!(step.conv, Conv::Nonzero | Conv::Host) && is_zero(text) => {}
             None if step.required => return Err(format!("column {} is no {}", step.column, step.expected())),
             Some(_) | None => {
                 if let Some(spill) = &step.spill {
@@ -204,23 +216,76 @@ impl Plan {
         if !composed.replace && fields.has(&composed.key) {
             return;
         }
+        let text = match &composed.recipe {
+            Recipe::Pieces(pieces) => self.joined(pieces, row),
+            Recipe::Request { host, path, scheme, spill } => {
+                let cell = |at: &Option<usize>| at.map_or("", |at| row.text(at).trim());
+                let (host, path) = (cell(host), row.text(*path).trim());
+                let text = request_url(cell(scheme), host, path);
+                let is_url = text.as_ref().is_some_and(|text| convert(Kind::Url, text).is_some());
+                if !is_url && !path.is_empty() {
+                    fields.offer(spill.as_str(), path);
+                }
+                text
+            }
+        };
+        let Some(text) = text else { return };
+        if let Some(datum) = convert(kind_of(&composed.key), &text) {
+            fields.put(composed.key.as_str(), datum.into_owned());
+        }
+    }
+
+    fn joined(&self, pieces: &[Piece], row: &impl Cells) -> Option<String> {
         let mut text = String::new();
-        for piece in &composed.pieces {
+        for piece in pieces {
             match piece {
                 Piece::Text(fixed) => text.push_str(fixed),
                 Piece::Cell(at) => {
                     let cell = row.text(*at).trim();
                     if cell.is_empty() || self.none.iter().any(|none| none == cell) {
-                        return;
+                        return None;
                     }
                     text.push_str(cell);
                 }
             }
         }
-        if let Some(datum) = convert(kind_of(&composed.key), &text) {
-            fields.put(composed.key.as_str(), datum.into_owned());
-        }
+        Some(text)
     }
+}
+
+impl Composed {
+    /// `None` where a column is not in the header.
+    fn new(compose: &Compose, place: &impl Fn(&str) -> Option<usize>) -> Option<Self> {
+        let recipe = match &compose.request {
+            None => Recipe::Pieces(pieces(&compose.from, place)?),
+            Some(request) => Recipe::Request {
+                host: place(&request.host),
+                path: place(&request.path)?,
+                scheme: place(&request.scheme),
+                spill: format!("extra.{}", request.path),
+            },
+        };
+        Some(Self { key: compose.key.clone(), recipe, replace: compose.replace })
+    }
+}
+
+/// The URL of a request: `path` may be a request line (`GET /x HTTP/1.1`), or all there is.
+fn request_url(scheme: &str, host: &str, path: &str) -> Option<String> {
+    if path.is_empty() {
+        return None;
+    }
+    if host.is_empty() {
+        return Some(path.to_owned());
+    }
+    let path = path.find('/').map_or("", |at| &path[at..]);
+    let path = path.split(char::is_whitespace).next().unwrap_or_default();
+    let scheme = if scheme == "https" { "https" } else { "http" };
+    Some(format!("{scheme}://{host}{path}"))
+}
+
+/// Zero, or the address that stands for none.
+fn is_zero(text: &str) -> bool {
+    matches!(text, "0" | "0.0.0.0" | "::")
 }
 
 impl Step {
@@ -239,8 +304,11 @@ impl Step {
             (Some(As::Nonzero), ..) => Conv::Nonzero,
             (Some(As::TruthOrFalse), ..) => Conv::TruthOrFalse,
             (Some(As::Epoch), ..) => Conv::Epoch,
+            (Some(As::Host), ..) => Conv::Host,
+            (Some(As::Base64), ..) => Conv::Base64,
             _ => Conv::List,
         };
+        let free = matches!(kind, Some(Kind::Text | Kind::Lower | Kind::Malware)) && target.read != Some(As::Text);
         let spill = (!target.else_drop).then(|| format!("extra.{column}"));
         Self {
             at,
@@ -250,21 +318,30 @@ impl Step {
             spill: spill.filter(|key| *key != target.key),
             required: target.required,
             replace: target.replace,
+            free,
             prefix: target.prefix.clone(),
         }
     }
 
-    fn rest(at: usize, column: &str, rest: &str) -> Self {
-        Self {
-            at,
+    /// A column that the map does not name. A number that is none stays what it is: text.
+    fn rest(at: usize, column: &str, rest: &str, mapping: &Mapping, read: &ReadAs) -> Self {
+        let mut types = mapping.types.iter();
+        let typed = types.find(|(_, columns)| columns.iter().any(|name| name == column)).map(|(kind, _)| *kind);
+        let target = Target {
             key: format!("{rest}{column}"),
-            conv: Conv::AsIs,
-            column: column.to_owned(),
-            spill: None,
+            read: typed,
             required: false,
+            else_drop: true,
             replace: false,
             prefix: String::new(),
+        };
+        let mut step = Self::new(at, column, &target, read);
+        if typed.is_none() {
+            step.conv = Conv::AsIs;
         }
+        let number = matches!(typed, Some(As::Int | As::Real | As::Nonzero));
+        step.spill = number.then(|| step.key.clone());
+        step
     }
 
     fn read<'a>(&self, text: &'a str, value: Option<&Value>) -> Option<Datum<'a>> {
@@ -286,6 +363,9 @@ impl Step {
                 Some(Datum::Truth(yes))
             }
             Conv::Epoch => epoch(text).map(Datum::Time),
+            Conv::Host => ip(text).filter(|ip| !ip.is_unspecified()).map(Datum::Ip),
+            Conv::Base64 if BASE64_STANDARD.decode(text).is_ok() => Some(text.into()),
+            Conv::Base64 => Some(BASE64_STANDARD.encode(text).into()),
             Conv::List => {
                 let list = text.split(',').map(str::trim).filter(|part| !part.is_empty());
                 Some(Datum::Json(list.map(Value::from).collect()))
@@ -302,9 +382,10 @@ impl Step {
         match &self.conv {
             Conv::Kind(kind) => expected(*kind),
             Conv::Nonzero => "whole number",
+            Conv::Host => "IP address",
             Conv::TruthOrFalse => "yes or no",
             Conv::Epoch | Conv::TimeAs(..) => "time",
-            Conv::List | Conv::AsIs => "text",
+            Conv::List | Conv::AsIs | Conv::Base64 => "text",
         }
     }
 }
@@ -334,5 +415,12 @@ fn pieces(template: &str, place: &impl Fn(&str) -> Option<usize>) -> Option<Vec<
 
 /// Constant fields; a taxonomy follows from its type where the map leaves it out.
 fn constants(set: &std::collections::BTreeMap<String, Value>) -> Vec<(String, Datum<'static>)> {
-    set.iter().map(|(key, value)| (key.clone(), Datum::from(value.clone()))).collect()
+    const TAXONOMY: &str = "classification.taxonomy";
+    let mut list: Vec<_> =
+        set.iter().map(|(key, value)| (key.clone(), Datum::from(value.clone()))).collect();
+    let kind = set.get("classification.type").and_then(Value::as_str).and_then(ClassificationType::parse);
+    if let Some(kind) = kind.filter(|_| !set.contains_key(TAXONOMY)) {
+        list.push((TAXONOMY.to_owned(), kind.taxonomy().to_owned().into()));
+    }
+    list
 }
