@@ -170,6 +170,13 @@ fn loose_time(text: &str) -> Option<Timestamp> {
     jiff::tz::Offset::UTC.to_timestamp(civil).ok()
 }
 
+/// An instant as text, for keys that take any: as IntelMQ writes it under `extra.`.
+pub fn time_text(time: Timestamp) -> String {
+    let pattern =
+        if time.subsec_nanosecond() == 0 { "%Y-%m-%dT%H:%M:%S+00:00" } else { "%Y-%m-%dT%H:%M:%S%.6f+00:00" };
+    time.strftime(pattern).to_string()
+}
+
 /// Seconds since 1970, fractions allowed.
 pub fn epoch(text: &str) -> Option<Timestamp> {
     let seconds: f64 = text.trim().parse().ok().filter(|n: &f64| n.is_finite())?;

@@ -81,6 +81,8 @@ pub struct ReadAs {
     pub ragged: bool,
     /// The text's encoding.
     pub encoding: Encoding,
+    /// Whether white space around a text under `extra.` is left out; around other cells it always is.
+    pub trim: bool,
     /// Cells that mean that there is no value, besides empty ones.
     pub none: Vec<String>,
     /// Cells that mean that there is no value where the key takes any text.
@@ -102,6 +104,7 @@ impl Default for ReadAs {
             comment: None,
             ragged: false,
             encoding: Encoding::default(),
+            trim: true,
             none: Vec::new(),
             unknown: Vec::new(),
             time: None,

@@ -9,7 +9,7 @@ use noroshi_model::{ClassificationType, Datum, Fields};
 use noroshi_wire::{TimeFormat, Zone};
 use serde_json::Value;
 
-use crate::convert::{convert, epoch, expected, ip};
+use crate::convert::{convert, epoch, expected, ip, time_text};
 use crate::kind::{Kind, kind_of};
 use crate::map::{As, Compose, Mapping, ReadAs, Target};
 
@@ -57,6 +57,8 @@ struct Step {
     replace: bool,
     /// Whether the key takes any text, so that some words stand for no value.
     free: bool,
+    /// Whether white space around the text is kept.
+    untrimmed: bool,
     prefix: String,
 }
 
@@ -189,12 +191,14 @@ impl Plan {
         last: &mut &'a str,
         fields: &mut Fields<'a>,
     ) -> Result<(), String> {
-        let text = row.text(step.at).trim();
+        let whole = row.text(step.at);
+        let text = whole.trim();
         let none = |words: &[String]| words.iter().any(|word| word == text);
         if text.is_empty() || none(&self.none) || step.free && none(&self.unknown) {
             return if step.required { Err(format!("column {} is empty", step.column)) } else { Ok(()) };
         }
-        match step.read(text, row.value(step.at)) {
+        let read = step.read(if step.untrimmed { whole } else { text }, row.value(step.at));
+        match read {
             Some(datum) if step.replace => fields.put(step.key.as_str(), datum),
             Some(datum) if *last != step.key => {
                 *last = &step.key;
@@ -313,12 +317,13 @@ impl Step {
         Self {
             at,
             key: target.key.clone(),
-            conv,
             column: column.to_owned(),
             spill: spill.filter(|key| *key != target.key),
             required: target.required,
             replace: target.replace,
             free,
+            untrimmed: !read.trim && matches!(conv, Conv::AsIs),
+            conv,
             prefix: target.prefix.clone(),
         }
     }
@@ -338,13 +343,22 @@ impl Step {
         let mut step = Self::new(at, column, &target, read);
         if typed.is_none() {
             step.conv = Conv::AsIs;
+            step.untrimmed = !read.trim;
         }
         let number = matches!(typed, Some(As::Int | As::Real | As::Nonzero));
         step.spill = number.then(|| step.key.clone());
         step
     }
 
+    /// Reads a cell. A time under a key that takes any text is text.
     fn read<'a>(&self, text: &'a str, value: Option<&Value>) -> Option<Datum<'a>> {
+        match self.datum(text, value) {
+            Some(Datum::Time(time)) if self.key.starts_with("extra.") => Some(time_text(time).into()),
+            datum => datum,
+        }
+    }
+
+    fn datum<'a>(&self, text: &'a str, value: Option<&Value>) -> Option<Datum<'a>> {
         if !self.prefix.is_empty() {
             let whole = format!("{}{text}", self.prefix);
             return match &self.conv {
