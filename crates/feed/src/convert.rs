@@ -151,7 +151,7 @@ fn loose_time(text: &str) -> Option<Timestamp> {
     if let Ok(mail) = jiff::fmt::rfc2822::parse(text) {
         return Some(mail.timestamp());
     }
-    const PATTERNS: [&str; 9] = [
+    const PATTERNS: [&str; 10] = [
         "%Y-%m-%d %H:%M",
         "%Y-%m-%dT%H:%M",
         "%Y/%m/%d %H:%M:%S",
@@ -160,9 +160,13 @@ fn loose_time(text: &str) -> Option<Timestamp> {
         "%a, %d %b %Y %H:%M:%S",
         "%b %d %H:%M:%S %Y",
         "%d %b %Y %H:%M:%S",
+        "%d-%b-%y %H:%M:%S",
         "%a %b %d %H:%M:%S %Y",
     ];
     let text = text.trim_end_matches(" UTC").trim_end_matches(" GMT");
+    // The day of the week says nothing that the date does not, and servers spell it as they like (`Thur,`).
+    let weekday = text.split_once(", ").filter(|(day, _)| day.chars().all(char::is_alphabetic));
+    let text = weekday.map_or(text, |(_, rest)| rest);
     let civil = PATTERNS.iter().find_map(|p| DateTime::strptime(p, text).ok()).or_else(|| {
         let day = jiff::civil::Date::strptime("%Y-%m-%d", text).ok()?;
         Some(day.at(0, 0, 0, 0))
@@ -351,6 +355,8 @@ mod tests {
             "2019-09-04T09:00:19+02:00",
             "2019-09-04 07:00:19 UTC",
             "Sep 04 07:00:19 2019 GMT",
+            "Weds, 04 Sep 2019 07:00:19 GMT",
+            "Wednesday, 04-Sep-19 07:00:19 GMT",
         ] {
             assert_eq!(time(text).map(|t| t.to_string()).as_deref(), Some("2019-09-04T07:00:19Z"), "{text}");
         }
