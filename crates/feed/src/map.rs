@@ -337,12 +337,9 @@ impl As {
             Self::Fqdn => Kind::Fqdn,
             Self::Url => Kind::Url,
             Self::Json => Kind::Json,
-            Self::Nonzero
-            | Self::TruthOrFalse
-            | Self::Epoch
-            | Self::List
-            | Self::Host
-            | Self::Base64 => return None,
+            Self::Nonzero | Self::TruthOrFalse | Self::Epoch | Self::List | Self::Host | Self::Base64 => {
+                return None;
+            }
         })
     }
 }
@@ -443,7 +440,8 @@ impl MapFile {
         }
         let more = self.fallback.iter().map(|f| &f.mapping).chain(self.edition.iter().map(|e| &e.mapping));
         more.chain(self.part.values()).try_for_each(Mapping::check)?;
-        let used = self.report.values().flat_map(|r| &r.with).chain(self.fallback.iter().flat_map(|f| &f.with));
+        let used =
+            self.report.values().flat_map(|r| &r.with).chain(self.fallback.iter().flat_map(|f| &f.with));
         match used.into_iter().find(|name| !self.part.contains_key(*name)) {
             Some(name) => Err(MapError::Part(name.clone())),
             None => Ok(()),

@@ -312,7 +312,8 @@ impl Step {
             (Some(As::Base64), ..) => Conv::Base64,
             _ => Conv::List,
         };
-        let free = matches!(kind, Some(Kind::Text | Kind::Lower | Kind::Malware)) && target.read != Some(As::Text);
+        let free =
+            matches!(kind, Some(Kind::Text | Kind::Lower | Kind::Malware)) && target.read != Some(As::Text);
         let spill = (!target.else_drop).then(|| format!("extra.{column}"));
         Self {
             at,
@@ -331,7 +332,8 @@ impl Step {
     /// A column that the map does not name. A number that is none stays what it is: text.
     fn rest(at: usize, column: &str, rest: &str, mapping: &Mapping, read: &ReadAs) -> Self {
         let mut types = mapping.types.iter();
-        let typed = types.find(|(_, columns)| columns.iter().any(|name| name == column)).map(|(kind, _)| *kind);
+        let typed =
+            types.find(|(_, columns)| columns.iter().any(|name| name == column)).map(|(kind, _)| *kind);
         let target = Target {
             key: format!("{rest}{column}"),
             read: typed,
@@ -430,8 +432,7 @@ fn pieces(template: &str, place: &impl Fn(&str) -> Option<usize>) -> Option<Vec<
 /// Constant fields; a taxonomy follows from its type where the map leaves it out.
 fn constants(set: &std::collections::BTreeMap<String, Value>) -> Vec<(String, Datum<'static>)> {
     const TAXONOMY: &str = "classification.taxonomy";
-    let mut list: Vec<_> =
-        set.iter().map(|(key, value)| (key.clone(), Datum::from(value.clone()))).collect();
+    let mut list: Vec<_> = set.iter().map(|(key, value)| (key.clone(), Datum::from(value.clone()))).collect();
     let kind = set.get("classification.type").and_then(Value::as_str).and_then(ClassificationType::parse);
     if let Some(kind) = kind.filter(|_| !set.contains_key(TAXONOMY)) {
         list.push((TAXONOMY.to_owned(), kind.taxonomy().to_owned().into()));

@@ -27,13 +27,13 @@ fn open(bundle: &Bundle, report: &Report, input: Input, shape: Shape) -> Result<
 
 /// How the report is read: what the operator says it is counts most, then the file's name, then the feed's.
 fn mapping(family: &MapFile, report: &Report) -> Mapping {
-    let named = |name: &str| named(family, name).map(|name| family.mapping_of(Some(name)));
-    let by_parameter = report.text("feedname").and_then(named);
-    let stem = report.file_name.as_deref().and_then(stem);
-    by_parameter
-        .or_else(|| stem.map(|stem| family.mapping_of_stem(stem)))
-        .or_else(|| named(&report.feed_name))
-        .unwrap_or_else(|| family.mapping_of(None))
+    let by_parameter = report.text("feedname").and_then(|name| named(family, name));
+    let by_file = || report.file_name.as_deref().and_then(stem).map(str::to_owned);
+    let by_feed = || named(family, &report.feed_name);
+    match by_parameter.or_else(by_file).or_else(by_feed) {
+        Some(stem) => family.mapping_of_stem(&stem),
+        None => family.mapping_of(None),
+    }
 }
 
 /// `2026-11-22-scan_dns-example-geo.csv` → `scan_dns`.
@@ -46,15 +46,23 @@ fn stem(file_name: &str) -> Option<&str> {
     name.split(['-', '.']).next().filter(|stem| !stem.is_empty())
 }
 
-/// The report that a feed's name means; how it is spelt does not matter.
-fn named<'a>(family: &'a MapFile, feed_name: &str) -> Option<&'a str> {
-    let letters = |name: &str| -> String {
-        name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-    };
+/// The stem of the report that a feed's name means; how it is spelt does not matter.
+fn named(family: &MapFile, feed_name: &str) -> Option<String> {
     let wanted = letters(feed_name);
-    let fits = |name: &String| letters(name) == wanted;
-    let found = family.report.iter().find(|(_, report)| report.feed.iter().any(fits));
-    found.map(|(name, _)| name.as_str())
+    if let Some(name) = family.report.iter().find_map(|(name, report)| {
+        report.feed.iter().any(|feed| letters(feed) == wanted).then(|| name.clone())
+    }) {
+        return Some(name);
+    }
+    // `IPv6-Accessible-FTP`, `Sinkhole-Events IPv6`.
+    let first = wanted.strip_prefix("ipv6").or_else(|| wanted.strip_suffix("ipv6"))?;
+    let first = named(family, first)?;
+    let six = |starts: &str, like: &str| Some(format!("{starts}{}", first.strip_prefix(like)?));
+    family.edition.iter().find_map(|edition| six(&edition.starts, &edition.like))
+}
+
+fn letters(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]

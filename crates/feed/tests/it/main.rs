@@ -2,4 +2,5 @@
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by stopping")]
 
 mod intelmq;
+mod shadowserver;
 mod shared;
