@@ -103,6 +103,10 @@ pub fn try_add_owned(fields: &mut Fields<'_>, key: &str, text: &str) -> bool {
 }
 
 fn lower(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        let upper = text.bytes().any(|b| b.is_ascii_uppercase());
+        return if upper { text.to_ascii_lowercase().into() } else { text.into() };
+    }
     if text.chars().any(char::is_uppercase) { text.to_lowercase().into() } else { text.into() }
 }
 
@@ -225,13 +229,13 @@ pub fn network(text: &str) -> Option<IpNet> {
 /// A host name, lower case, without its final dot. Addresses are none.
 pub fn fqdn(text: &str) -> Option<Cow<'_, str>> {
     let text = text.trim_end_matches('.');
-    let label = |l: &str| {
+    let label = |l: &[u8]| {
         (1..=63).contains(&l.len())
-            && l.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_' || !c.is_ascii())
-            && !l.starts_with('-')
-            && !l.ends_with('-')
+            && l.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_') || !b.is_ascii())
+            && l[0] != b'-'
+            && l[l.len() - 1] != b'-'
     };
-    let host = text.len() <= 253 && text.split('.').all(label);
+    let host = text.len() <= 253 && text.as_bytes().split(|b| *b == b'.').all(label);
     if !host || text.bytes().last()?.is_ascii_digit() && text.parse::<Ipv4Addr>().is_ok() {
         return None;
     }
@@ -250,7 +254,12 @@ pub fn url(text: &str) -> Option<Cow<'_, str>> {
     let (scheme, rest) = text.split_once("://")?;
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let named = scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
-    if scheme.is_empty() || !named || host.is_empty() || rest.chars().any(char::is_whitespace) {
+    let blank = if rest.is_ascii() {
+        rest.bytes().any(|b| b <= b' ' && char::from(b).is_whitespace())
+    } else {
+        rest.chars().any(char::is_whitespace)
+    };
+    if scheme.is_empty() || !named || host.is_empty() || blank {
         return None;
     }
     Some(text)

@@ -1,7 +1,7 @@
 //! A map, made ready for one header: which cell goes where, in the order in which the keys are written. Done once per
 //! file, so that a row costs no look-ups.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -37,14 +37,24 @@ pub enum Made<'a> {
 /// A map for one header.
 #[derive(Debug)]
 pub struct Plan {
-    steps: Vec<Step>,
-    constants: Vec<(String, Datum<'static>)>,
-    composes: Vec<Composed>,
+    slots: Vec<Slot>,
     whens: Vec<Condition>,
     one_of: Vec<String>,
     none: Vec<String>,
     unknown: Vec<String>,
 }
+
+/// One key, and where its value may come from. Slots stand in the order of their keys, so that events need no sorting.
+#[derive(Debug)]
+struct Slot {
+    key: String,
+    steps: Vec<Step>,
+    composes: Vec<Composed>,
+    constant: Option<Datum<'static>>,
+}
+
+/// Cells that did not fit where they should have gone.
+type Spilled<'a> = Vec<(&'a str, &'a str)>;
 
 #[derive(Debug)]
 struct Step {
@@ -78,7 +88,6 @@ enum Conv {
 
 #[derive(Debug)]
 struct Composed {
-    key: String,
     recipe: Recipe,
     replace: bool,
 }
@@ -108,15 +117,20 @@ struct Condition {
 impl Plan {
     /// A plan for the columns of a header. `Err` names a required column that is not there.
     pub fn new(mapping: &Mapping, read: &ReadAs, header: &[String]) -> Result<Self, String> {
-        let mut steps = Vec::new();
+        let mut slots = BTreeMap::new();
         for (at, column) in header.iter().enumerate() {
             match mapping.columns.get(column.as_str()) {
                 Some(targets) => {
-                    steps.extend(targets.list().iter().map(|target| Step::new(at, column, target, read)));
+                    for target in targets.list() {
+                        slot(&mut slots, &target.key).steps.push(Step::new(at, column, target, read));
+                    }
                 }
                 None => {
                     let rest = mapping.rest.as_deref().unwrap_or("extra.");
-                    steps.extend((!rest.is_empty()).then(|| Step::rest(at, column, rest, mapping, read)));
+                    if !rest.is_empty() {
+                        let step = Step::rest(at, column, rest, mapping, read);
+                        slot(&mut slots, &step.key.clone()).steps.push(step);
+                    }
                 }
             }
         }
@@ -126,9 +140,13 @@ impl Plan {
                 return Err(column.clone());
             }
         }
-        // Stable: of two columns for one key the one further left comes first.
-        steps.sort_by(|a, b| a.key.cmp(&b.key));
-        let composes = mapping.compose.iter().filter_map(|compose| Composed::new(compose, &place));
+        for compose in &mapping.compose {
+            let composed = Composed::new(compose, &place);
+            slot(&mut slots, &compose.key).composes.extend(composed);
+        }
+        for (key, datum) in constants(&mapping.constant) {
+            slot(&mut slots, &key).constant = Some(datum);
+        }
         let whens = mapping.when.iter().filter_map(|when| {
             let lower = |texts: &[String]| texts.iter().map(|text| text.to_lowercase()).collect();
             Some(Condition {
@@ -141,9 +159,7 @@ impl Plan {
             })
         });
         Ok(Self {
-            steps,
-            constants: constants(&mapping.constant),
-            composes: composes.collect(),
+            slots: slots.into_values().collect(),
             whens: whens.collect(),
             one_of: mapping.one_of.clone(),
             none: read.none.clone(),
@@ -153,16 +169,17 @@ impl Plan {
 
     /// Makes a row's event.
     pub fn make<'a>(&'a self, row: &'a impl Cells) -> Made<'a> {
-        let mut fields = Fields::with_capacity(self.steps.len() + self.constants.len() + 4);
-        // Steps are in the order of their keys: a key that is taken is the one taken last.
-        let mut last = "";
-        for step in &self.steps {
-            if let Err(reason) = self.take(step, row, &mut last, &mut fields) {
-                return Made::Bad(reason);
+        let mut fields = Fields::with_capacity(self.slots.len());
+        let mut spilled = Spilled::new();
+        for slot in &self.slots {
+            match self.value(slot, row, &mut spilled) {
+                Ok(Some(datum)) => fields.push_last(&slot.key, datum),
+                Ok(None) => {}
+                Err(reason) => return Made::Bad(reason),
             }
         }
-        for composed in &self.composes {
-            self.compose(composed, row, &mut fields);
+        for (key, text) in spilled {
+            fields.offer(key, text);
         }
         for condition in &self.whens {
             if condition.fits(row) {
@@ -170,12 +187,9 @@ impl Plan {
                     return Made::Filtered;
                 }
                 for (key, datum) in &condition.set {
-                    fields.put(key.as_str(), datum.clone());
+                    fields.put(key.as_str(), datum.borrowed());
                 }
             }
-        }
-        for (key, datum) in &self.constants {
-            fields.offer(key.as_str(), datum.clone());
         }
         if !self.one_of.is_empty() && !self.one_of.iter().any(|key| fields.has(key)) {
             return Made::Bad(format!("none of {} is there", self.one_of.join(", ")));
@@ -184,58 +198,69 @@ impl Plan {
         Made::Event(fields)
     }
 
+    /// The value of a key: of the first column that has one, unless another replaces it.
+    fn value<'a>(
+        &'a self,
+        slot: &'a Slot,
+        row: &'a impl Cells,
+        spilled: &mut Spilled<'a>,
+    ) -> Result<Option<Datum<'a>>, String> {
+        let mut value = None;
+        for step in &slot.steps {
+            self.take(step, row, &mut value, spilled)?;
+        }
+        for composed in &slot.composes {
+            if value.is_none() || composed.replace {
+                value = self.compose(&slot.key, composed, row, spilled).or(value);
+            }
+        }
+        Ok(value.or_else(|| slot.constant.as_ref().map(Datum::borrowed)))
+    }
+
     fn take<'a>(
         &'a self,
         step: &'a Step,
         row: &'a impl Cells,
-        last: &mut &'a str,
-        fields: &mut Fields<'a>,
+        value: &mut Option<Datum<'a>>,
+        spilled: &mut Spilled<'a>,
     ) -> Result<(), String> {
         let whole = row.text(step.at);
-        let text = whole.trim();
+        let text = trimmed(whole);
         let none = |words: &[String]| words.iter().any(|word| word == text);
         if text.is_empty() || none(&self.none) || step.free && none(&self.unknown) {
             return if step.required { Err(format!("column {} is empty", step.column)) } else { Ok(()) };
         }
-        let read = step.read(if step.untrimmed { whole } else { text }, row.value(step.at));
-        match read {
-            Some(datum) if step.replace => fields.put(step.key.as_str(), datum),
-            Some(datum) if *last != step.key => {
-                *last = &step.key;
-                fields.push(Cow::Borrowed(&step.key), datum);
-            }
+        match step.read(if step.untrimmed { whole } else { text }, row.value(step.at)) {
+            Some(datum) if step.replace || value.is_none() => *value = Some(datum),
             // Left out on purpose: a zero that means nothing.
             None if matches!(step.conv, Conv::Nonzero | Conv::Host) && is_zero(text) => {}
             None if step.required => return Err(format!("column {} is no {}", step.column, step.expected())),
-            Some(_) | None => {
-                if let Some(spill) = &step.spill {
-                    fields.offer(spill.as_str(), text);
-                }
-            }
+            Some(_) | None => spilled.extend(step.spill.as_ref().map(|spill| (spill.as_str(), text))),
         }
         Ok(())
     }
 
-    fn compose<'a>(&'a self, composed: &'a Composed, row: &'a impl Cells, fields: &mut Fields<'a>) {
-        if !composed.replace && fields.has(&composed.key) {
-            return;
-        }
-        let text = match &composed.recipe {
-            Recipe::Pieces(pieces) => self.joined(pieces, row),
+    fn compose<'a>(
+        &'a self,
+        key: &str,
+        composed: &'a Composed,
+        row: &'a impl Cells,
+        spilled: &mut Spilled<'a>,
+    ) -> Option<Datum<'a>> {
+        match &composed.recipe {
+            Recipe::Pieces(pieces) => {
+                convert(kind_of(key), &self.joined(pieces, row)?).map(Datum::into_owned)
+            }
             Recipe::Request { host, path, scheme, spill } => {
                 let cell = |at: &Option<usize>| at.map_or("", |at| row.text(at).trim());
                 let (host, path) = (cell(host), row.text(*path).trim());
-                let text = request_url(cell(scheme), host, path);
-                let is_url = text.as_ref().is_some_and(|text| convert(Kind::Url, text).is_some());
-                if !is_url && !path.is_empty() {
-                    fields.offer(spill.as_str(), path);
+                let url = request_url(cell(scheme), host, path)?;
+                let datum = convert(kind_of(key), &url).map(Datum::into_owned);
+                if datum.is_none() {
+                    spilled.push((spill, path));
                 }
-                text
+                datum
             }
-        };
-        let Some(text) = text else { return };
-        if let Some(datum) = convert(kind_of(&composed.key), &text) {
-            fields.put(composed.key.as_str(), datum.into_owned());
         }
     }
 
@@ -269,7 +294,7 @@ impl Composed {
                 spill: format!("extra.{}", request.path),
             },
         };
-        Some(Self { key: compose.key.clone(), recipe, replace: compose.replace })
+        Some(Self { recipe, replace: compose.replace })
     }
 }
 
@@ -283,8 +308,23 @@ fn request_url(scheme: &str, host: &str, path: &str) -> Option<String> {
     }
     let path = path.find('/').map_or("", |at| &path[at..]);
     let path = path.split(char::is_whitespace).next().unwrap_or_default();
-    let scheme = if scheme == "https" { "https" } else { "http" };
-    Some(format!("{scheme}://{host}{path}"))
+    let scheme = if scheme == "https" { "https://" } else { "http://" };
+    Some([scheme, host, path].concat())
+}
+
+/// Without white space around it. Most cells have none, which is quickly seen.
+#[inline]
+fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [] => text,
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
+    }
+}
+
+fn slot<'a>(slots: &'a mut BTreeMap<String, Slot>, key: &str) -> &'a mut Slot {
+    let new = || Slot { key: key.to_owned(), steps: Vec::new(), composes: Vec::new(), constant: None };
+    slots.entry(key.to_owned()).or_insert_with(new)
 }
 
 /// Zero, or the address that stands for none.
@@ -430,7 +470,7 @@ fn pieces(template: &str, place: &impl Fn(&str) -> Option<usize>) -> Option<Vec<
 }
 
 /// Constant fields; a taxonomy follows from its type where the map leaves it out.
-fn constants(set: &std::collections::BTreeMap<String, Value>) -> Vec<(String, Datum<'static>)> {
+fn constants(set: &BTreeMap<String, Value>) -> Vec<(String, Datum<'static>)> {
     const TAXONOMY: &str = "classification.taxonomy";
     let mut list: Vec<_> = set.iter().map(|(key, value)| (key.clone(), Datum::from(value.clone()))).collect();
     let kind = set.get("classification.type").and_then(Value::as_str).and_then(ClassificationType::parse);
