@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use jiff::Timestamp;
 use noroshi_model::{ClassificationType, Datum, Fields};
 use noroshi_wire::{TimeFormat, Zone};
 use serde_json::Value;
 
-use crate::convert::{convert, epoch, expected, ip, time_text};
+use crate::convert::{convert, epoch, expected, ip, time, time_text};
 use crate::kind::{Kind, kind_of};
 use crate::map::{As, Compose, Mapping, ReadAs, Target};
 
@@ -172,10 +173,8 @@ impl Plan {
         let mut fields = Fields::with_capacity(self.slots.len());
         let mut spilled = Spilled::new();
         for slot in &self.slots {
-            match self.value(slot, row, &mut spilled) {
-                Ok(Some(datum)) => fields.push_last(&slot.key, datum),
-                Ok(None) => {}
-                Err(reason) => return Made::Bad(reason),
+            if let Err(reason) = self.fill(slot, row, &mut fields, &mut spilled) {
+                return Made::Bad(reason);
             }
         }
         for (key, text) in spilled {
@@ -198,44 +197,47 @@ impl Plan {
         Made::Event(fields)
     }
 
-    /// The value of a key: of the first column that has one, unless another replaces it.
-    fn value<'a>(
+    /// Sets a key: by the first column that has a value, unless another replaces it. What is read goes straight to where
+    /// it stays; handing it from function to function costs more than reading it.
+    fn fill<'a>(
         &'a self,
         slot: &'a Slot,
         row: &'a impl Cells,
-        spilled: &mut Spilled<'a>,
-    ) -> Result<Option<Datum<'a>>, String> {
-        let mut value = None;
-        for step in &slot.steps {
-            self.take(step, row, &mut value, spilled)?;
-        }
-        for composed in &slot.composes {
-            if value.is_none() || composed.replace {
-                value = self.compose(&slot.key, composed, row, spilled).or(value);
-            }
-        }
-        Ok(value.or_else(|| slot.constant.as_ref().map(Datum::borrowed)))
-    }
-
-    fn take<'a>(
-        &'a self,
-        step: &'a Step,
-        row: &'a impl Cells,
-        value: &mut Option<Datum<'a>>,
+        fields: &mut Fields<'a>,
         spilled: &mut Spilled<'a>,
     ) -> Result<(), String> {
-        let whole = row.text(step.at);
-        let text = trimmed(whole);
-        let none = |words: &[String]| words.iter().any(|word| word == text);
-        if text.is_empty() || none(&self.none) || step.free && none(&self.unknown) {
-            return if step.required { Err(format!("column {} is empty", step.column)) } else { Ok(()) };
+        let before = fields.len();
+        for step in &slot.steps {
+            let whole = row.text(step.at);
+            let text = trimmed(whole);
+            let none = |words: &[String]| words.iter().any(|word| word == text);
+            if text.is_empty() || none(&self.none) || step.free && none(&self.unknown) {
+                if step.required {
+                    return Err(format!("column {} is empty", step.column));
+                }
+                continue;
+            }
+            match step.read(if step.untrimmed { whole } else { text }, row.value(step.at)) {
+                Some(datum) if fields.len() == before => fields.push_last(&slot.key, datum),
+                Some(datum) if step.replace => fields.put(slot.key.as_str(), datum),
+                // Left out on purpose: a zero that means nothing.
+                None if matches!(step.conv, Conv::Nonzero | Conv::Host) && is_zero(text) => {}
+                None if step.required => {
+                    return Err(format!("column {} is no {}", step.column, step.expected()));
+                }
+                Some(_) | None => spilled.extend(step.spill.as_ref().map(|spill| (spill.as_str(), text))),
+            }
         }
-        match step.read(if step.untrimmed { whole } else { text }, row.value(step.at)) {
-            Some(datum) if step.replace || value.is_none() => *value = Some(datum),
-            // Left out on purpose: a zero that means nothing.
-            None if matches!(step.conv, Conv::Nonzero | Conv::Host) && is_zero(text) => {}
-            None if step.required => return Err(format!("column {} is no {}", step.column, step.expected())),
-            Some(_) | None => spilled.extend(step.spill.as_ref().map(|spill| (spill.as_str(), text))),
+        for composed in &slot.composes {
+            let free = fields.len() == before;
+            if (free || composed.replace)
+                && let Some(datum) = self.compose(&slot.key, composed, row, spilled)
+            {
+                if free { fields.push_last(&slot.key, datum) } else { fields.put(slot.key.as_str(), datum) }
+            }
+        }
+        if let Some(constant) = slot.constant.as_ref().filter(|_| fields.len() == before) {
+            fields.push_last(&slot.key, constant.borrowed());
         }
         Ok(())
     }
@@ -392,15 +394,8 @@ impl Step {
         step
     }
 
-    /// Reads a cell. A time under a key that takes any text is text.
+    /// Reads a cell.
     fn read<'a>(&self, text: &'a str, value: Option<&Value>) -> Option<Datum<'a>> {
-        match self.datum(text, value) {
-            Some(Datum::Time(time)) if self.key.starts_with("extra.") => Some(time_text(time).into()),
-            datum => datum,
-        }
-    }
-
-    fn datum<'a>(&self, text: &'a str, value: Option<&Value>) -> Option<Datum<'a>> {
         if !self.prefix.is_empty() {
             let whole = format!("{}{text}", self.prefix);
             return match &self.conv {
@@ -409,6 +404,7 @@ impl Step {
             };
         }
         match &self.conv {
+            Conv::Kind(Kind::Time) => time(text).map(|time| self.instant(time)),
             Conv::Kind(kind) => convert(*kind, text),
             Conv::Nonzero => match convert(Kind::Int, text)? {
                 Datum::Int(0) => None,
@@ -418,7 +414,7 @@ impl Step {
                 let yes = matches!(convert(Kind::Truth, text), Some(Datum::Truth(true)));
                 Some(Datum::Truth(yes))
             }
-            Conv::Epoch => epoch(text).map(Datum::Time),
+            Conv::Epoch => epoch(text).map(|time| self.instant(time)),
             Conv::Host => ip(text).filter(|ip| !ip.is_unspecified()).map(Datum::Ip),
             Conv::Base64 if BASE64_STANDARD.decode(text).is_ok() => Some(text.into()),
             Conv::Base64 => Some(BASE64_STANDARD.encode(text).into()),
@@ -426,12 +422,19 @@ impl Step {
                 let list = text.split(',').map(str::trim).filter(|part| !part.is_empty());
                 Some(Datum::Json(list.map(Value::from).collect()))
             }
-            Conv::TimeAs(format, zone) => format.read(text, zone.as_ref()).ok().map(Datum::Time),
+            Conv::TimeAs(format, zone) => {
+                format.read(text, zone.as_ref()).ok().map(|time| self.instant(time))
+            }
             Conv::AsIs => match value {
                 Some(Value::String(_)) | None => Some(text.into()),
                 Some(other) => Some(Datum::from(other.clone())),
             },
         }
+    }
+
+    /// An instant; under a key that takes any text it is text.
+    fn instant(&self, time: Timestamp) -> Datum<'static> {
+        if self.key.starts_with("extra.") { time_text(time).into() } else { Datum::Time(time) }
     }
 
     fn expected(&self) -> &'static str {

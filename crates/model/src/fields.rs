@@ -146,7 +146,7 @@ impl<'a> Fields<'a> {
     /// Sets a key, replacing what it had.
     pub fn put(&mut self, key: impl Into<Cow<'a, str>>, datum: impl Into<Datum<'a>>) {
         let (key, datum) = (key.into(), datum.into());
-        match self.list.iter_mut().find(|(k, _)| *k == key) {
+        match self.list.iter_mut().rev().find(|(k, _)| *k == key) {
             Some((_, old)) => *old = datum,
             None => self.push(key, datum),
         }
