@@ -612,6 +612,20 @@ mod tests {
     const PIECES: [&str; 9] = ["\"", ",", "\n", "a", "\r\n", "#", "\0", "あ", "\u{feff}"];
 
     proptest! {
+        /// The quick way and the machine agree wherever the quick way has an opinion.
+        #[test]
+        fn plain_lines_are_read_as_the_machine_reads_them(line in "[ab\",;\r é\u{feff}]{0,12}", semicolon: bool) {
+            let delimiter = if semicolon { ';' } else { ',' };
+            if let Some(spans) = plain(line.as_bytes(), delimiter, 0).filter(|_| !line.is_empty()) {
+                let quick: Vec<_> = Cells { text: None, spans }.iter(&line).map(str::to_owned).collect();
+                let mut parser = Parser::new(delimiter);
+                parser.begin();
+                prop_assert!(matches!(parser.feed(&line), Fed::Whole));
+                let slow: Vec<_> = parser.cells().iter("").map(str::to_owned).collect();
+                prop_assert_eq!(quick, slow);
+            }
+        }
+
         #[test]
         fn every_physical_line_is_a_record_or_bad_or_passed_over(
             text in prop::collection::vec(prop::sample::select(PIECES.to_vec()), 0..200),
