@@ -103,6 +103,10 @@ pub fn try_add_owned(fields: &mut Fields<'_>, key: &str, text: &str) -> bool {
 }
 
 fn lower(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        let upper = text.bytes().any(|b| b.is_ascii_uppercase());
+        return if upper { text.to_ascii_lowercase().into() } else { text.into() };
+    }
     if text.chars().any(char::is_uppercase) { text.to_lowercase().into() } else { text.into() }
 }
 
@@ -151,7 +155,7 @@ fn loose_time(text: &str) -> Option<Timestamp> {
     if let Ok(mail) = jiff::fmt::rfc2822::parse(text) {
         return Some(mail.timestamp());
     }
-    const PATTERNS: [&str; 9] = [
+    const PATTERNS: [&str; 10] = [
         "%Y-%m-%d %H:%M",
         "%Y-%m-%dT%H:%M",
         "%Y/%m/%d %H:%M:%S",
@@ -160,14 +164,25 @@ fn loose_time(text: &str) -> Option<Timestamp> {
         "%a, %d %b %Y %H:%M:%S",
         "%b %d %H:%M:%S %Y",
         "%d %b %Y %H:%M:%S",
+        "%d-%b-%y %H:%M:%S",
         "%a %b %d %H:%M:%S %Y",
     ];
     let text = text.trim_end_matches(" UTC").trim_end_matches(" GMT");
+    // The day of the week says nothing that the date does not, and servers spell it as they like (`Thur,`).
+    let weekday = text.split_once(", ").filter(|(day, _)| day.chars().all(char::is_alphabetic));
+    let text = weekday.map_or(text, |(_, rest)| rest);
     let civil = PATTERNS.iter().find_map(|p| DateTime::strptime(p, text).ok()).or_else(|| {
         let day = jiff::civil::Date::strptime("%Y-%m-%d", text).ok()?;
         Some(day.at(0, 0, 0, 0))
     })?;
     jiff::tz::Offset::UTC.to_timestamp(civil).ok()
+}
+
+/// An instant as text, for keys that take any: as IntelMQ writes it under `extra.`.
+pub fn time_text(time: Timestamp) -> String {
+    let pattern =
+        if time.subsec_nanosecond() == 0 { "%Y-%m-%dT%H:%M:%S+00:00" } else { "%Y-%m-%dT%H:%M:%S%.6f+00:00" };
+    time.strftime(pattern).to_string()
 }
 
 /// Seconds since 1970, fractions allowed.
@@ -214,13 +229,13 @@ pub fn network(text: &str) -> Option<IpNet> {
 /// A host name, lower case, without its final dot. Addresses are none.
 pub fn fqdn(text: &str) -> Option<Cow<'_, str>> {
     let text = text.trim_end_matches('.');
-    let label = |l: &str| {
+    let label = |l: &[u8]| {
         (1..=63).contains(&l.len())
-            && l.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_' || !c.is_ascii())
-            && !l.starts_with('-')
-            && !l.ends_with('-')
+            && l.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_') || !b.is_ascii())
+            && l[0] != b'-'
+            && l[l.len() - 1] != b'-'
     };
-    let host = text.len() <= 253 && text.split('.').all(label);
+    let host = text.len() <= 253 && text.as_bytes().split(|b| *b == b'.').all(label);
     if !host || text.bytes().last()?.is_ascii_digit() && text.parse::<Ipv4Addr>().is_ok() {
         return None;
     }
@@ -239,7 +254,12 @@ pub fn url(text: &str) -> Option<Cow<'_, str>> {
     let (scheme, rest) = text.split_once("://")?;
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let named = scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
-    if scheme.is_empty() || !named || host.is_empty() || rest.chars().any(char::is_whitespace) {
+    let blank = if rest.is_ascii() {
+        rest.bytes().any(|b| b <= b' ' && char::from(b).is_whitespace())
+    } else {
+        rest.chars().any(char::is_whitespace)
+    };
+    if scheme.is_empty() || !named || host.is_empty() || blank {
         return None;
     }
     Some(text)
@@ -344,6 +364,8 @@ mod tests {
             "2019-09-04T09:00:19+02:00",
             "2019-09-04 07:00:19 UTC",
             "Sep 04 07:00:19 2019 GMT",
+            "Weds, 04 Sep 2019 07:00:19 GMT",
+            "Wednesday, 04-Sep-19 07:00:19 GMT",
         ] {
             assert_eq!(time(text).map(|t| t.to_string()).as_deref(), Some("2019-09-04T07:00:19Z"), "{text}");
         }

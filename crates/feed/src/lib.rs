@@ -123,7 +123,15 @@ pub fn open(bundle: &Bundle, report: &Report, input: Input) -> Result<Box<dyn Fe
 
 /// Reads a report through a map.
 pub fn mapped(map: &map::MapFile, report: Option<&str>, input: Input) -> Result<Box<dyn Feed>, FeedError> {
-    let mapping = map.mapping_of(report);
+    mapped_as(map, map.mapping_of(report), input)
+}
+
+/// Reads a report of a family of which the mapping is known.
+pub fn mapped_as(
+    map: &map::MapFile,
+    mapping: map::Mapping,
+    input: Input,
+) -> Result<Box<dyn Feed>, FeedError> {
     Ok(match map.read.shape {
         map::Shape::Csv => Box::new(table::Table::new(&map.read, mapping, input)),
         map::Shape::Json => Box::new(objects::Objects::new(&map.read, mapping, input)),

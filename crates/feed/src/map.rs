@@ -50,9 +50,18 @@ pub struct MapFile {
     /// What holds for all reports of the family.
     #[serde(flatten)]
     pub mapping: Mapping,
+    /// What some reports of the family share, by name.
+    #[serde(default)]
+    pub part: BTreeMap<String, Mapping>,
     /// Reports of the family by the stem of their file name, each with what it does differently.
     #[serde(default)]
     pub report: BTreeMap<String, Report>,
+    /// Reports that stand for others of nearly the same stem.
+    #[serde(default)]
+    pub edition: Vec<Edition>,
+    /// What a stem that is in no list says of its report; the first that fits.
+    #[serde(default)]
+    pub fallback: Vec<Fallback>,
 }
 
 /// How a file is written.
@@ -72,8 +81,12 @@ pub struct ReadAs {
     pub ragged: bool,
     /// The text's encoding.
     pub encoding: Encoding,
+    /// Whether white space around a text under `extra.` is left out; around other cells it always is.
+    pub trim: bool,
     /// Cells that mean that there is no value, besides empty ones.
     pub none: Vec<String>,
+    /// Cells that mean that there is no value where the key takes any text.
+    pub unknown: Vec<String>,
     /// How times are written, where they are not in one of the usual ways.
     pub time: Option<TimeFormat>,
     /// Zone of times that carry none.
@@ -91,7 +104,9 @@ impl Default for ReadAs {
             comment: None,
             ragged: false,
             encoding: Encoding::default(),
+            trim: true,
             none: Vec::new(),
+            unknown: Vec::new(),
             time: None,
             zone: None,
             list: None,
@@ -120,6 +135,9 @@ pub struct Mapping {
     pub columns: BTreeMap<String, Targets>,
     /// Key prefix for columns that are not named; empty leaves them out. Normally `extra.`.
     pub rest: Option<String>,
+    /// How columns that are not named are read, where they are not text.
+    #[serde(default)]
+    pub types: BTreeMap<As, Vec<String>>,
     /// Keys made of several columns.
     #[serde(default)]
     pub compose: Vec<Compose>,
@@ -142,6 +160,36 @@ pub struct Report {
     pub file: Vec<String>,
     /// Another report of the family from which this one differs.
     pub like: Option<String>,
+    /// Parts it is made of.
+    #[serde(default)]
+    pub with: Vec<String>,
+    /// What it does differently from the family.
+    #[serde(flatten)]
+    pub mapping: Mapping,
+}
+
+/// A second edition of reports, as of another version of the Internet protocol.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Edition {
+    /// How its stems begin.
+    pub starts: String,
+    /// How the stems of the reports begin that it is like.
+    pub like: String,
+    /// What all its reports do differently.
+    #[serde(flatten)]
+    pub mapping: Mapping,
+}
+
+/// A report that is in no list.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Fallback {
+    /// How its stem begins.
+    pub starts: String,
+    /// `classification.identifier`, with `{}` for the rest of the stem.
+    pub identifier: Option<String>,
+    /// Parts it is made of.
+    #[serde(default)]
+    pub with: Vec<String>,
     /// What it does differently from the family.
     #[serde(flatten)]
     pub mapping: Mapping,
@@ -235,7 +283,7 @@ impl From<TargetText> for Target {
 }
 
 /// How a cell is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum As {
     /// Text as it stands.
@@ -258,6 +306,8 @@ pub enum As {
     Epoch,
     /// An address.
     Ip,
+    /// The address of a host: `0.0.0.0` is no value.
+    Host,
     /// A network.
     Network,
     /// A host name.
@@ -268,6 +318,8 @@ pub enum As {
     Json,
     /// A list of texts between commas.
     List,
+    /// Base64: as it stands where it is that, else encoded.
+    Base64,
 }
 
 impl As {
@@ -285,7 +337,9 @@ impl As {
             Self::Fqdn => Kind::Fqdn,
             Self::Url => Kind::Url,
             Self::Json => Kind::Json,
-            Self::Nonzero | Self::TruthOrFalse | Self::Epoch | Self::List => return None,
+            Self::Nonzero | Self::TruthOrFalse | Self::Epoch | Self::List | Self::Host | Self::Base64 => {
+                return None;
+            }
         })
     }
 }
@@ -297,10 +351,26 @@ pub struct Compose {
     /// The key.
     pub key: String,
     /// Text with `{column}` in it; no value where one of the columns is empty.
+    #[serde(default)]
     pub from: String,
+    /// Instead: a URL of a request that was seen.
+    pub request: Option<Request>,
     /// Whether it replaces what a column gave the key.
     #[serde(default)]
     pub replace: bool,
+}
+
+/// A URL in pieces, as servers log them. Where there is no host the path may be the whole URL; if it is none, it is kept
+/// as `extra.PATH`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// The column of the host.
+    pub host: String,
+    /// The column of the path, or of the request line.
+    pub path: String,
+    /// The column that says `https`, where it does.
+    pub scheme: String,
 }
 
 /// What depends on a row.
@@ -344,6 +414,9 @@ pub enum MapError {
     /// A report that is like one that is not there.
     #[error("report '{0}' is like '{1}', which is not in the file")]
     Like(String, String),
+    /// A part that is not there.
+    #[error("part '{0}' is not in the file")]
+    Part(String),
 }
 
 impl MapFile {
@@ -353,14 +426,26 @@ impl MapFile {
             return Err(MapError::TooLong);
         }
         let map: Self = toml::from_str(text).map_err(|e| MapError::Toml(e.to_string()))?;
-        map.mapping.check()?;
-        for (name, report) in &map.report {
+        map.check()?;
+        Ok(map)
+    }
+
+    fn check(&self) -> Result<(), MapError> {
+        self.mapping.check()?;
+        for (name, report) in &self.report {
             report.mapping.check()?;
-            if let Some(like) = report.like.as_ref().filter(|like| !map.report.contains_key(*like)) {
+            if let Some(like) = report.like.as_ref().filter(|like| !self.report.contains_key(*like)) {
                 return Err(MapError::Like(name.clone(), like.clone()));
             }
         }
-        Ok(map)
+        let more = self.fallback.iter().map(|f| &f.mapping).chain(self.edition.iter().map(|e| &e.mapping));
+        more.chain(self.part.values()).try_for_each(Mapping::check)?;
+        let used =
+            self.report.values().flat_map(|r| &r.with).chain(self.fallback.iter().flat_map(|f| &f.with));
+        match used.into_iter().find(|name| !self.part.contains_key(*name)) {
+            Some(name) => Err(MapError::Part(name.clone())),
+            None => Ok(()),
+        }
     }
 
     /// The mapping of a report: the family's, with the report's own on top.
@@ -368,11 +453,57 @@ impl MapFile {
         let mut whole = self.mapping.clone();
         if let Some(report) = report.and_then(|name| self.report.get(name)) {
             if let Some(like) = report.like.as_ref().and_then(|name| self.report.get(name)) {
-                whole.lay_over(&like.mapping);
+                self.lay_report(&mut whole, like);
             }
-            whole.lay_over(&report.mapping);
+            self.lay_report(&mut whole, report);
         }
         whole
+    }
+
+    /// The mapping of the report with this stem: a listed one, the edition of a listed one, or what the stem suggests.
+    pub fn mapping_of_stem(&self, stem: &str) -> Mapping {
+        if let Some(name) = self.listed(stem) {
+            return self.mapping_of(Some(name));
+        }
+        let mut editions = self.edition.iter().filter_map(|edition| {
+            let first = format!("{}{}", edition.like, stem.strip_prefix(&edition.starts)?);
+            Some((edition, first))
+        });
+        if let Some((edition, first)) = editions.next() {
+            let mut whole = self.mapping_of_stem(&first);
+            whole.lay_over(&edition.mapping);
+            return whole;
+        }
+        let mut whole = self.mapping.clone();
+        let fallback = self.fallback.iter().find_map(|f| Some((f, stem.strip_prefix(&f.starts)?)));
+        if let Some((fallback, rest)) = fallback {
+            self.lay_parts(&mut whole, &fallback.with);
+            whole.lay_over(&fallback.mapping);
+            if let Some(template) = &fallback.identifier {
+                let name = template.replace("{}", &rest.replace('_', "-"));
+                whole.constant.insert("classification.identifier".into(), name.into());
+            }
+        }
+        whole
+    }
+
+    /// The report that a stem of a file name means.
+    pub fn listed(&self, stem: &str) -> Option<&str> {
+        let found = self.report.iter();
+        let mut found =
+            found.filter(|(name, report)| *name == stem || report.file.iter().any(|file| file == stem));
+        found.next().map(|(name, _)| name.as_str())
+    }
+
+    fn lay_report(&self, whole: &mut Mapping, report: &Report) {
+        self.lay_parts(whole, &report.with);
+        whole.lay_over(&report.mapping);
+    }
+
+    fn lay_parts(&self, whole: &mut Mapping, names: &[String]) {
+        for part in names.iter().filter_map(|name| self.part.get(name)) {
+            whole.lay_over(part);
+        }
     }
 }
 
@@ -381,6 +512,12 @@ impl Mapping {
         self.constant.extend(other.constant.clone());
         self.columns.extend(other.columns.clone());
         self.rest = other.rest.clone().or(self.rest.take());
+        for (kind, columns) in &other.types {
+            for old in self.types.values_mut() {
+                old.retain(|column| !columns.contains(column));
+            }
+            self.types.entry(*kind).or_default().extend(columns.iter().cloned());
+        }
         self.compose.extend(other.compose.iter().cloned());
         self.when.extend(other.when.iter().cloned());
         if !other.one_of.is_empty() {

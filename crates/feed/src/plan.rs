@@ -1,15 +1,18 @@
 //! A map, made ready for one header: which cell goes where, in the order in which the keys are written. Done once per
 //! file, so that a row costs no look-ups.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use noroshi_model::{Datum, Fields};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use jiff::Timestamp;
+use noroshi_model::{ClassificationType, Datum, Fields};
 use noroshi_wire::{TimeFormat, Zone};
 use serde_json::Value;
 
-use crate::convert::{convert, epoch, expected};
+use crate::convert::{convert, epoch, expected, ip, time, time_text};
 use crate::kind::{Kind, kind_of};
-use crate::map::{As, Mapping, ReadAs, Target};
+use crate::map::{As, Compose, Mapping, ReadAs, Target};
 
 /// A row: cells by place.
 pub trait Cells {
@@ -35,13 +38,24 @@ pub enum Made<'a> {
 /// A map for one header.
 #[derive(Debug)]
 pub struct Plan {
-    steps: Vec<Step>,
-    constants: Vec<(String, Datum<'static>)>,
-    composes: Vec<Composed>,
+    slots: Vec<Slot>,
     whens: Vec<Condition>,
     one_of: Vec<String>,
     none: Vec<String>,
+    unknown: Vec<String>,
 }
+
+/// One key, and where its value may come from. Slots stand in the order of their keys, so that events need no sorting.
+#[derive(Debug)]
+struct Slot {
+    key: String,
+    steps: Vec<Step>,
+    composes: Vec<Composed>,
+    constant: Option<Datum<'static>>,
+}
+
+/// Cells that did not fit where they should have gone.
+type Spilled<'a> = Vec<(&'a str, &'a str)>;
 
 #[derive(Debug)]
 struct Step {
@@ -52,6 +66,10 @@ struct Step {
     spill: Option<String>,
     required: bool,
     replace: bool,
+    /// Whether the key takes any text, so that some words stand for no value.
+    free: bool,
+    /// Whether white space around the text is kept.
+    untrimmed: bool,
     prefix: String,
 }
 
@@ -62,6 +80,8 @@ enum Conv {
     TruthOrFalse,
     Epoch,
     List,
+    Host,
+    Base64,
     TimeAs(TimeFormat, Option<Zone>),
     /// Text in a CSV, whatever it is in JSON.
     AsIs,
@@ -69,9 +89,14 @@ enum Conv {
 
 #[derive(Debug)]
 struct Composed {
-    key: String,
-    pieces: Vec<Piece>,
+    recipe: Recipe,
     replace: bool,
+}
+
+#[derive(Debug)]
+enum Recipe {
+    Pieces(Vec<Piece>),
+    Request { host: Option<usize>, path: usize, scheme: Option<usize>, spill: String },
 }
 
 #[derive(Debug)]
@@ -93,15 +118,20 @@ struct Condition {
 impl Plan {
     /// A plan for the columns of a header. `Err` names a required column that is not there.
     pub fn new(mapping: &Mapping, read: &ReadAs, header: &[String]) -> Result<Self, String> {
-        let mut steps = Vec::new();
+        let mut slots = BTreeMap::new();
         for (at, column) in header.iter().enumerate() {
             match mapping.columns.get(column.as_str()) {
                 Some(targets) => {
-                    steps.extend(targets.list().iter().map(|target| Step::new(at, column, target, read)));
+                    for target in targets.list() {
+                        slot(&mut slots, &target.key).steps.push(Step::new(at, column, target, read));
+                    }
                 }
                 None => {
                     let rest = mapping.rest.as_deref().unwrap_or("extra.");
-                    steps.extend((!rest.is_empty()).then(|| Step::rest(at, column, rest)));
+                    if !rest.is_empty() {
+                        let step = Step::rest(at, column, rest, mapping, read);
+                        slot(&mut slots, &step.key.clone()).steps.push(step);
+                    }
                 }
             }
         }
@@ -111,12 +141,13 @@ impl Plan {
                 return Err(column.clone());
             }
         }
-        // Stable: of two columns for one key the one further left comes first.
-        steps.sort_by(|a, b| a.key.cmp(&b.key));
-        let composes = mapping.compose.iter().filter_map(|compose| {
-            let pieces = pieces(&compose.from, &place)?;
-            Some(Composed { key: compose.key.clone(), pieces, replace: compose.replace })
-        });
+        for compose in &mapping.compose {
+            let composed = Composed::new(compose, &place);
+            slot(&mut slots, &compose.key).composes.extend(composed);
+        }
+        for (key, datum) in constants(&mapping.constant) {
+            slot(&mut slots, &key).constant = Some(datum);
+        }
         let whens = mapping.when.iter().filter_map(|when| {
             let lower = |texts: &[String]| texts.iter().map(|text| text.to_lowercase()).collect();
             Some(Condition {
@@ -129,27 +160,25 @@ impl Plan {
             })
         });
         Ok(Self {
-            steps,
-            constants: constants(&mapping.constant),
-            composes: composes.collect(),
+            slots: slots.into_values().collect(),
             whens: whens.collect(),
             one_of: mapping.one_of.clone(),
             none: read.none.clone(),
+            unknown: read.unknown.clone(),
         })
     }
 
     /// Makes a row's event.
     pub fn make<'a>(&'a self, row: &'a impl Cells) -> Made<'a> {
-        let mut fields = Fields::with_capacity(self.steps.len() + self.constants.len() + 4);
-        // Steps are in the order of their keys: a key that is taken is the one taken last.
-        let mut last = "";
-        for step in &self.steps {
-            if let Err(reason) = self.take(step, row, &mut last, &mut fields) {
+        let mut fields = Fields::with_capacity(self.slots.len());
+        let mut spilled = Spilled::new();
+        for slot in &self.slots {
+            if let Err(reason) = self.fill(slot, row, &mut fields, &mut spilled) {
                 return Made::Bad(reason);
             }
         }
-        for composed in &self.composes {
-            self.compose(composed, row, &mut fields);
+        for (key, text) in spilled {
+            fields.offer(key, text);
         }
         for condition in &self.whens {
             if condition.fits(row) {
@@ -157,12 +186,9 @@ impl Plan {
                     return Made::Filtered;
                 }
                 for (key, datum) in &condition.set {
-                    fields.put(key.as_str(), datum.clone());
+                    fields.put(key.as_str(), datum.borrowed());
                 }
             }
-        }
-        for (key, datum) in &self.constants {
-            fields.offer(key.as_str(), datum.clone());
         }
         if !self.one_of.is_empty() && !self.one_of.iter().any(|key| fields.has(key)) {
             return Made::Bad(format!("none of {} is there", self.one_of.join(", ")));
@@ -171,56 +197,141 @@ impl Plan {
         Made::Event(fields)
     }
 
-    fn take<'a>(
+    /// Sets a key: by the first column that has a value, unless another replaces it. What is read goes straight to where
+    /// it stays; handing it from function to function costs more than reading it.
+    fn fill<'a>(
         &'a self,
-        step: &'a Step,
+        slot: &'a Slot,
         row: &'a impl Cells,
-        last: &mut &'a str,
         fields: &mut Fields<'a>,
+        spilled: &mut Spilled<'a>,
     ) -> Result<(), String> {
-        let text = row.text(step.at).trim();
-        if text.is_empty() || self.none.iter().any(|none| none == text) {
-            return if step.required { Err(format!("column {} is empty", step.column)) } else { Ok(()) };
-        }
-        match step.read(text, row.value(step.at)) {
-            Some(datum) if step.replace => fields.put(step.key.as_str(), datum),
-            Some(datum) if *last != step.key => {
-                *last = &step.key;
-                fields.push(Cow::Borrowed(&step.key), datum);
-            }
-            // Left out on purpose: a zero that means nothing.
-            None if matches!(step.conv, Conv::Nonzero) => {}
-            None if step.required => return Err(format!("column {} is no {}", step.column, step.expected())),
-            Some(_) | None => {
-                if let Some(spill) = &step.spill {
-                    fields.offer(spill.as_str(), text);
+        let before = fields.len();
+        for step in &slot.steps {
+            let whole = row.text(step.at);
+            let text = trimmed(whole);
+            let none = |words: &[String]| words.iter().any(|word| word == text);
+            if text.is_empty() || none(&self.none) || step.free && none(&self.unknown) {
+                if step.required {
+                    return Err(format!("column {} is empty", step.column));
                 }
+                continue;
             }
+            match step.read(if step.untrimmed { whole } else { text }, row.value(step.at)) {
+                Some(datum) if fields.len() == before => fields.push_last(&slot.key, datum),
+                Some(datum) if step.replace => fields.put(slot.key.as_str(), datum),
+                // Left out on purpose: a zero that means nothing.
+                None if matches!(step.conv, Conv::Nonzero | Conv::Host) && is_zero(text) => {}
+                None if step.required => {
+                    return Err(format!("column {} is no {}", step.column, step.expected()));
+                }
+                Some(_) | None => spilled.extend(step.spill.as_ref().map(|spill| (spill.as_str(), text))),
+            }
+        }
+        for composed in &slot.composes {
+            let free = fields.len() == before;
+            if (free || composed.replace)
+                && let Some(datum) = self.compose(&slot.key, composed, row, spilled)
+            {
+                if free { fields.push_last(&slot.key, datum) } else { fields.put(slot.key.as_str(), datum) }
+            }
+        }
+        if let Some(constant) = slot.constant.as_ref().filter(|_| fields.len() == before) {
+            fields.push_last(&slot.key, constant.borrowed());
         }
         Ok(())
     }
 
-    fn compose<'a>(&'a self, composed: &'a Composed, row: &'a impl Cells, fields: &mut Fields<'a>) {
-        if !composed.replace && fields.has(&composed.key) {
-            return;
+    fn compose<'a>(
+        &'a self,
+        key: &str,
+        composed: &'a Composed,
+        row: &'a impl Cells,
+        spilled: &mut Spilled<'a>,
+    ) -> Option<Datum<'a>> {
+        match &composed.recipe {
+            Recipe::Pieces(pieces) => {
+                convert(kind_of(key), &self.joined(pieces, row)?).map(Datum::into_owned)
+            }
+            Recipe::Request { host, path, scheme, spill } => {
+                let cell = |at: &Option<usize>| at.map_or("", |at| row.text(at).trim());
+                let (host, path) = (cell(host), row.text(*path).trim());
+                let url = request_url(cell(scheme), host, path)?;
+                let datum = convert(kind_of(key), &url).map(Datum::into_owned);
+                if datum.is_none() {
+                    spilled.push((spill, path));
+                }
+                datum
+            }
         }
+    }
+
+    fn joined(&self, pieces: &[Piece], row: &impl Cells) -> Option<String> {
         let mut text = String::new();
-        for piece in &composed.pieces {
+        for piece in pieces {
             match piece {
                 Piece::Text(fixed) => text.push_str(fixed),
                 Piece::Cell(at) => {
                     let cell = row.text(*at).trim();
                     if cell.is_empty() || self.none.iter().any(|none| none == cell) {
-                        return;
+                        return None;
                     }
                     text.push_str(cell);
                 }
             }
         }
-        if let Some(datum) = convert(kind_of(&composed.key), &text) {
-            fields.put(composed.key.as_str(), datum.into_owned());
-        }
+        Some(text)
     }
+}
+
+impl Composed {
+    /// `None` where a column is not in the header.
+    fn new(compose: &Compose, place: &impl Fn(&str) -> Option<usize>) -> Option<Self> {
+        let recipe = match &compose.request {
+            None => Recipe::Pieces(pieces(&compose.from, place)?),
+            Some(request) => Recipe::Request {
+                host: place(&request.host),
+                path: place(&request.path)?,
+                scheme: place(&request.scheme),
+                spill: format!("extra.{}", request.path),
+            },
+        };
+        Some(Self { recipe, replace: compose.replace })
+    }
+}
+
+/// The URL of a request: `path` may be a request line (`GET /x HTTP/1.1`), or all there is.
+fn request_url(scheme: &str, host: &str, path: &str) -> Option<String> {
+    if path.is_empty() {
+        return None;
+    }
+    if host.is_empty() {
+        return Some(path.to_owned());
+    }
+    let path = path.find('/').map_or("", |at| &path[at..]);
+    let path = path.split(char::is_whitespace).next().unwrap_or_default();
+    let scheme = if scheme == "https" { "https://" } else { "http://" };
+    Some([scheme, host, path].concat())
+}
+
+/// Without white space around it. Most cells have none, which is quickly seen.
+#[inline]
+fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [] => text,
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
+    }
+}
+
+fn slot<'a>(slots: &'a mut BTreeMap<String, Slot>, key: &str) -> &'a mut Slot {
+    let new = || Slot { key: key.to_owned(), steps: Vec::new(), composes: Vec::new(), constant: None };
+    slots.entry(key.to_owned()).or_insert_with(new)
+}
+
+/// Zero, or the address that stands for none.
+fn is_zero(text: &str) -> bool {
+    matches!(text, "0" | "0.0.0.0" | "::")
 }
 
 impl Step {
@@ -239,34 +350,51 @@ impl Step {
             (Some(As::Nonzero), ..) => Conv::Nonzero,
             (Some(As::TruthOrFalse), ..) => Conv::TruthOrFalse,
             (Some(As::Epoch), ..) => Conv::Epoch,
+            (Some(As::Host), ..) => Conv::Host,
+            (Some(As::Base64), ..) => Conv::Base64,
             _ => Conv::List,
         };
+        let free =
+            matches!(kind, Some(Kind::Text | Kind::Lower | Kind::Malware)) && target.read != Some(As::Text);
         let spill = (!target.else_drop).then(|| format!("extra.{column}"));
         Self {
             at,
             key: target.key.clone(),
-            conv,
             column: column.to_owned(),
             spill: spill.filter(|key| *key != target.key),
             required: target.required,
             replace: target.replace,
+            free,
+            untrimmed: !read.trim && matches!(conv, Conv::AsIs),
+            conv,
             prefix: target.prefix.clone(),
         }
     }
 
-    fn rest(at: usize, column: &str, rest: &str) -> Self {
-        Self {
-            at,
+    /// A column that the map does not name. A number that is none stays what it is: text.
+    fn rest(at: usize, column: &str, rest: &str, mapping: &Mapping, read: &ReadAs) -> Self {
+        let mut types = mapping.types.iter();
+        let typed =
+            types.find(|(_, columns)| columns.iter().any(|name| name == column)).map(|(kind, _)| *kind);
+        let target = Target {
             key: format!("{rest}{column}"),
-            conv: Conv::AsIs,
-            column: column.to_owned(),
-            spill: None,
+            read: typed,
             required: false,
+            else_drop: true,
             replace: false,
             prefix: String::new(),
+        };
+        let mut step = Self::new(at, column, &target, read);
+        if typed.is_none() {
+            step.conv = Conv::AsIs;
+            step.untrimmed = !read.trim;
         }
+        let number = matches!(typed, Some(As::Int | As::Real | As::Nonzero));
+        step.spill = number.then(|| step.key.clone());
+        step
     }
 
+    /// Reads a cell.
     fn read<'a>(&self, text: &'a str, value: Option<&Value>) -> Option<Datum<'a>> {
         if !self.prefix.is_empty() {
             let whole = format!("{}{text}", self.prefix);
@@ -276,6 +404,7 @@ impl Step {
             };
         }
         match &self.conv {
+            Conv::Kind(Kind::Time) => time(text).map(|time| self.instant(time)),
             Conv::Kind(kind) => convert(*kind, text),
             Conv::Nonzero => match convert(Kind::Int, text)? {
                 Datum::Int(0) => None,
@@ -285,12 +414,17 @@ impl Step {
                 let yes = matches!(convert(Kind::Truth, text), Some(Datum::Truth(true)));
                 Some(Datum::Truth(yes))
             }
-            Conv::Epoch => epoch(text).map(Datum::Time),
+            Conv::Epoch => epoch(text).map(|time| self.instant(time)),
+            Conv::Host => ip(text).filter(|ip| !ip.is_unspecified()).map(Datum::Ip),
+            Conv::Base64 if BASE64_STANDARD.decode(text).is_ok() => Some(text.into()),
+            Conv::Base64 => Some(BASE64_STANDARD.encode(text).into()),
             Conv::List => {
                 let list = text.split(',').map(str::trim).filter(|part| !part.is_empty());
                 Some(Datum::Json(list.map(Value::from).collect()))
             }
-            Conv::TimeAs(format, zone) => format.read(text, zone.as_ref()).ok().map(Datum::Time),
+            Conv::TimeAs(format, zone) => {
+                format.read(text, zone.as_ref()).ok().map(|time| self.instant(time))
+            }
             Conv::AsIs => match value {
                 Some(Value::String(_)) | None => Some(text.into()),
                 Some(other) => Some(Datum::from(other.clone())),
@@ -298,13 +432,19 @@ impl Step {
         }
     }
 
+    /// An instant; under a key that takes any text it is text.
+    fn instant(&self, time: Timestamp) -> Datum<'static> {
+        if self.key.starts_with("extra.") { time_text(time).into() } else { Datum::Time(time) }
+    }
+
     fn expected(&self) -> &'static str {
         match &self.conv {
             Conv::Kind(kind) => expected(*kind),
             Conv::Nonzero => "whole number",
+            Conv::Host => "IP address",
             Conv::TruthOrFalse => "yes or no",
             Conv::Epoch | Conv::TimeAs(..) => "time",
-            Conv::List | Conv::AsIs => "text",
+            Conv::List | Conv::AsIs | Conv::Base64 => "text",
         }
     }
 }
@@ -333,6 +473,12 @@ fn pieces(template: &str, place: &impl Fn(&str) -> Option<usize>) -> Option<Vec<
 }
 
 /// Constant fields; a taxonomy follows from its type where the map leaves it out.
-fn constants(set: &std::collections::BTreeMap<String, Value>) -> Vec<(String, Datum<'static>)> {
-    set.iter().map(|(key, value)| (key.clone(), Datum::from(value.clone()))).collect()
+fn constants(set: &BTreeMap<String, Value>) -> Vec<(String, Datum<'static>)> {
+    const TAXONOMY: &str = "classification.taxonomy";
+    let mut list: Vec<_> = set.iter().map(|(key, value)| (key.clone(), Datum::from(value.clone()))).collect();
+    let kind = set.get("classification.type").and_then(Value::as_str).and_then(ClassificationType::parse);
+    if let Some(kind) = kind.filter(|_| !set.contains_key(TAXONOMY)) {
+        list.push((TAXONOMY.to_owned(), kind.taxonomy().to_owned().into()));
+    }
+    list
 }

@@ -1,9 +1,9 @@
 //! Shadowserver's reports: a family of some hundred and fifty types that share most of their columns. The type is in the
-//! file's name (`2026-11-22-scan_dns-example-geo.csv`); a type nobody here knows is read by the columns all types share.
+//! file's name (`2026-11-22-scan_dns-example-geo.csv`); a type nobody here knows is read by the columns all types share, and classified by its name.
 
 use crate::bundle::Bundle;
-use crate::map::{MapFile, Shape};
-use crate::{Feed, FeedError, Input, Report, mapped};
+use crate::map::{MapFile, Mapping, Shape};
+use crate::{Feed, FeedError, Input, Report, mapped_as};
 
 /// Opens a CSV report.
 pub fn open_csv(bundle: &Bundle, report: &Report, input: Input) -> Result<Box<dyn Feed>, FeedError> {
@@ -21,15 +21,19 @@ fn open(bundle: &Bundle, report: &Report, input: Input, shape: Shape) -> Result<
     };
     let mut family = family.clone();
     family.read.shape = shape;
-    let kind = kind_of(&family, report);
-    mapped(&family, kind.as_deref(), input)
+    let mapping = mapping(&family, report);
+    mapped_as(&family, mapping, input)
 }
 
-/// Which report of the family it is: by the file's name, else by the feed's.
-fn kind_of(family: &MapFile, report: &Report) -> Option<String> {
-    let by_file = report.file_name.as_deref().and_then(stem).and_then(|stem| known(family, stem));
-    let names = [report.text("feedname"), Some(report.feed_name.as_str())];
-    by_file.or_else(|| names.into_iter().flatten().find_map(|name| named(family, name)))
+/// How the report is read: what the operator says it is counts most, then the file's name, then the feed's.
+fn mapping(family: &MapFile, report: &Report) -> Mapping {
+    let by_parameter = report.text("feedname").and_then(|name| named(family, name));
+    let by_file = || report.file_name.as_deref().and_then(stem).map(str::to_owned);
+    let by_feed = || named(family, &report.feed_name);
+    match by_parameter.or_else(by_file).or_else(by_feed) {
+        Some(stem) => family.mapping_of_stem(&stem),
+        None => family.mapping_of(None),
+    }
 }
 
 /// `2026-11-22-scan_dns-example-geo.csv` → `scan_dns`.
@@ -42,27 +46,23 @@ fn stem(file_name: &str) -> Option<&str> {
     name.split(['-', '.']).next().filter(|stem| !stem.is_empty())
 }
 
-fn known(family: &MapFile, stem: &str) -> Option<String> {
-    if family.report.contains_key(stem) {
-        return Some(stem.to_owned());
+/// The stem of the report that a feed's name means; how it is spelt does not matter.
+fn named(family: &MapFile, feed_name: &str) -> Option<String> {
+    let wanted = letters(feed_name);
+    if let Some(name) = family.report.iter().find_map(|(name, report)| {
+        report.feed.iter().any(|feed| letters(feed) == wanted).then(|| name.clone())
+    }) {
+        return Some(name);
     }
-    let other = family.report.iter().find(|(_, report)| report.file.iter().any(|file| file == stem));
-    if let Some((name, _)) = other {
-        return Some(name.clone());
-    }
-    // The IPv6 edition of a report has the columns of the IPv4 one.
-    let four = match stem.split_once("6_") {
-        Some(("event", rest)) => format!("event4_{rest}"),
-        Some((kind, rest)) => format!("{kind}_{rest}"),
-        None => stem.strip_suffix('6')?.to_owned(),
-    };
-    (four != stem).then(|| known(family, &four))?
+    // `IPv6-Accessible-FTP`, `Sinkhole-Events IPv6`.
+    let first = wanted.strip_prefix("ipv6").or_else(|| wanted.strip_suffix("ipv6"))?;
+    let first = named(family, first)?;
+    let six = |starts: &str, like: &str| Some(format!("{starts}{}", first.strip_prefix(like)?));
+    family.edition.iter().find_map(|edition| six(&edition.starts, &edition.like))
 }
 
-fn named(family: &MapFile, feed_name: &str) -> Option<String> {
-    let fits = |name: &str| name.eq_ignore_ascii_case(feed_name);
-    let found = family.report.iter().find(|(_, report)| report.feed.iter().any(|name| fits(name)));
-    found.map(|(name, _)| name.clone())
+fn letters(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]

@@ -61,6 +61,20 @@ impl From<Value> for Datum<'_> {
 }
 
 impl Datum<'_> {
+    /// The same value, borrowing its text.
+    pub fn borrowed(&self) -> Datum<'_> {
+        match self {
+            Self::Text(text) => Datum::Text(Cow::Borrowed(text)),
+            Self::Int(n) => Datum::Int(*n),
+            Self::Real(n) => Datum::Real(*n),
+            Self::Truth(t) => Datum::Truth(*t),
+            Self::Time(t) => Datum::Time(*t),
+            Self::Ip(ip) => Datum::Ip(*ip),
+            Self::Net(net) => Datum::Net(*net),
+            Self::Json(value) => Datum::Json(value.clone()),
+        }
+    }
+
     /// The same value, borrowing nothing.
     pub fn into_owned(self) -> Datum<'static> {
         match self {
@@ -132,7 +146,7 @@ impl<'a> Fields<'a> {
     /// Sets a key, replacing what it had.
     pub fn put(&mut self, key: impl Into<Cow<'a, str>>, datum: impl Into<Datum<'a>>) {
         let (key, datum) = (key.into(), datum.into());
-        match self.list.iter_mut().find(|(k, _)| *k == key) {
+        match self.list.iter_mut().rev().find(|(k, _)| *k == key) {
             Some((_, old)) => *old = datum,
             None => self.push(key, datum),
         }
@@ -149,9 +163,18 @@ impl<'a> Fields<'a> {
     }
 
     /// Adds a field whose key is known to be free.
+    #[inline]
     pub fn push(&mut self, key: Cow<'a, str>, datum: Datum<'a>) {
         self.sorted = false;
         self.list.push((key, datum));
+    }
+
+    /// Adds a field whose key is known to come after those there are, which saves sorting them.
+    #[inline]
+    pub fn push_last(&mut self, key: &'a str, datum: Datum<'a>) {
+        debug_assert!(self.list.last().is_none_or(|(last, _)| last.as_ref() < key), "{key} is not last");
+        self.sorted |= self.list.is_empty();
+        self.list.push((Cow::Borrowed(key), datum));
     }
 
     /// Takes a field out.

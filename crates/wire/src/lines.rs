@@ -277,12 +277,12 @@ fn unit_bytes(encoding: Encoding) -> usize {
 /// How many bytes of `chunk` belong to the line that `before` began, its line end included; `None`: all of
 /// it.
 fn line_end(encoding: Encoding, chunk: &[u8], before: &Raw) -> Option<usize> {
-    // `contains` is a vectorised search; most chunks of an over-long line are done with it.
-    if !chunk.contains(&b'\n') && (unit_bytes(encoding) == 1 || before.last != b'\n') {
-        return None;
-    }
+    let found = memchr::memchr(b'\n', chunk);
     if unit_bytes(encoding) == 1 {
-        return chunk.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
+        return found.map(|at| at + 1);
+    }
+    if found.is_none() && before.last != b'\n' {
+        return None;
     }
     let newline = if encoding.0 == UTF_16LE { [b'\n', 0] } else { [0, b'\n'] };
     let mut previous = before.last;
@@ -312,7 +312,7 @@ fn trim_line_end(encoding: Encoding, line: &mut Vec<u8>) {
 /// Decodes a line, or says why it is not text and gives the bytes back.
 fn text(encoding: Encoding, bytes: Vec<u8>) -> Result<String, (String, Vec<u8>)> {
     if unit_bytes(encoding) == 1
-        && let Some(at) = bytes.iter().position(|byte| *byte == 0)
+        && let Some(at) = memchr::memchr(0, &bytes)
     {
         return Err((format!("binary data (NUL at byte {})", at + 1), bytes));
     }

@@ -144,7 +144,8 @@ fn run_case(case: &Value) -> Got {
     for input in case["inputs"].as_array().unwrap() {
         let text = |value: &Value| value.as_str().filter(|s| !s.is_empty()).map(str::to_owned);
         let feed_name = text(&case["feed_name"]).or_else(|| text(&input["feed.name"]));
-        let file_name = text(&case["file_name"]).or_else(|| text(&input["extra.file_name"]));
+        // A case may be of several files; each is read under its own name.
+        let file_name = text(&input["extra.file_name"]).or_else(|| text(&case["file_name"]));
         let report = Report {
             format: format_of(case["parser"].as_str().unwrap()),
             feed_name: feed_name.unwrap_or_else(|| "unnamed".into()),

@@ -4,4 +4,5 @@
 mod complaints;
 mod intelmq;
 mod n6;
+mod shadowserver;
 mod shared;

@@ -63,10 +63,14 @@ impl Sink for Got {
 
 /// Runs a report through its parser.
 pub fn run(report: &Report, raw: &str) -> Got {
+    run_with(&Bundle::shipped(), report, raw)
+}
+
+/// Runs a report through the parser that a bundle has for it.
+pub fn run_with(bundle: &Bundle, report: &Report, raw: &str) -> Got {
     let mut got = Got::default();
-    let bundle = Bundle::shipped();
     let input = Box::new(std::io::Cursor::new(raw.as_bytes().to_vec()));
-    match open(&bundle, report, input) {
+    match open(bundle, report, input) {
         Err(e) => got.error = Some(e.to_string()),
         Ok(mut feed) => loop {
             match feed.step(&mut got) {
