@@ -1,5 +1,18 @@
 //! What no map can say: one file a source. Each says in its first paragraph what in the format needs code.
 
+pub mod dshield;
+pub mod malwarepatrol;
+pub mod markup;
+pub mod openphish;
+pub mod spamhaus_drop;
+pub mod surbl;
+pub mod turris;
+pub mod values;
+pub mod vxvault;
+
+#[cfg(test)]
+pub mod probe;
+
 use std::io::Read as _;
 
 use noroshi_model::intake::SNIPPET_BYTES_MAX;
@@ -17,8 +30,19 @@ pub type Open = fn(&Bundle, &Report, Input) -> Result<Box<dyn Feed>, FeedError>;
 pub const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
 
 /// Formats that are code, by name.
-pub const FORMATS: &[(&str, Open)] =
-    &[("shadowserver", shadowserver::open_csv), ("shadowserver-json", shadowserver::open_json)];
+pub const FORMATS: &[(&str, Open)] = &[
+    ("dshield-asn", dshield::open_asn),
+    ("dshield-block", dshield::open_block),
+    ("dshield-domain", dshield::open_domain),
+    ("malwarepatrol-dansguardian", malwarepatrol::open),
+    ("openphish", openphish::open),
+    ("shadowserver", shadowserver::open_csv),
+    ("shadowserver-json", shadowserver::open_json),
+    ("spamhaus-drop", spamhaus_drop::open),
+    ("surbl", surbl::open),
+    ("turris", turris::open),
+    ("vxvault", vxvault::open),
+];
 
 /// The code of a format.
 pub fn find(format: &str) -> Option<Open> {

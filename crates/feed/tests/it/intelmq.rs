@@ -148,7 +148,7 @@ fn run_case(case: &Value) -> Got {
         let report = Report {
             format: format_of(case["parser"].as_str().unwrap()),
             feed_name: feed_name.unwrap_or_else(|| "unnamed".into()),
-            feed_url: None,
+            feed_url: text(&input["feed.url"]),
             file_name,
             params: case["parameters"].as_object().cloned().unwrap_or_default(),
             now: "2026-11-22T00:00:00Z".parse().unwrap(),
