@@ -162,7 +162,7 @@ fn loose_time(text: &str) -> Option<Timestamp> {
         "%d %b %Y %H:%M:%S",
         "%a %b %d %H:%M:%S %Y",
     ];
-    let text = text.trim_end_matches(" UTC").trim_end_matches(" GMT");
+    let text = text.trim_end_matches(" UTC").trim_end_matches(" GMT").trim_end_matches('Z');
     let civil = PATTERNS.iter().find_map(|p| DateTime::strptime(p, text).ok()).or_else(|| {
         let day = jiff::civil::Date::strptime("%Y-%m-%d", text).ok()?;
         Some(day.at(0, 0, 0, 0))
@@ -347,6 +347,7 @@ mod tests {
         ] {
             assert_eq!(time(text).map(|t| t.to_string()).as_deref(), Some("2019-09-04T07:00:19Z"), "{text}");
         }
+        assert_eq!(time("2013-12-04T00:00Z"), time("2013-12-04"));
         assert_eq!(time("2019-13-04 07:00:19"), None);
         assert_eq!(epoch("1441008970").unwrap().to_string(), "2015-08-31T08:16:10Z");
         assert_eq!(epoch("1484041530.5").unwrap().to_string(), "2017-01-10T09:45:30.5Z");

@@ -114,11 +114,11 @@ mod tests {
         assert_eq!((got.fact(0, "source.ip"), got.fact(0, "source.asn")), ("10.0.0.1", "64496"));
 
         let text = "# updated: Tue Dec 15 15:33:38 2015 UTC\nStart\tEnd\n10.0.0.0\t\t24\n10.0.0.0\t\t99\n";
-        let got = parsed("dshield-block", text, serde_json::json!({}));
+        let got = parsed("dshield-block", text, ());
         assert_eq!(got.lines(), "[3] bad [4] filtered 0");
         assert_eq!(got.fact(0, "time.source"), "2015-12-15T15:33:38Z");
 
-        let got = parsed("dshield-domain", "#\nSite\nEvil.example\n1 2\n", serde_json::json!({}));
+        let got = parsed("dshield-domain", "#\nSite\nEvil.example\n1 2\n", ());
         assert_eq!(
             (got.lines().as_str(), got.fact(0, "source.fqdn")),
             ("[3] bad [4] filtered 0", "evil.example")

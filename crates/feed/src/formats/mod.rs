@@ -1,9 +1,18 @@
 //! What no map can say: one file a source. Each says in its first paragraph what in the format needs code.
 
+pub mod bingmurls;
 pub mod dshield;
+pub mod eset;
+pub mod fraunhofer_dga;
+pub mod hibp;
 pub mod malwarepatrol;
 pub mod markup;
+pub mod mcafee_atd;
+pub mod misp;
+pub mod n6stomp;
 pub mod openphish;
+pub mod phishtank;
+pub mod spamhaus_cert;
 pub mod spamhaus_drop;
 pub mod surbl;
 pub mod turris;
@@ -34,10 +43,19 @@ pub const FORMATS: &[(&str, Open)] = &[
     ("dshield-asn", dshield::open_asn),
     ("dshield-block", dshield::open_block),
     ("dshield-domain", dshield::open_domain),
+    ("eset", eset::open),
+    ("fraunhofer-dga", fraunhofer_dga::open),
+    ("hibp-callback", hibp::open),
     ("malwarepatrol-dansguardian", malwarepatrol::open),
+    ("mcafee-atd", mcafee_atd::open),
+    ("microsoft-bingmurls", bingmurls::open),
+    ("misp", misp::open),
+    ("n6-n6stomp", n6stomp::open),
     ("openphish", openphish::open),
+    ("phishtank", phishtank::open),
     ("shadowserver", shadowserver::open_csv),
     ("shadowserver-json", shadowserver::open_json),
+    ("spamhaus-cert", spamhaus_cert::open),
     ("spamhaus-drop", spamhaus_drop::open),
     ("surbl", surbl::open),
     ("turris", turris::open),

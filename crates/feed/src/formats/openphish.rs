@@ -24,7 +24,7 @@ mod tests {
 
     #[test]
     fn what_is_no_url_is_refused() {
-        let got = parsed("openphish", "http://a..example/x\r\n\nno url\nhttps://b.example\n", ().into());
+        let got = parsed("openphish", "http://a..example/x\r\n\nno url\nhttps://b.example\n", ());
         assert_eq!(got.lines(), "[1, 4] bad [3] filtered 0");
     }
 }

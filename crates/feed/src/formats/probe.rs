@@ -50,13 +50,14 @@ impl Sink for Parsed {
 }
 
 /// Runs `text` through a format.
-pub fn parsed(format: &str, text: &str, params: Value) -> Parsed {
+pub fn parsed(format: &str, text: &str, params: impl Into<Value>) -> Parsed {
+    let Value::Object(params) = params.into() else { return parsed(format, text, Map::new()) };
     let report = Report {
         format: format.into(),
         feed_name: "test".into(),
         feed_url: Some("https://feed.example/".into()),
         file_name: None,
-        params: params.as_object().cloned().unwrap_or_default(),
+        params,
         now: "2026-11-22T00:00:00Z".parse().unwrap(),
     };
     let input = Box::new(std::io::Cursor::new(text.as_bytes().to_vec()));

@@ -29,9 +29,9 @@ pub fn open(_: &Bundle, _: &Report, input: Input) -> Result<Box<dyn Feed>, FeedE
             return object(line, fields, out);
         }
         if line.starts_with("AS") {
-            system(line, &mut fields)?
+            system(line, &mut fields)?;
         } else {
-            network(line, &mut fields)?
+            network(line, &mut fields)?;
         }
         out.event(fields);
         Ok(())
@@ -87,7 +87,7 @@ mod tests {
                     {\"cidr\":\"1.10.16.0/20\",\"sblid\":\"SBL1\",\"rir\":\"apnic\"}\n\
                     {\"asn\":245,\"rir\":\"arin\",\"domain\":\"a.example\",\"cc\":\"US\",\"asname\":\"A\"}\n\
                     {\"type\":\"metadata\",\"timestamp\":1710000000}\nnot ; one\n{\"asn\":0}\n";
-        let got = parsed("spamhaus-drop", text, ().into());
+        let got = parsed("spamhaus-drop", text, ());
         assert_eq!(got.lines(), "[3, 4, 5, 6, 7, 8] bad [10, 11] filtered 0");
         assert_eq!(
             (got.fact(1, "source.network"), got.fact(1, "extra.blocklist")),

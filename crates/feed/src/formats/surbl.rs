@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn a_domain_has_the_kind_of_the_text_before_it() {
         let text = "#\n.a.example\n:127.0.0.2:x [cr][mw], See: y\n.b.example\n.b c\n0.0.0.0\n:2:[ph], See: y\n.c.example\n";
-        let got = parsed("surbl", text, ().into());
+        let got = parsed("surbl", text, ());
         assert_eq!(got.lines(), "[2, 4, 8] bad [5] filtered 0");
         let kinds = [0, 1, 2].map(|at| got.fact(at, "classification.type"));
         assert_eq!(kinds, ["blacklist", "malware-distribution", "phishing"]);

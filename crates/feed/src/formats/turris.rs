@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn each_tag_is_an_event() {
         let text = "# x, y\nAddress,Tags\n192.0.2.1,\"smtp,port_scan\"\n192.0.2.2,haas\nx,http\n192.0.2.3\n";
-        let got = parsed("turris", text, ().into());
+        let got = parsed("turris", text, ());
         assert_eq!(got.lines(), "[3, 3] bad [5, 6] filtered 1");
         assert_eq!((got.fact(0, "destination.port"), got.fact(1, "protocol.application")), ("", ""));
     }

@@ -53,7 +53,7 @@ mod tests {
     fn hosts_ports_and_the_time_of_the_list() {
         let text = "<pre>\nVX Vault last 100 Links\nMon, 17 Aug 2015 14:36:19 +0000\n\n\
                     http://192.0.2.1:8080/a\nhttp://Evil.example/b\nhttp://\n</pre>\n";
-        let got = parsed("vxvault", text, ().into());
+        let got = parsed("vxvault", text, ());
         assert_eq!(got.lines(), "[5, 6] bad [7] filtered 0");
         assert_eq!((got.fact(0, "source.ip"), got.fact(0, "source.port")), ("192.0.2.1", "8080"));
         assert_eq!(got.fact(1, "source.fqdn"), "evil.example");

@@ -90,11 +90,11 @@ fn reports_give_the_facts_that_intelmq_expects() {
         let mut told = Vec::new();
         for w in &want {
             let wanted: BTreeSet<_> = w.iter().collect();
-            let best = pool
-                .iter()
-                .enumerate()
-                .filter(|(_, g)| pair_key(g) == pair_key(w))
-                .max_by_key(|(_, g)| g.iter().filter(|fact| wanted.contains(fact)).count());
+            let best =
+                pool.iter().enumerate().filter(|(_, g)| pair_key(g) == pair_key(w)).max_by_key(|(_, g)| {
+                    // Of two that have as much of it, the one with less besides.
+                    (g.iter().filter(|fact| wanted.contains(fact)).count(), std::cmp::Reverse(g.len()))
+                });
             let found = match best.map(|(at, _)| at) {
                 Some(at) => pool.remove(at),
                 None => Facts::new(),
