@@ -151,12 +151,13 @@ fn loose_time(text: &str) -> Option<Timestamp> {
     if let Ok(mail) = jiff::fmt::rfc2822::parse(text) {
         return Some(mail.timestamp());
     }
-    const PATTERNS: [&str; 9] = [
+    const PATTERNS: [&str; 10] = [
         "%Y-%m-%d %H:%M",
         "%Y-%m-%dT%H:%M",
         "%Y/%m/%d %H:%M:%S",
         "%Y/%m/%d_%H:%M",
         "%d.%m.%Y %H:%M:%S",
+        "%d-%m-%Y %H:%M:%S",
         "%a, %d %b %Y %H:%M:%S",
         "%b %d %H:%M:%S %Y",
         "%d %b %Y %H:%M:%S",

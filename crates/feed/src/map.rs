@@ -268,6 +268,10 @@ pub enum As {
     Json,
     /// A list of texts between commas.
     List,
+    /// The host of a URL, by the key's type.
+    UrlHost,
+    /// The scheme of a URL.
+    UrlScheme,
 }
 
 impl As {
@@ -285,7 +289,12 @@ impl As {
             Self::Fqdn => Kind::Fqdn,
             Self::Url => Kind::Url,
             Self::Json => Kind::Json,
-            Self::Nonzero | Self::TruthOrFalse | Self::Epoch | Self::List => return None,
+            Self::Nonzero
+            | Self::TruthOrFalse
+            | Self::Epoch
+            | Self::List
+            | Self::UrlHost
+            | Self::UrlScheme => return None,
         })
     }
 }

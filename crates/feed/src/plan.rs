@@ -7,7 +7,7 @@ use noroshi_model::{Datum, Fields};
 use noroshi_wire::{TimeFormat, Zone};
 use serde_json::Value;
 
-use crate::convert::{convert, epoch, expected};
+use crate::convert::{convert, epoch, expected, host_of};
 use crate::kind::{Kind, kind_of};
 use crate::map::{As, Mapping, ReadAs, Target};
 
@@ -62,6 +62,8 @@ enum Conv {
     TruthOrFalse,
     Epoch,
     List,
+    UrlHost(Kind),
+    UrlScheme(Kind),
     TimeAs(TimeFormat, Option<Zone>),
     /// Text in a CSV, whatever it is in JSON.
     AsIs,
@@ -239,6 +241,8 @@ impl Step {
             (Some(As::Nonzero), ..) => Conv::Nonzero,
             (Some(As::TruthOrFalse), ..) => Conv::TruthOrFalse,
             (Some(As::Epoch), ..) => Conv::Epoch,
+            (Some(As::UrlHost), ..) => Conv::UrlHost(kind_of(&target.key)),
+            (Some(As::UrlScheme), ..) => Conv::UrlScheme(kind_of(&target.key)),
             _ => Conv::List,
         };
         let spill = (!target.else_drop).then(|| format!("extra.{column}"));
@@ -290,6 +294,8 @@ impl Step {
                 let list = text.split(',').map(str::trim).filter(|part| !part.is_empty());
                 Some(Datum::Json(list.map(Value::from).collect()))
             }
+            Conv::UrlHost(kind) => convert(*kind, host_of(text)?),
+            Conv::UrlScheme(kind) => convert(*kind, text.split_once("://")?.0),
             Conv::TimeAs(format, zone) => format.read(text, zone.as_ref()).ok().map(Datum::Time),
             Conv::AsIs => match value {
                 Some(Value::String(_)) | None => Some(text.into()),
@@ -304,6 +310,7 @@ impl Step {
             Conv::Nonzero => "whole number",
             Conv::TruthOrFalse => "yes or no",
             Conv::Epoch | Conv::TimeAs(..) => "time",
+            Conv::UrlHost(_) | Conv::UrlScheme(_) => "URL",
             Conv::List | Conv::AsIs => "text",
         }
     }
