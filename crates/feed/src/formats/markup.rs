@@ -3,6 +3,12 @@
 
 use std::borrow::Cow;
 
+/// Within so many bytes a tag's quotes are closed, or they are none: else a page of open quotes would be read over and
+/// over.
+const TAG_BYTES_MAX: usize = 1 << 16;
+/// No entity is longer.
+const ENTITY_BYTES_MAX: usize = 12;
+
 /// A piece of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
@@ -151,7 +157,7 @@ fn begins_tag(inner: &str) -> bool {
 /// Where the tag ends: at the first `>` outside quotes.
 fn tag_end(inner: &str) -> usize {
     let mut quote = None;
-    for (at, byte) in inner.bytes().enumerate() {
+    for (at, byte) in inner.bytes().take(TAG_BYTES_MAX).enumerate() {
         match (quote, byte) {
             (None, b'>') => return at,
             (None, b'"' | b'\'') => quote = Some(byte),
@@ -172,7 +178,8 @@ pub fn unescaped(text: &str) -> Cow<'_, str> {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('&') {
         out.push_str(before);
-        let named = after.split_once(';').and_then(|(name, behind)| Some((entity(name)?, behind)));
+        let end = after.bytes().take(ENTITY_BYTES_MAX).position(|b| b == b';');
+        let named = end.and_then(|end| Some((entity(&after[..end])?, &after[end + 1..])));
         rest = match named {
             Some((c, behind)) => {
                 out.push(c);

@@ -142,7 +142,7 @@ mod tests {
             {"Attribute": []}
             {"id": 1}"#;
         let got = parsed("misp", text, ());
-        assert_eq!(got.lines(), "[1, 1] bad [7] filtered 1");
+        assert_eq!(got.lines(), "[1, 1] bad [8] filtered 1");
         assert_eq!(got.fact(0, "event_description.url"), "https://feed.example/events/view/3");
         assert_eq!(got.fact(1, "malware.hash.md5"), "ab");
         assert_eq!(got.fact(1, "classification.type"), "c2-server");

@@ -1,20 +1,26 @@
 //! What no map can say: one file a source. Each says in its first paragraph what in the format needs code.
 
 pub mod bingmurls;
+pub mod ctip;
 pub mod dshield;
 pub mod eset;
+pub mod fireeye;
 pub mod fraunhofer_dga;
 pub mod hibp;
+pub mod html_table;
 pub mod malwarepatrol;
+pub mod malwareurl;
 pub mod markup;
 pub mod mcafee_atd;
 pub mod misp;
 pub mod n6stomp;
 pub mod openphish;
 pub mod phishtank;
+pub mod shodan;
 pub mod spamhaus_cert;
 pub mod spamhaus_drop;
 pub mod surbl;
+pub mod threatminer;
 pub mod turris;
 pub mod values;
 pub mod vxvault;
@@ -44,20 +50,26 @@ pub const FORMATS: &[(&str, Open)] = &[
     ("dshield-block", dshield::open_block),
     ("dshield-domain", dshield::open_domain),
     ("eset", eset::open),
+    ("fireeye", fireeye::open),
     ("fraunhofer-dga", fraunhofer_dga::open),
     ("hibp-callback", hibp::open),
+    ("html-table", html_table::open),
     ("malwarepatrol-dansguardian", malwarepatrol::open),
+    ("malwareurl", malwareurl::open),
     ("mcafee-atd", mcafee_atd::open),
     ("microsoft-bingmurls", bingmurls::open),
+    ("microsoft-ctip", ctip::open),
     ("misp", misp::open),
     ("n6-n6stomp", n6stomp::open),
     ("openphish", openphish::open),
     ("phishtank", phishtank::open),
     ("shadowserver", shadowserver::open_csv),
     ("shadowserver-json", shadowserver::open_json),
+    ("shodan", shodan::open),
     ("spamhaus-cert", spamhaus_cert::open),
     ("spamhaus-drop", spamhaus_drop::open),
     ("surbl", surbl::open),
+    ("threatminer", threatminer::open),
     ("turris", turris::open),
     ("vxvault", vxvault::open),
 ];

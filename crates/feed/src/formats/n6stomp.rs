@@ -5,7 +5,7 @@ use noroshi_model::{ClassificationType, Fields};
 use noroshi_wire::elements::Element;
 use serde_json::{Map, Value};
 
-use super::values::{objects, put_all, text};
+use super::values::{objects, put_all, text, time_text};
 use super::{Out, by_element};
 use crate::bundle::Bundle;
 use crate::convert::{time, try_add_owned};
@@ -81,7 +81,7 @@ fn record(element: &Element, out: &mut Out) -> Result<(), String> {
         fields.take("source.fqdn");
     }
     if let Some(until) = time(text(event, "expires")) {
-        fields.put("extra.expires", until.to_string().replace('Z', "+00:00"));
+        fields.put("extra.expires", time_text(until));
     }
     let name = text(event, "name");
     if try_add_owned(&mut fields, "malware.name", name) && !name.bytes().all(|b| (b' '..=b'~').contains(&b)) {

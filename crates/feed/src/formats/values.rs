@@ -38,6 +38,12 @@ pub fn is_none(value: &Value) -> bool {
     }
 }
 
+/// A time as text, for the free part of an event: with six digits of a second or none, and `+00:00` for UTC.
+pub fn time_text(at: jiff::Timestamp) -> String {
+    let format = if at.subsec_nanosecond() < 1000 { "%Y-%m-%dT%H:%M:%S" } else { "%Y-%m-%dT%H:%M:%S.%6f" };
+    format!("{}+00:00", at.strftime(format))
+}
+
 /// The text of a member; empty where it is not there or is no text.
 pub fn text<'a>(object: &'a Map<String, Value>, member: &str) -> &'a str {
     object.get(member).and_then(Value::as_str).unwrap_or_default()
@@ -54,6 +60,13 @@ pub fn objects<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_as_text() {
+        let shown = |text: &str| time_text(text.parse().unwrap());
+        assert_eq!(shown("2020-05-24T22:45:28.48742Z"), "2020-05-24T22:45:28.487420+00:00");
+        assert_eq!(shown("2020-05-24T22:45:28Z"), "2020-05-24T22:45:28+00:00");
+    }
 
     #[test]
     fn what_means_nothing_sets_nothing() {
