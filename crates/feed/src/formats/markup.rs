@@ -245,4 +245,15 @@ mod tests {
             assert!(shown(page).len() < 4, "{page}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_page(page in "(<|>|/|!--|-->|<!\\[CDATA\\[|<a b='|\"|&|&#|;|script|é|\\s|[a-z=]){0,40}") {
+            for (_, piece) in Pieces::new(&page) {
+                if let Piece::Open(tag) = piece {
+                    tag.get("zz");
+                }
+            }
+        }
+    }
 }

@@ -289,4 +289,18 @@ mod tests {
         let got = parsed("shodan", text, serde_json::json!({ "minimal_mode": true }));
         assert_eq!((got.fact(0, "source.port"), got.fact(1, "source.port")), ("443", ""));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn members_are_those_of_json(text in "[\\[\\]{}:,\"\\\\ a1é]{0,40}", names in proptest::collection::vec(".{0,6}", 0..6)) {
+            members(&text);
+            let object: Map<String, Value> = names.iter().map(|name| (name.clone(), Value::from(name.as_str()))).collect();
+            for written in [serde_json::to_string(&object), serde_json::to_string_pretty(&object)] {
+                let found = members(written.as_deref().unwrap_or_default()).into_iter();
+                let read: Map<String, Value> =
+                    found.filter_map(|(name, value)| Some((name, serde_json::from_str(value).ok()?))).collect();
+                proptest::prop_assert_eq!(&read, &object);
+            }
+        }
+    }
 }
