@@ -155,19 +155,20 @@ fn loose_time(text: &str) -> Option<Timestamp> {
     if let Ok(mail) = jiff::fmt::rfc2822::parse(text) {
         return Some(mail.timestamp());
     }
-    const PATTERNS: [&str; 10] = [
+    const PATTERNS: [&str; 11] = [
         "%Y-%m-%d %H:%M",
         "%Y-%m-%dT%H:%M",
         "%Y/%m/%d %H:%M:%S",
         "%Y/%m/%d_%H:%M",
         "%d.%m.%Y %H:%M:%S",
+        "%d-%m-%Y %H:%M:%S",
         "%a, %d %b %Y %H:%M:%S",
         "%b %d %H:%M:%S %Y",
         "%d %b %Y %H:%M:%S",
         "%d-%b-%y %H:%M:%S",
         "%a %b %d %H:%M:%S %Y",
     ];
-    let text = text.trim_end_matches(" UTC").trim_end_matches(" GMT");
+    let text = text.trim_end_matches(" UTC").trim_end_matches(" GMT").trim_end_matches('Z');
     // The day of the week says nothing that the date does not, and servers spell it as they like (`Thur,`).
     let weekday = text.split_once(", ").filter(|(day, _)| day.chars().all(char::is_alphabetic));
     let text = weekday.map_or(text, |(_, rest)| rest);
@@ -369,6 +370,7 @@ mod tests {
         ] {
             assert_eq!(time(text).map(|t| t.to_string()).as_deref(), Some("2019-09-04T07:00:19Z"), "{text}");
         }
+        assert_eq!(time("2013-12-04T00:00Z"), time("2013-12-04"));
         assert_eq!(time("2019-13-04 07:00:19"), None);
         assert_eq!(epoch("1441008970").unwrap().to_string(), "2015-08-31T08:16:10Z");
         assert_eq!(epoch("1484041530.5").unwrap().to_string(), "2017-01-10T09:45:30.5Z");

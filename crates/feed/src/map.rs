@@ -320,6 +320,10 @@ pub enum As {
     List,
     /// Base64: as it stands where it is that, else encoded.
     Base64,
+    /// The host of a URL, by the key's type.
+    UrlHost,
+    /// The scheme of a URL.
+    UrlScheme,
 }
 
 impl As {
@@ -337,9 +341,14 @@ impl As {
             Self::Fqdn => Kind::Fqdn,
             Self::Url => Kind::Url,
             Self::Json => Kind::Json,
-            Self::Nonzero | Self::TruthOrFalse | Self::Epoch | Self::List | Self::Host | Self::Base64 => {
-                return None;
-            }
+            Self::Nonzero
+            | Self::TruthOrFalse
+            | Self::Epoch
+            | Self::List
+            | Self::Host
+            | Self::Base64
+            | Self::UrlHost
+            | Self::UrlScheme => return None,
         })
     }
 }

@@ -10,7 +10,7 @@ use noroshi_model::{ClassificationType, Datum, Fields};
 use noroshi_wire::{TimeFormat, Zone};
 use serde_json::Value;
 
-use crate::convert::{convert, epoch, expected, ip, time, time_text};
+use crate::convert::{convert, epoch, expected, host_of, ip, time, time_text};
 use crate::kind::{Kind, kind_of};
 use crate::map::{As, Compose, Mapping, ReadAs, Target};
 
@@ -82,6 +82,8 @@ enum Conv {
     List,
     Host,
     Base64,
+    UrlHost(Kind),
+    UrlScheme(Kind),
     TimeAs(TimeFormat, Option<Zone>),
     /// Text in a CSV, whatever it is in JSON.
     AsIs,
@@ -352,6 +354,8 @@ impl Step {
             (Some(As::Epoch), ..) => Conv::Epoch,
             (Some(As::Host), ..) => Conv::Host,
             (Some(As::Base64), ..) => Conv::Base64,
+            (Some(As::UrlHost), ..) => Conv::UrlHost(kind_of(&target.key)),
+            (Some(As::UrlScheme), ..) => Conv::UrlScheme(kind_of(&target.key)),
             _ => Conv::List,
         };
         let free =
@@ -422,6 +426,8 @@ impl Step {
                 let list = text.split(',').map(str::trim).filter(|part| !part.is_empty());
                 Some(Datum::Json(list.map(Value::from).collect()))
             }
+            Conv::UrlHost(kind) => convert(*kind, host_of(text)?),
+            Conv::UrlScheme(kind) => convert(*kind, text.split_once("://")?.0),
             Conv::TimeAs(format, zone) => {
                 format.read(text, zone.as_ref()).ok().map(|time| self.instant(time))
             }
@@ -444,6 +450,7 @@ impl Step {
             Conv::Host => "IP address",
             Conv::TruthOrFalse => "yes or no",
             Conv::Epoch | Conv::TimeAs(..) => "time",
+            Conv::UrlHost(_) | Conv::UrlScheme(_) => "URL",
             Conv::List | Conv::AsIs | Conv::Base64 => "text",
         }
     }

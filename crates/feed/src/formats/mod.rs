@@ -1,14 +1,41 @@
 //! What no map can say: one file a source. Each says in its first paragraph what in the format needs code.
 
 pub mod arf;
+pub mod bingmurls;
 pub mod cert_pl_shield;
+pub mod ctip;
+pub mod dshield;
+pub mod eset;
+pub mod fireeye;
+pub mod fraunhofer_dga;
+pub mod hibp;
+pub mod html_table;
 pub mod lists;
+pub mod malwarepatrol;
+pub mod malwareurl;
+pub mod markup;
+pub mod mcafee_atd;
+pub mod misp;
 pub mod n6_json;
 pub mod n6_manual;
 pub mod n6_shadowserver;
+pub mod n6stomp;
+pub mod openphish;
+pub mod phishtank;
+pub mod shodan;
+pub mod spamhaus_cert;
+pub mod spamhaus_drop;
+pub mod surbl;
+pub mod threatminer;
+pub mod turris;
 pub mod urlhaus;
+pub mod values;
+pub mod vxvault;
 pub mod warden;
 pub mod xarf;
+
+#[cfg(test)]
+pub mod probe;
 
 use std::io::Read as _;
 
@@ -32,13 +59,37 @@ pub const FORMATS: &[(&str, Open)] = &[
     ("blueliv-map", n6_json::open_blueliv),
     ("cert-pl-shield", cert_pl_shield::open),
     ("ddosia", n6_json::open_ddosia),
+    ("dshield-asn", dshield::open_asn),
+    ("dshield-block", dshield::open_block),
+    ("dshield-domain", dshield::open_domain),
+    ("eset", eset::open),
+    ("fireeye", fireeye::open),
     ("fqdn-list", lists::open_fqdn),
+    ("fraunhofer-dga", fraunhofer_dga::open),
+    ("hibp-callback", hibp::open),
+    ("html-table", html_table::open),
     ("ip-list", lists::open_ip),
+    ("malwarepatrol-dansguardian", malwarepatrol::open),
+    ("malwareurl", malwareurl::open),
+    ("mcafee-atd", mcafee_atd::open),
+    ("microsoft-bingmurls", bingmurls::open),
+    ("microsoft-ctip", ctip::open),
+    ("misp", misp::open),
+    ("n6-n6stomp", n6stomp::open),
+    ("openphish", openphish::open),
+    ("phishtank", phishtank::open),
     ("shadowserver", shadowserver::open_csv),
     ("shadowserver-json", shadowserver::open_json),
+    ("shodan", shodan::open),
+    ("spamhaus-cert", spamhaus_cert::open),
+    ("spamhaus-drop", spamhaus_drop::open),
+    ("surbl", surbl::open),
+    ("threatminer", threatminer::open),
     ("tu-dresden-resolvers", n6_json::open_resolvers),
+    ("turris", turris::open),
     ("url-list", lists::open_url),
     ("urlhaus", urlhaus::open),
+    ("vxvault", vxvault::open),
     ("warden", warden::open),
     ("xarf", xarf::open),
     ("zoneh-rss", n6_json::open_zoneh),

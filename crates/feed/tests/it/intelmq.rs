@@ -90,11 +90,11 @@ fn reports_give_the_facts_that_intelmq_expects() {
         let mut told = Vec::new();
         for w in &want {
             let wanted: BTreeSet<_> = w.iter().collect();
-            let best = pool
-                .iter()
-                .enumerate()
-                .filter(|(_, g)| pair_key(g) == pair_key(w))
-                .max_by_key(|(_, g)| g.iter().filter(|fact| wanted.contains(fact)).count());
+            let best =
+                pool.iter().enumerate().filter(|(_, g)| pair_key(g) == pair_key(w)).max_by_key(|(_, g)| {
+                    // Of two that have as much of it, the one with less besides.
+                    (g.iter().filter(|fact| wanted.contains(fact)).count(), std::cmp::Reverse(g.len()))
+                });
             let found = match best.map(|(at, _)| at) {
                 Some(at) => pool.remove(at),
                 None => Facts::new(),
@@ -149,7 +149,7 @@ fn run_case(case: &Value) -> Got {
         let report = Report {
             format: format_of(case["parser"].as_str().unwrap()),
             feed_name: feed_name.unwrap_or_else(|| "unnamed".into()),
-            feed_url: None,
+            feed_url: text(&input["feed.url"]),
             file_name,
             params: case["parameters"].as_object().cloned().unwrap_or_default(),
             now: "2026-11-22T00:00:00Z".parse().unwrap(),

@@ -2,7 +2,7 @@
 //! level become one of the next, a part at a time; runs that were merged are removed, a few pages at a time.
 //!
 //! ```text
-//!   in memory ──250,000 ids──▶ level 0 ──4 runs──▶ level 1 ──4 runs──▶ level 2 …
+//!   in memory ──250,000 ids──▶ level 0 ──8 runs──▶ level 1 ──8 runs──▶ level 2 …
 //! ```
 //!
 //! Each transaction leaves a state from which any process can go on: a growing run's row says how many of its parts are

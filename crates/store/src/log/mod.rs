@@ -36,7 +36,7 @@ pub use read::{Logged, id_bytes, id_from_bytes};
 
 /// Everything that writes the log takes turns under this name.
 const TURN: &str = "event log";
-/// Entries merged for each event appended: an event is merged once for each level, and 250 million make five.
+/// Entries merged for each event appended: an event is merged once for each level, and a billion make four.
 const MERGED_PER_EVENT: u64 = 6;
 /// Transactions of index work in a row before an append gets its turn again.
 const TENDED_AT_ONCE: u32 = 4;
@@ -70,7 +70,7 @@ impl Default for Limits {
             recent: 250_000,
             page_entries: 202,
             part_entries: 16 << 10,
-            fan_out: 4,
+            fan_out: 8,
             slice: 64 << 10,
             filter_bytes: 32 << 20,
         }
