@@ -78,7 +78,7 @@ pub struct ReadAs {
     /// Lines that begin with this are passed over.
     pub comment: Option<char>,
     /// Whether records may have fewer or more cells than there are columns.
-    pub ragged: bool,
+    pub ragged: Ragged,
     /// The text's encoding.
     pub encoding: Encoding,
     /// Whether white space around a text under `extra.` is left out; around other cells it always is.
@@ -102,7 +102,7 @@ impl Default for ReadAs {
             delimiter: ',',
             columns: Vec::new(),
             comment: None,
-            ragged: false,
+            ragged: Ragged::No,
             encoding: Encoding::default(),
             trim: true,
             none: Vec::new(),
@@ -110,6 +110,41 @@ impl Default for ReadAs {
             time: None,
             zone: None,
             list: None,
+        }
+    }
+}
+
+/// What becomes of a record with another number of cells than there are columns: `false` (the default) refuses it,
+/// `true` reads what is there, and `"fitting"` reads it where what is there fits: no cell that its column cannot hold and
+/// nothing beyond the last column. A comma too few or too many then does not shift an address into a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "RaggedText")]
+pub enum Ragged {
+    /// Refused.
+    #[default]
+    No,
+    /// Read.
+    Yes,
+    /// Read where it fits.
+    Fitting,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RaggedText {
+    Flag(bool),
+    Word(String),
+}
+
+impl TryFrom<RaggedText> for Ragged {
+    type Error = String;
+
+    fn try_from(text: RaggedText) -> Result<Self, String> {
+        match text {
+            RaggedText::Flag(false) => Ok(Self::No),
+            RaggedText::Flag(true) => Ok(Self::Yes),
+            RaggedText::Word(word) if word == "fitting" => Ok(Self::Fitting),
+            RaggedText::Word(word) => Err(format!("ragged is true, false or \"fitting\", not '{word}'")),
         }
     }
 }
@@ -147,6 +182,9 @@ pub struct Mapping {
     /// Keys of which a row must have at least one.
     #[serde(default)]
     pub one_of: Vec<String>,
+    /// Whether `classification.taxonomy` is set with each `classification.type`. What is stored always has both.
+    #[serde(default)]
+    pub taxonomy: bool,
 }
 
 /// One report of a family.
@@ -532,6 +570,7 @@ impl Mapping {
         if !other.one_of.is_empty() {
             self.one_of.clone_from(&other.one_of);
         }
+        self.taxonomy |= other.taxonomy;
     }
 
     fn check(&self) -> Result<(), MapError> {

@@ -147,7 +147,7 @@ impl Plan {
             let composed = Composed::new(compose, &place);
             slot(&mut slots, &compose.key).composes.extend(composed);
         }
-        for (key, datum) in constants(&mapping.constant) {
+        for (key, datum) in constants(&mapping.constant, mapping.taxonomy) {
             slot(&mut slots, &key).constant = Some(datum);
         }
         let whens = mapping.when.iter().filter_map(|when| {
@@ -157,7 +157,7 @@ impl Plan {
                 is: lower(&when.is),
                 starts: lower(&when.starts),
                 contains: lower(&when.contains),
-                set: constants(&when.set),
+                set: constants(&when.set, mapping.taxonomy),
                 filter: when.filter,
             })
         });
@@ -172,12 +172,27 @@ impl Plan {
 
     /// Makes a row's event.
     pub fn make<'a>(&'a self, row: &'a impl Cells) -> Made<'a> {
+        self.made(row, false)
+    }
+
+    /// Makes the event of a row of another width than the header: bad where a cell does not fit its column, because then
+    /// the row is not short but shifted.
+    pub fn make_fitting<'a>(&'a self, row: &'a impl Cells) -> Made<'a> {
+        self.made(row, true)
+    }
+
+    fn made<'a>(&'a self, row: &'a impl Cells, fitting: bool) -> Made<'a> {
         let mut fields = Fields::with_capacity(self.slots.len());
         let mut spilled = Spilled::new();
         for slot in &self.slots {
             if let Err(reason) = self.fill(slot, row, &mut fields, &mut spilled) {
                 return Made::Bad(reason);
             }
+        }
+        if fitting && !spilled.is_empty() {
+            return Made::Bad(
+                "another number of columns than the header has, and cells do not fit theirs".into(),
+            );
         }
         for (key, text) in spilled {
             fields.offer(key, text);
@@ -479,12 +494,12 @@ fn pieces(template: &str, place: &impl Fn(&str) -> Option<usize>) -> Option<Vec<
     Some(pieces)
 }
 
-/// Constant fields; a taxonomy follows from its type where the map leaves it out.
-fn constants(set: &BTreeMap<String, Value>) -> Vec<(String, Datum<'static>)> {
+/// Constant fields; a taxonomy follows from its type where the map says so and leaves it out.
+fn constants(set: &BTreeMap<String, Value>, taxonomy: bool) -> Vec<(String, Datum<'static>)> {
     const TAXONOMY: &str = "classification.taxonomy";
     let mut list: Vec<_> = set.iter().map(|(key, value)| (key.clone(), Datum::from(value.clone()))).collect();
     let kind = set.get("classification.type").and_then(Value::as_str).and_then(ClassificationType::parse);
-    if let Some(kind) = kind.filter(|_| !set.contains_key(TAXONOMY)) {
+    if let Some(kind) = kind.filter(|_| taxonomy && !set.contains_key(TAXONOMY)) {
         list.push((TAXONOMY.to_owned(), kind.taxonomy().to_owned().into()));
     }
     list

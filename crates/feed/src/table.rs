@@ -3,7 +3,7 @@
 use noroshi_wire::Lines;
 use noroshi_wire::csv::{CsvFormat, Header, Record, Records};
 
-use crate::map::{Mapping, ReadAs};
+use crate::map::{Mapping, Ragged, ReadAs};
 use crate::plan::{Cells, Made, Plan};
 use crate::{Feed, FeedError, Input, Sink};
 
@@ -22,8 +22,12 @@ impl Table {
             [] => Header::FirstLine,
             names => Header::Named(names.to_vec()),
         };
-        let format =
-            CsvFormat { delimiter: read.delimiter, header, ragged: read.ragged, comment: read.comment };
+        let format = CsvFormat {
+            delimiter: read.delimiter,
+            header,
+            ragged: read.ragged != Ragged::No,
+            comment: read.comment,
+        };
         let records = Records::new(Lines::new(input, read.encoding), format, &[]);
         Self { records, mapping, read: read.clone(), plan: None }
     }
@@ -54,11 +58,21 @@ impl Feed for Table {
                 none.insert(plan.map_err(missing)?)
             }
         };
-        match plan.make(&record) {
+        let (have, want) = (record.len(), record.columns().len());
+        let odd = self.read.ragged == Ragged::Fitting && have != want;
+        let beyond = (want..have).any(|at| record.at(at).is_some_and(|cell| !cell.trim().is_empty()));
+        match if odd { plan.make_fitting(&record) } else { plan.make(&record) } {
+            Made::Event(_) if odd && beyond => {
+                sink.bad(record.bad(format!("{have} columns where there should be {want}")));
+            }
             Made::Event(fields) => sink.event(record.line, fields),
             Made::Filtered => sink.filtered(record.line),
             Made::Bad(reason) => sink.bad(record.bad(reason)),
         }
         Ok(true)
+    }
+
+    fn head(&self) -> Option<String> {
+        self.read.columns.is_empty().then(|| self.records.header())?
     }
 }

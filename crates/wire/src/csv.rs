@@ -157,6 +157,14 @@ impl<R: Read> Records<R> {
         }
     }
 
+    /// The header as a line, once the first record is read: with it a record can be read alone.
+    pub fn header(&self) -> Option<String> {
+        let columns = self.columns.as_ref()?;
+        let delimiter = self.format.delimiter.to_string();
+        let cell = |name: &String| format!("\"{}\"", name.replace('"', "\"\""));
+        Some(columns.names.iter().map(cell).collect::<Vec<_>>().join(&delimiter))
+    }
+
     /// Bytes consumed so far: where the next record starts.
     pub fn offset(&self) -> u64 {
         self.position

@@ -57,12 +57,14 @@ fn an_edition_for_ipv6_is_the_report_it_is_an_edition_of() {
 }
 
 #[test]
-fn rows_of_any_width_are_read_and_a_row_without_a_time_is_bad() {
+fn a_short_row_is_read_where_it_fits_and_what_is_shifted_is_bad() {
     let raw = "timestamp,ip,port,tag\n2026-11-20 01:02:03,192.0.2.7\n\
-               2026-11-20 01:02:03,192.0.2.8,80,ssh,more\nnever,192.0.2.9,1,x\n";
+               2026-11-20 01:02:03,192.0.2.8,80,ssh,\nnever,192.0.2.9,1,x\n\
+               2026-11-20 01:02:03,192.0.2.8,80,ssh,more\n2026-11-20 01:02:03,192.0.2.8,ssh\n";
     let got = parse("scan_ssh", raw);
     assert_eq!(got.events.len(), 2);
     assert_eq!((got.bad[0].line, got.bad[0].reason.as_str()), (4, "column timestamp is no time"));
+    assert_eq!(got.bad.iter().map(|b| b.line).collect::<Vec<_>>(), [4, 5, 6]);
     let empty = parse("scan_ssh", "timestamp,ip,port,tag\n");
     assert!(empty.error.is_none() && empty.events.is_empty() && empty.bad.is_empty());
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use noroshi_feed::{Bundle, Feed, Report, Sink};
 use noroshi_model::fields::append;
-use noroshi_model::{Bad, Datum, Event, Fields};
+use noroshi_model::{Bad, ClassificationType, Datum, Event, Fields};
 use noroshi_observe::Source as Known;
 use noroshi_orient::enrich::{Enricher, Subject, Tables};
 use serde_json::{Map, Value, json};
@@ -147,6 +147,7 @@ impl Sink for Filling<'_> {
         if let Some(url) = &stamp.feed_url {
             fields.offer("feed.url", url.as_str());
         }
+        classify(&mut fields);
         if let Some(known) = &stamp.loop_in {
             return self.into_the_loop(line, known, fields);
         }
@@ -188,6 +189,17 @@ impl Filling<'_> {
                 let bytes = json.len() as u64;
                 self.batch.bad(Bad { line, reason: e.to_string(), snippet: json, bytes }, false);
             }
+        }
+    }
+}
+
+/// What is stored has a classification, and its taxonomy.
+fn classify(fields: &mut Fields<'_>) {
+    fields.offer("classification.type", "undetermined");
+    if !fields.has("classification.taxonomy") {
+        let kind = fields.get("classification.type").and_then(Datum::text).and_then(ClassificationType::parse);
+        if let Some(kind) = kind {
+            fields.put("classification.taxonomy", kind.taxonomy());
         }
     }
 }
