@@ -1,5 +1,9 @@
 //! What no map can say: one file a source. Each says in its first paragraph what in the format needs code.
 
+pub mod intelmq;
+#[cfg(test)]
+pub mod trial;
+
 use std::io::Read as _;
 
 use noroshi_model::intake::SNIPPET_BYTES_MAX;
@@ -17,8 +21,10 @@ pub type Open = fn(&Bundle, &Report, Input) -> Result<Box<dyn Feed>, FeedError>;
 pub const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
 
 /// Formats that are code, by name.
-pub const FORMATS: &[(&str, Open)] =
-    &[("shadowserver", shadowserver::open_csv), ("shadowserver-json", shadowserver::open_json)];
+pub const FORMATS: &[(&str, Open)] = &[
+    ("shadowserver", shadowserver::open_csv),
+    ("shadowserver-json", shadowserver::open_json),
+];
 
 /// The code of a format.
 pub fn find(format: &str) -> Option<Open> {
@@ -29,6 +35,7 @@ pub fn find(format: &str) -> Option<Open> {
 #[derive(Debug, Default)]
 pub struct Out {
     events: Vec<Fields<'static>>,
+    refused: Vec<String>,
     filtered: bool,
 }
 
@@ -43,9 +50,17 @@ impl Out {
         self.filtered = true;
     }
 
-    fn hand_over(&mut self, line: u64, sink: &mut dyn Sink) {
+    /// Says that a part of the record cannot be used, and why; the other parts stand.
+    pub fn refuse(&mut self, reason: String) {
+        self.refused.push(reason);
+    }
+
+    fn hand_over(&mut self, line: u64, text: &str, sink: &mut dyn Sink) {
         for fields in self.events.drain(..) {
             sink.event(line, fields);
+        }
+        for reason in self.refused.drain(..) {
+            sink.bad(refused(line, reason, text));
         }
         if std::mem::take(&mut self.filtered) {
             sink.filtered(line);
@@ -76,7 +91,7 @@ impl<F: FnMut(&str, &mut Out) -> Result<(), String>> Feed for ByLine<F> {
             Some(Item::Line(line)) => {
                 let mut out = Out::default();
                 match (self.parse)(&line.text, &mut out) {
-                    Ok(()) => out.hand_over(line.number, sink),
+                    Ok(()) => out.hand_over(line.number, &line.text, sink),
                     Err(reason) => sink.bad(refused(line.number, reason, &line.text)),
                 }
             }
@@ -107,7 +122,7 @@ impl<F: FnMut(&Element, &mut Out) -> Result<(), String>> Feed for ByElement<F> {
             Some(Ok(element)) => {
                 let mut out = Out::default();
                 match (self.parse)(&element, &mut out) {
-                    Ok(()) => out.hand_over(element.line, sink),
+                    Ok(()) => out.hand_over(element.line, &element.text, sink),
                     Err(reason) => sink.bad(element.bad(reason)),
                 }
             }
