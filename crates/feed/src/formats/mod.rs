@@ -1,5 +1,6 @@
 //! What no map can say: one file a source. Each says in its first paragraph what in the format needs code.
 
+pub mod generic_csv;
 pub mod intelmq;
 #[cfg(test)]
 pub mod trial;
@@ -22,6 +23,7 @@ pub const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
 
 /// Formats that are code, by name.
 pub const FORMATS: &[(&str, Open)] = &[
+    ("generic-csv", generic_csv::open),
     ("shadowserver", shadowserver::open_csv),
     ("shadowserver-json", shadowserver::open_json),
 ];
