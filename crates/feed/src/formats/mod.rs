@@ -2,6 +2,7 @@
 
 pub mod generic_csv;
 pub mod intelmq;
+pub mod json;
 #[cfg(test)]
 pub mod trial;
 
@@ -24,6 +25,7 @@ pub const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
 /// Formats that are code, by name.
 pub const FORMATS: &[(&str, Open)] = &[
     ("generic-csv", generic_csv::open),
+    ("json", json::open),
     ("shadowserver", shadowserver::open_csv),
     ("shadowserver-json", shadowserver::open_json),
 ];
