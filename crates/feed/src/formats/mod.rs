@@ -3,6 +3,7 @@
 pub mod generic_csv;
 pub mod intelmq;
 pub mod json;
+pub mod key_value;
 #[cfg(test)]
 pub mod trial;
 
@@ -26,6 +27,7 @@ pub const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
 pub const FORMATS: &[(&str, Open)] = &[
     ("generic-csv", generic_csv::open),
     ("json", json::open),
+    ("key-value", key_value::open),
     ("shadowserver", shadowserver::open_csv),
     ("shadowserver-json", shadowserver::open_json),
 ];
