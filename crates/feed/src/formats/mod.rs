@@ -1,5 +1,6 @@
 //! What no map can say: one file a source. Each says in its first paragraph what in the format needs code.
 
+pub mod alienvault;
 pub mod generic_csv;
 pub mod intelmq;
 pub mod json;
@@ -25,6 +26,8 @@ pub const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
 
 /// Formats that are code, by name.
 pub const FORMATS: &[(&str, Open)] = &[
+    ("alienvault", alienvault::open),
+    ("alienvault-otx", alienvault::open_otx),
     ("generic-csv", generic_csv::open),
     ("json", json::open),
     ("key-value", key_value::open),
