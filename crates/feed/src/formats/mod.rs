@@ -1,6 +1,7 @@
 //! What no map can say: one file a source. Each says in its first paragraph what in the format needs code.
 
 pub mod alienvault;
+pub mod anubisnetworks;
 pub mod generic_csv;
 pub mod intelmq;
 pub mod json;
@@ -28,6 +29,7 @@ pub const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
 pub const FORMATS: &[(&str, Open)] = &[
     ("alienvault", alienvault::open),
     ("alienvault-otx", alienvault::open_otx),
+    ("anubisnetworks", anubisnetworks::open),
     ("generic-csv", generic_csv::open),
     ("json", json::open),
     ("key-value", key_value::open),
