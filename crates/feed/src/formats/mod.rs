@@ -2,6 +2,7 @@
 
 pub mod alienvault;
 pub mod anubisnetworks;
+pub mod bambenek;
 pub mod generic_csv;
 pub mod intelmq;
 pub mod json;
@@ -30,6 +31,7 @@ pub const FORMATS: &[(&str, Open)] = &[
     ("alienvault", alienvault::open),
     ("alienvault-otx", alienvault::open_otx),
     ("anubisnetworks", anubisnetworks::open),
+    ("bambenek", bambenek::open),
     ("generic-csv", generic_csv::open),
     ("json", json::open),
     ("key-value", key_value::open),
