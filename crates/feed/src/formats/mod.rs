@@ -3,6 +3,7 @@
 pub mod alienvault;
 pub mod anubisnetworks;
 pub mod bambenek;
+pub mod blocklistde;
 pub mod generic_csv;
 pub mod intelmq;
 pub mod json;
@@ -32,6 +33,7 @@ pub const FORMATS: &[(&str, Open)] = &[
     ("alienvault-otx", alienvault::open_otx),
     ("anubisnetworks", anubisnetworks::open),
     ("bambenek", bambenek::open),
+    ("blocklistde", blocklistde::open),
     ("generic-csv", generic_csv::open),
     ("json", json::open),
     ("key-value", key_value::open),
