@@ -4,6 +4,7 @@ pub mod alienvault;
 pub mod anubisnetworks;
 pub mod bambenek;
 pub mod blocklistde;
+pub mod blueliv;
 pub mod generic_csv;
 pub mod intelmq;
 pub mod json;
@@ -34,6 +35,7 @@ pub const FORMATS: &[(&str, Open)] = &[
     ("anubisnetworks", anubisnetworks::open),
     ("bambenek", bambenek::open),
     ("blocklistde", blocklistde::open),
+    ("blueliv-crimeserver", blueliv::open),
     ("generic-csv", generic_csv::open),
     ("json", json::open),
     ("key-value", key_value::open),
