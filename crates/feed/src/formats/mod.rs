@@ -5,6 +5,7 @@ pub mod anubisnetworks;
 pub mod bambenek;
 pub mod blocklistde;
 pub mod blueliv;
+pub mod calidog;
 pub mod generic_csv;
 pub mod intelmq;
 pub mod json;
@@ -36,6 +37,7 @@ pub const FORMATS: &[(&str, Open)] = &[
     ("bambenek", bambenek::open),
     ("blocklistde", blocklistde::open),
     ("blueliv-crimeserver", blueliv::open),
+    ("calidog-certstream", calidog::open),
     ("generic-csv", generic_csv::open),
     ("json", json::open),
     ("key-value", key_value::open),
