@@ -6,6 +6,7 @@ pub mod bambenek;
 pub mod blocklistde;
 pub mod blueliv;
 pub mod calidog;
+pub mod cert_eu;
 pub mod generic_csv;
 pub mod intelmq;
 pub mod json;
@@ -38,6 +39,7 @@ pub const FORMATS: &[(&str, Open)] = &[
     ("blocklistde", blocklistde::open),
     ("blueliv-crimeserver", blueliv::open),
     ("calidog-certstream", calidog::open),
+    ("cert-eu-csv", cert_eu::open),
     ("generic-csv", generic_csv::open),
     ("json", json::open),
     ("key-value", key_value::open),
