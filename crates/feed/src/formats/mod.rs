@@ -7,6 +7,7 @@ pub mod blocklistde;
 pub mod blueliv;
 pub mod calidog;
 pub mod cert_eu;
+pub mod cleanmx;
 pub mod generic_csv;
 pub mod intelmq;
 pub mod json;
@@ -40,6 +41,7 @@ pub const FORMATS: &[(&str, Open)] = &[
     ("blueliv-crimeserver", blueliv::open),
     ("calidog-certstream", calidog::open),
     ("cert-eu-csv", cert_eu::open),
+    ("cleanmx", cleanmx::open),
     ("generic-csv", generic_csv::open),
     ("json", json::open),
     ("key-value", key_value::open),
