@@ -8,6 +8,8 @@ pub mod blueliv;
 pub mod calidog;
 pub mod cert_eu;
 pub mod cleanmx;
+pub mod cymru_bogons;
+pub mod cymru_cap;
 pub mod generic_csv;
 pub mod intelmq;
 pub mod json;
@@ -42,6 +44,8 @@ pub const FORMATS: &[(&str, Open)] = &[
     ("calidog-certstream", calidog::open),
     ("cert-eu-csv", cert_eu::open),
     ("cleanmx", cleanmx::open),
+    ("cymru-cap-program", cymru_cap::open),
+    ("cymru-full-bogons", cymru_bogons::open),
     ("generic-csv", generic_csv::open),
     ("json", json::open),
     ("key-value", key_value::open),
