@@ -10,6 +10,7 @@ pub mod cert_eu;
 pub mod cleanmx;
 pub mod cymru_bogons;
 pub mod cymru_cap;
+pub mod cznic_proki;
 pub mod generic_csv;
 pub mod intelmq;
 pub mod json;
@@ -46,6 +47,7 @@ pub const FORMATS: &[(&str, Open)] = &[
     ("cleanmx", cleanmx::open),
     ("cymru-cap-program", cymru_cap::open),
     ("cymru-full-bogons", cymru_bogons::open),
+    ("cznic-proki", cznic_proki::open),
     ("generic-csv", generic_csv::open),
     ("json", json::open),
     ("key-value", key_value::open),
