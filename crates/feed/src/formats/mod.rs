@@ -11,6 +11,7 @@ pub mod cleanmx;
 pub mod cymru_bogons;
 pub mod cymru_cap;
 pub mod cznic_proki;
+pub mod danger_rulez;
 pub mod generic_csv;
 pub mod intelmq;
 pub mod json;
@@ -48,6 +49,7 @@ pub const FORMATS: &[(&str, Open)] = &[
     ("cymru-cap-program", cymru_cap::open),
     ("cymru-full-bogons", cymru_bogons::open),
     ("cznic-proki", cznic_proki::open),
+    ("danger-rulez", danger_rulez::open),
     ("generic-csv", generic_csv::open),
     ("json", json::open),
     ("key-value", key_value::open),
