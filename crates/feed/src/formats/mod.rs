@@ -12,6 +12,7 @@ pub mod cymru_bogons;
 pub mod cymru_cap;
 pub mod cznic_proki;
 pub mod danger_rulez;
+pub mod dataplane;
 pub mod generic_csv;
 pub mod intelmq;
 pub mod json;
@@ -50,6 +51,7 @@ pub const FORMATS: &[(&str, Open)] = &[
     ("cymru-full-bogons", cymru_bogons::open),
     ("cznic-proki", cznic_proki::open),
     ("danger-rulez", danger_rulez::open),
+    ("dataplane", dataplane::open),
     ("generic-csv", generic_csv::open),
     ("json", json::open),
     ("key-value", key_value::open),
