@@ -196,8 +196,12 @@ pub fn epoch(text: &str) -> Option<Timestamp> {
     Timestamp::from_microsecond(micros as i64).ok()
 }
 
-/// An address; a port, a prefix of full length or brackets around it are no part of it.
+/// An address; a prefix of full length or brackets around it are no part of it. `0.0.0.0` is nobody's.
 pub fn ip(text: &str) -> Option<IpAddr> {
+    address(text).filter(|ip| *ip != IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+}
+
+fn address(text: &str) -> Option<IpAddr> {
     if let Ok(ip) = text.parse() {
         return Some(ip);
     }
@@ -294,9 +298,23 @@ fn truth(text: &str) -> Option<bool> {
     if is(&YES) { Some(true) } else { is(&NO).then_some(false) }
 }
 
+/// A type by its name; older versions of IntelMQ had other names for some.
 fn classification(text: &str) -> Option<Cow<'_, str>> {
     let name = lower(text);
-    ClassificationType::parse(&name).is_some().then_some(name)
+    if ClassificationType::parse(&name).is_some() {
+        return Some(name);
+    }
+    Some(Cow::Borrowed(match name.as_ref() {
+        "botnet drone" | "infected system" | "ransomware" => "infected-system",
+        "ids alert" => "ids-alert",
+        "c&c" | "c2server" => "c2-server",
+        "malware configuration" => "malware-configuration",
+        "leak" => "data-leak",
+        "vulnerable client" | "vulnerable service" => "vulnerable-system",
+        "dga domain" => "dga-domain",
+        "unknown" => "undetermined",
+        _ => return None,
+    }))
 }
 
 /// IANA protocol numbers that feeds write instead of names.
@@ -306,15 +324,32 @@ fn transport(text: &str) -> Option<Cow<'_, str>> {
             "0" => "hopopt",
             "1" => "icmp",
             "2" => "igmp",
+            "3" => "ggp",
             "4" => "ipencap",
             "6" => "tcp",
+            "8" => "egp",
+            "11" => "nvp-ii",
             "17" => "udp",
+            "33" => "dccp",
             "41" => "ipv6",
+            "43" => "ipv6-route",
+            "44" => "ipv6-frag",
+            "46" => "rsvp",
             "47" => "gre",
             "50" => "esp",
             "51" => "ah",
             "58" => "ipv6-icmp",
+            "59" => "ipv6-nonxt",
+            "60" => "ipv6-opts",
+            "88" => "eigrp",
+            "89" => "ospf",
+            "94" => "ipip",
+            "103" => "pim",
+            "108" => "ipcomp",
+            "112" => "vrrp",
+            "115" => "l2tp",
             "132" => "sctp",
+            "136" => "udplite",
             _ => return None,
         };
         return Some(name.into());

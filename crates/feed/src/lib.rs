@@ -15,6 +15,7 @@
 pub mod bundle;
 pub mod convert;
 pub mod formats;
+pub mod fuzzy;
 pub mod kind;
 pub mod map;
 pub mod n6;

@@ -1,15 +1,32 @@
 //! What no map can say: one file a source. Each says in its first paragraph what in the format needs code.
 
+pub mod alienvault;
+pub mod anubisnetworks;
 pub mod arf;
+pub mod bambenek;
 pub mod bingmurls;
+pub mod blocklistde;
+pub mod blueliv;
+pub mod calidog;
+pub mod cert_eu;
 pub mod cert_pl_shield;
+pub mod cleanmx;
 pub mod ctip;
+pub mod cymru_bogons;
+pub mod cymru_cap;
+pub mod cznic_proki;
+pub mod danger_rulez;
+pub mod dataplane;
 pub mod dshield;
 pub mod eset;
 pub mod fireeye;
 pub mod fraunhofer_dga;
+pub mod generic_csv;
 pub mod hibp;
 pub mod html_table;
+pub mod intelmq;
+pub mod json;
+pub mod key_value;
 pub mod lists;
 pub mod malwarepatrol;
 pub mod malwareurl;
@@ -36,6 +53,8 @@ pub mod xarf;
 
 #[cfg(test)]
 pub mod probe;
+#[cfg(test)]
+pub mod trial;
 
 use std::io::Read as _;
 
@@ -55,9 +74,23 @@ pub const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
 
 /// Formats that are code, by name.
 pub const FORMATS: &[(&str, Open)] = &[
+    ("alienvault", alienvault::open),
+    ("alienvault-otx", alienvault::open_otx),
+    ("anubisnetworks", anubisnetworks::open),
     ("arf", arf::open),
+    ("bambenek", bambenek::open),
+    ("blocklistde", blocklistde::open),
+    ("blueliv-crimeserver", blueliv::open),
     ("blueliv-map", n6_json::open_blueliv),
+    ("calidog-certstream", calidog::open),
+    ("cert-eu-csv", cert_eu::open),
     ("cert-pl-shield", cert_pl_shield::open),
+    ("cleanmx", cleanmx::open),
+    ("cymru-cap-program", cymru_cap::open),
+    ("cymru-full-bogons", cymru_bogons::open),
+    ("cznic-proki", cznic_proki::open),
+    ("danger-rulez", danger_rulez::open),
+    ("dataplane", dataplane::open),
     ("ddosia", n6_json::open_ddosia),
     ("dshield-asn", dshield::open_asn),
     ("dshield-block", dshield::open_block),
@@ -66,9 +99,12 @@ pub const FORMATS: &[(&str, Open)] = &[
     ("fireeye", fireeye::open),
     ("fqdn-list", lists::open_fqdn),
     ("fraunhofer-dga", fraunhofer_dga::open),
+    ("generic-csv", generic_csv::open),
     ("hibp-callback", hibp::open),
     ("html-table", html_table::open),
     ("ip-list", lists::open_ip),
+    ("json", json::open),
+    ("key-value", key_value::open),
     ("malwarepatrol-dansguardian", malwarepatrol::open),
     ("malwareurl", malwareurl::open),
     ("mcafee-atd", mcafee_atd::open),
@@ -105,6 +141,7 @@ pub fn find(format: &str) -> Option<Open> {
 #[derive(Debug, Default)]
 pub struct Out {
     events: Vec<Fields<'static>>,
+    refused: Vec<String>,
     filtered: bool,
 }
 
@@ -119,9 +156,17 @@ impl Out {
         self.filtered = true;
     }
 
-    fn hand_over(&mut self, line: u64, sink: &mut dyn Sink) {
+    /// Says that a part of the record cannot be used, and why; the other parts stand.
+    pub fn refuse(&mut self, reason: String) {
+        self.refused.push(reason);
+    }
+
+    fn hand_over(&mut self, line: u64, text: &str, sink: &mut dyn Sink) {
         for fields in self.events.drain(..) {
             sink.event(line, fields);
+        }
+        for reason in self.refused.drain(..) {
+            sink.bad(refused(line, reason, text));
         }
         if std::mem::take(&mut self.filtered) {
             sink.filtered(line);
@@ -152,7 +197,7 @@ impl<F: FnMut(&str, &mut Out) -> Result<(), String>> Feed for ByLine<F> {
             Some(Item::Line(line)) => {
                 let mut out = Out::default();
                 match (self.parse)(&line.text, &mut out) {
-                    Ok(()) => out.hand_over(line.number, sink),
+                    Ok(()) => out.hand_over(line.number, &line.text, sink),
                     Err(reason) => sink.bad(refused(line.number, reason, &line.text)),
                 }
             }
@@ -183,7 +228,7 @@ impl<F: FnMut(&Element, &mut Out) -> Result<(), String>> Feed for ByElement<F> {
             Some(Ok(element)) => {
                 let mut out = Out::default();
                 match (self.parse)(&element, &mut out) {
-                    Ok(()) => out.hand_over(element.line, sink),
+                    Ok(()) => out.hand_over(element.line, &element.text, sink),
                     Err(reason) => sink.bad(element.bad(reason)),
                 }
             }
