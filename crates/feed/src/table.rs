@@ -61,14 +61,19 @@ impl Feed for Table {
         let (have, want) = (record.len(), record.columns().len());
         let odd = self.read.ragged == Ragged::Fitting && have != want;
         let beyond = (want..have).any(|at| record.at(at).is_some_and(|cell| !cell.trim().is_empty()));
-        match if odd { plan.make_fitting(&record) } else { plan.make(&record) } {
-            Made::Event(_) if odd && beyond => {
-                sink.bad(record.bad(format!("{have} columns where there should be {want}")));
+        let refused = match if odd { plan.make_fitting(&record) } else { plan.make(&record) } {
+            Made::Event(_) if odd && beyond => format!("{have} columns where there should be {want}"),
+            Made::Event(fields) => {
+                sink.event(record.line, fields);
+                return Ok(true);
             }
-            Made::Event(fields) => sink.event(record.line, fields),
-            Made::Filtered => sink.filtered(record.line),
-            Made::Bad(reason) => sink.bad(record.bad(reason)),
-        }
+            Made::Filtered => {
+                sink.filtered(record.line);
+                return Ok(true);
+            }
+            Made::Bad(reason) => reason,
+        };
+        sink.bad(self.records.refuse(&record, refused));
         Ok(true)
     }
 

@@ -136,7 +136,17 @@ pub struct Records<R> {
     parser: Parser,
     /// Cells of the record before.
     width: usize,
+    /// The further lines of the record handed out last.
+    further: Further,
     ended: bool,
+}
+
+/// What a record over several lines took besides its first, to be put back should the record be refused.
+#[derive(Debug, Default)]
+struct Further {
+    lines: Vec<Pulled>,
+    after_first: u64,
+    first_bytes: usize,
 }
 
 impl<R: Read> Records<R> {
@@ -153,6 +163,7 @@ impl<R: Read> Records<R> {
             required: required.iter().map(|&name| name.to_owned()).collect(),
             columns: None,
             width: 0,
+            further: Further::default(),
             ended: false,
         }
     }
@@ -181,7 +192,31 @@ impl<R: Read> Records<R> {
             None => self.open()?,
         };
         let ragged = self.format.ragged;
-        Ok(self.raw_record()?.map(|raw| raw.and_then(|raw| raw.named(&columns, ragged))))
+        let Some(raw) = self.raw_record()? else { return Ok(None) };
+        let named = raw.map(|raw| raw.named(&columns));
+        Ok(Some(match named {
+            Ok(record) if !ragged && record.len() != columns.names.len() => {
+                let reason =
+                    format!("{} columns where there should be {}", record.len(), columns.names.len());
+                Err(self.refuse(&record, reason))
+            }
+            named => named,
+        }))
+    }
+
+    /// Quarantines the record handed out last. Where it spans several lines, a quote was opened that should not have been
+    /// as likely as not: its first line is bad, and the others are read again.
+    pub fn refuse(&mut self, record: &Record, reason: impl Into<String>) -> Bad {
+        let further = std::mem::take(&mut self.further);
+        if record.lines == 1 || further.lines.is_empty() {
+            return record.bad(reason);
+        }
+        further.lines.into_iter().rev().for_each(|pulled| self.pending.push_front(pulled));
+        self.position = further.after_first;
+        let mut first = record.joined.clone();
+        first.text.truncate(further.first_bytes);
+        first.bytes = further.first_bytes as u64;
+        first.bad(record.line, format!("{}, read over {} lines", reason.into(), record.lines))
     }
 
     fn open(&mut self) -> Result<Arc<Columns>, CsvError> {
@@ -263,6 +298,7 @@ impl<R: Read> Records<R> {
         }
         let lines = 1 + further.len() as u64;
         if let Fed::Whole = fed {
+            self.further = Further { lines: further, after_first, first_bytes };
             return Ok(RawRecord { line: number, lines, cells: self.parser.cells(), joined });
         }
         further.into_iter().rev().for_each(|pulled| self.pending.push_front(pulled));
@@ -299,13 +335,9 @@ struct RawRecord {
 }
 
 impl RawRecord {
-    fn named(self, columns: &Arc<Columns>, ragged: bool) -> Result<Record, Bad> {
-        let (have, want) = (self.cells.spans.len(), columns.names.len());
-        if have != want && !ragged {
-            return Err(self.joined.bad(self.line, format!("{have} columns where there should be {want}")));
-        }
+    fn named(self, columns: &Arc<Columns>) -> Record {
         let Self { line, lines, cells, joined } = self;
-        Ok(Record { line, lines, columns: Arc::clone(columns), cells, joined })
+        Record { line, lines, columns: Arc::clone(columns), cells, joined }
     }
 }
 
@@ -593,6 +625,19 @@ mod tests {
         assert!(error(&"x,".repeat(600), &[]).contains("more than 512 columns"));
         let format = CsvFormat { delimiter: '、', ..CsvFormat::default() };
         assert!(records(b"a\n", format, &[]).next().unwrap().is_err());
+    }
+
+    #[test]
+    fn a_quote_that_should_not_be_there_costs_its_own_line() {
+        let text = "a,b\n1,\"2\n\"3\",\"4\"\n7,8\n";
+        assert_eq!(
+            rows(text),
+            [
+                Err("line 2: 3 columns where there should be 2, read over 2 lines (4 bytes)".into()),
+                Ok(vec!["3".to_owned(), "4".into()]),
+                Ok(vec!["7".into(), "8".into()]),
+            ]
+        );
     }
 
     #[test]

@@ -31,8 +31,13 @@ fn seed() -> u64 {
 
 fn events(folder: &Path) -> Vec<String> {
     let db = Connection::open(folder.join("noroshi.db")).unwrap();
-    let mut statement = db.prepare("SELECT id FROM event ORDER BY id").unwrap();
-    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    let mut statement = db.prepare("SELECT ids FROM event_block").unwrap();
+    let blocks = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+    let hex = |id: &[u8]| id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let mut ids: Vec<String> =
+        blocks.flat_map(|ids| ids.unwrap().chunks(16).map(hex).collect::<Vec<_>>()).collect();
+    ids.sort();
+    ids
 }
 
 /// Mails in the mailbox by Message-ID.
