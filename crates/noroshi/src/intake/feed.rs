@@ -197,7 +197,8 @@ impl Filling<'_> {
 fn classify(fields: &mut Fields<'_>) {
     fields.offer("classification.type", "undetermined");
     if !fields.has("classification.taxonomy") {
-        let kind = fields.get("classification.type").and_then(Datum::text).and_then(ClassificationType::parse);
+        let kind =
+            fields.get("classification.type").and_then(Datum::text).and_then(ClassificationType::parse);
         if let Some(kind) = kind {
             fields.put("classification.taxonomy", kind.taxonomy());
         }

@@ -209,7 +209,8 @@ fn write(
     let mut all = Tally::default();
     let begun = house.clock.now();
     while let Ok((intake, mut batch)) = batches.recv() {
-        all += patiently(|| store(house, &intake, &batch))?;
+        let mut tried = None;
+        all += patiently(|| store(house, &intake, &batch, &mut tried))?;
         let seconds = house.clock.now().duration_since(begun).as_secs_f64().max(0.001);
         bar.set_message(format!("{:.0}/s", all.read as f64 / seconds));
         batch.clear();
@@ -237,11 +238,25 @@ fn patiently<T>(mut work: impl FnMut() -> Result<T, StoreError>) -> Result<T, St
     }
 }
 
-fn store(house: &House, intake: &Intake, batch: &Batch) -> Result<Tally, StoreError> {
+/// Stores a batch. `tried` is what an attempt before came to: where the database went away with its answer, the batch may
+/// be stored already, and must not be counted again.
+fn store(
+    house: &House,
+    intake: &Intake,
+    batch: &Batch,
+    tried: &mut Option<Tally>,
+) -> Result<Tally, StoreError> {
     let now = house.clock.now();
     let events: Vec<NewEvent<'_>> = batch.events().collect();
     let bad = batch.quarantined(intake);
     house.store.append_events("intake.batch", intake, &events, |tx: &mut Tx<'_>, sifted| {
+        if let Some(counts) = *tried
+            && tx
+                .intake(&intake.id)?
+                .is_some_and(|known| known.position == intake.position && known.done == intake.done)
+        {
+            return Ok(counts);
+        }
         let mut counts = Tally { filtered: batch.filtered, ..Tally::default() };
         for (fresh, (event, oriented)) in sifted.fresh.iter().zip(events.iter().zip(batch.oriented())) {
             counts.stored += u64::from(*fresh);
@@ -265,6 +280,7 @@ fn store(house: &House, intake: &Intake, batch: &Batch) -> Result<Tally, StoreEr
         counts.quarantined = bad.len() as u64;
         counts.read = counts.stored + counts.duplicate + counts.filtered + counts.quarantined;
         tx.advance(intake, &counts, now)?;
+        *tried = Some(counts);
         Ok(counts)
     })
 }
