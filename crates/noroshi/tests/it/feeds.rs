@@ -325,7 +325,7 @@ fn a_database_that_goes_away_is_waited_for_and_nothing_is_lost_or_doubled() {
 
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("report.csv");
-    const LINES: u64 = 60_000;
+    const LINES: u64 = 150_000;
     let (different, bad) = report(&file, LINES, &mut random);
     let config = place.path().join("noroshi.toml");
     std::fs::write(&config, format!("database = \"{before}127.0.0.1:{}/{name}\"\n", gate.port)).unwrap();
@@ -336,6 +336,15 @@ fn a_database_that_goes_away_is_waited_for_and_nothing_is_lost_or_doubled() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    // At its start a program without its database has nothing to wait with: the load has to be under way.
+    let direct = format!("{server}/{name}");
+    let mut direct = postgres::Client::connect(&direct, postgres::NoTls).unwrap();
+    let begun = |direct: &mut postgres::Client| {
+        direct.query_one("SELECT COUNT(*) FROM intake", &[]).is_ok_and(|row| row.get::<_, i64>(0) > 0)
+    };
+    while child.try_wait().unwrap().is_none() && !begun(&mut direct) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let mut away = 0;
     while child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(random.below(400)));
@@ -350,9 +359,7 @@ fn a_database_that_goes_away_is_waited_for_and_nothing_is_lost_or_doubled() {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
     let summary = last_json(&String::from_utf8(output.stdout).unwrap());
-    let (server, _) = url.rsplit_once('/').unwrap();
-    let mut client2 = postgres::Client::connect(&format!("{server}/{name}"), postgres::NoTls).unwrap();
-    let row = client2
+    let row = direct
         .query_one("SELECT read, stored, duplicate, filtered, quarantined, (SELECT events FROM event_head), (SELECT COUNT(*) FROM quarantine) FROM tally WHERE kind = 'feed'", &[])
         .unwrap();
     let got: Vec<u64> = (0..7).map(|at| row.get::<_, i64>(at).unsigned_abs()).collect();
@@ -363,6 +370,6 @@ fn a_database_that_goes_away_is_waited_for_and_nothing_is_lost_or_doubled() {
     );
     assert_eq!(summary["read"], LINES, "what is told is what is stored");
     say(format_args!("the database was away {away} times"));
-    drop(client2);
+    drop(direct);
     client.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).unwrap();
 }
