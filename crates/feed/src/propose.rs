@@ -12,8 +12,10 @@ use crate::kind::{Kind, kind_of};
 pub const SAMPLE_BYTES_MAX: usize = 256 << 10;
 /// Rows looked at.
 const ROWS_MAX: usize = 200;
-/// Share of a column's cells that must read as a type, in percent.
+/// Share of a column's cells that must read as a type, in percent, where nothing else speaks for it.
 const ENOUGH: usize = 90;
+/// The same where the column's name speaks for it.
+const ENOUGH_NAMED: usize = 50;
 /// Seconds since 1970 that are taken for a time: 2001 to 2096.
 const EPOCH: std::ops::Range<f64> = 1e9..4e9;
 
@@ -154,17 +156,19 @@ fn written(table: &Sample, wish: &Wish, taken: &[&str], lines: &str) -> String {
 /// What a column holds: by its name where its values agree, else by its values.
 fn guess(name: &str, cells: &[&str], taken: &[&str]) -> Option<(&'static str, Option<&'static str>)> {
     let filled: Vec<&str> = cells.iter().copied().filter(|cell| !cell.is_empty()).collect();
-    let mostly = |fits: &dyn Fn(&str) -> bool| {
-        !filled.is_empty() && filled.iter().filter(|cell| fits(cell)).count() * 100 >= filled.len() * ENOUGH
+    let share = |enough: usize, fits: &dyn Fn(&str) -> bool| {
+        !filled.is_empty() && filled.iter().filter(|cell| fits(cell)).count() * 100 >= filled.len() * enough
     };
+    let mostly = |fits: &dyn Fn(&str) -> bool| share(ENOUGH, fits);
+    let half = |fits: &dyn Fn(&str) -> bool| share(ENOUGH_NAMED, fits);
     let plain = name.trim().to_lowercase().replace(['-', ' ', '.'], "_");
     let named = NAMES.iter().find(|(word, _)| *word == plain).map(|(_, key)| *key);
     if let Some(key) = named.filter(|key| !taken.contains(key)) {
         let kind = kind_of(key);
-        if kind == Kind::Time && mostly(&|cell| is_epoch(cell)) {
+        if kind == Kind::Time && half(&|cell| is_epoch(cell)) {
             return Some((key, Some("epoch")));
         }
-        if filled.is_empty() || mostly(&|cell| convert(kind, cell).is_some()) {
+        if filled.is_empty() || half(&|cell| convert(kind, cell).is_some()) {
             return Some((key, None));
         }
     }

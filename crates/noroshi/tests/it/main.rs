@@ -10,4 +10,5 @@ mod feeds;
 mod mail;
 mod pages;
 mod postgres;
+mod walkthrough;
 mod world;
