@@ -36,8 +36,7 @@ fn key(bencher: divan::Bencher<'_, '_>) {
 #[divan::bench]
 fn step(bencher: divan::Bencher<'_, '_>) {
     let rule = Aggregation::default();
-    let keys: Vec<[u8; 16]> =
-        (0..EVENTS).map(|n| rule.key("feed", &event(n)).unwrap_or_default()).collect();
+    let keys: Vec<[u8; 16]> = (0..EVENTS).map(|n| rule.key("feed", &event(n)).unwrap_or_default()).collect();
     bencher.counter(ItemsCount::new(EVENTS)).bench(|| {
         let mut groups: HashMap<[u8; 16], Group> = HashMap::new();
         let mut passed = 0;

@@ -63,12 +63,7 @@ pub struct Aggregation {
 
 impl Default for Aggregation {
     fn default() -> Self {
-        Self {
-            by: BY.map(str::to_owned).to_vec(),
-            silence: SILENCE,
-            longest: LONGEST,
-            tolerance: TOLERANCE,
-        }
+        Self { by: BY.map(str::to_owned).to_vec(), silence: SILENCE, longest: LONGEST, tolerance: TOLERANCE }
     }
 }
 
@@ -176,7 +171,11 @@ pub fn inactive(active_ms: i64, now_ms: i64) -> bool {
 }
 
 /// What a group that is over leaves: the event that passed, with the whole of it; nothing where it stayed alone.
-pub fn summary(event: &Map<String, Value>, group: &Group, now: jiff::Timestamp) -> Option<Map<String, Value>> {
+pub fn summary(
+    event: &Map<String, Value>,
+    group: &Group,
+    now: jiff::Timestamp,
+) -> Option<Map<String, Value>> {
     if group.count < 2 {
         return None;
     }
@@ -272,9 +271,10 @@ mod tests {
 
     #[test]
     fn a_summary_is_the_event_with_the_whole_of_the_group() {
-        let event: Map<String, Value> =
-            serde_json::from_str(r#"{"source.ip":"192.0.2.1","raw":"eA==","time.source":"x","extra.count":"7"}"#)
-                .unwrap();
+        let event: Map<String, Value> = serde_json::from_str(
+            r#"{"source.ip":"192.0.2.1","raw":"eA==","time.source":"x","extra.count":"7"}"#,
+        )
+        .unwrap();
         let now = jiff::Timestamp::from_millisecond(NOW).unwrap();
         let group = Group { first_ms: 0, last_ms: HOUR, count: 2 };
         let told = Value::Object(summary(&event, &group, now).unwrap());

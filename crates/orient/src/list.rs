@@ -113,14 +113,16 @@ pub struct Held {
     pub entries: u64,
     /// Entries of the list as it was believed last.
     pub last: u64,
+    /// Of those the ones that are still there.
+    pub there: u64,
 }
 
 /// Says why a load cannot be the whole list, if it cannot.
 pub fn judge(rule: &ListRule, held: &Held) -> Result<(), String> {
-    if held.last == 0 || rule.at_least_percent == 0 {
+    if held.there >= held.last || rule.at_least_percent == 0 {
         return Ok(());
     }
-    let Held { read, bad, entries, last } = *held;
+    let Held { read, bad, entries, last, .. } = *held;
     if u128::from(bad) * 100 > u128::from(read) * u128::from(BAD_PERCENT_MAX) {
         return Err(format!("{bad} of {read} lines cannot be read (`noroshi quarantine list` shows them)"));
     }
@@ -161,7 +163,7 @@ impl ListRule {
     pub fn mark(&self, fields: &mut Fields<'_>) -> Mark {
         fields.sort();
         let mut text = Vec::with_capacity(512);
-        let mut write = |key: &str, text: &mut Vec<u8>| {
+        let write = |key: &str, text: &mut Vec<u8>| {
             if let Some(datum) = fields.get(key) {
                 text.extend_from_slice(key.as_bytes());
                 text.push(b'=');
@@ -187,9 +189,8 @@ impl ListRule {
     /// What an entry is called among people.
     pub fn name(&self, event: &Map<String, Value>) -> String {
         let told = self.keys(|key| event.contains_key(key)).into_iter().filter_map(|key| event.get(key));
-        let told: Vec<String> = told
-            .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-            .collect();
+        let told: Vec<String> =
+            told.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect();
         let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
         told.join(" ").chars().map(plain).take(NAME_MAX).collect()
     }
@@ -251,7 +252,10 @@ mod tests {
     fn a_named_key_is_used_whole() {
         let rule = ListRule { key: vec!["extra.id".into(), "source.ip".into()], ..ListRule::default() };
         let of = |list: &[(&'static str, &'static str)]| rule.mark(&mut fields(list)).key;
-        assert_eq!(of(&[("extra.id", "1"), ("source.url", "a")]), of(&[("extra.id", "1"), ("source.url", "b")]));
+        assert_eq!(
+            of(&[("extra.id", "1"), ("source.url", "a")]),
+            of(&[("extra.id", "1"), ("source.url", "b")])
+        );
         assert_ne!(of(&[("extra.id", "1")]), of(&[("extra.id", "1"), ("source.ip", "192.0.2.1")]));
     }
 
@@ -271,11 +275,14 @@ mod tests {
     #[test]
     fn a_list_that_broke_off_is_not_believed() {
         let rule = ListRule::default();
-        let judged = |read, bad, entries, last| judge(&rule, &Held { read, bad, entries, last }).is_ok();
+        let judged = |read, bad, entries: u64, last| {
+            judge(&rule, &Held { read, bad, entries, last, there: entries.min(last) }).is_ok()
+        };
         assert!(judged(0, 0, 0, 0), "a list may begin empty");
         assert!(!judged(0, 0, 0, 1), "but not become empty");
         assert!(judged(50, 0, 50, 100) && !judged(49, 0, 49, 100));
         assert!(judged(100, 10, 90, 100) && !judged(100, 11, 89, 100));
+        assert!(judged(100, 90, 10, 10), "nothing is missing");
         assert!(!judged(u64::MAX, u64::MAX, 1, u64::MAX), "no overflow");
         let all = ListRule { at_least_percent: 0, ..ListRule::default() };
         assert!(judge(&all, &Held { last: 9, ..Held::default() }).is_ok(), "somebody said so");

@@ -6,6 +6,7 @@ mod bad_input;
 mod crash;
 mod demo;
 mod evidence;
+mod lists;
 mod mail;
 mod pages;
 mod postgres;

@@ -24,6 +24,7 @@ use noroshi_store::findings::Identification;
 use noroshi_store::queue::{Job, LEASE, OBSERVED};
 use noroshi_store::{Address, Store, StoreError, Tx};
 
+mod gathered;
 mod log;
 mod quarantine;
 
