@@ -146,7 +146,7 @@ impl ListRule {
     }
 
     /// Which fields say what an entry is, of those that it has.
-    fn keys<'a>(&'a self, has: impl Fn(&str) -> bool) -> Vec<&'a str> {
+    fn keys(&self, has: impl Fn(&str) -> bool) -> Vec<&str> {
         if !self.key.is_empty() {
             return self.key.iter().map(String::as_str).filter(|key| has(key)).collect();
         }

@@ -58,6 +58,9 @@ pub struct Opener {
     pub json: Vec<u8>,
 }
 
+/// A group to be kept, and the id and JSON of the event that began it where it is new.
+pub type Written<'a> = (OpenGroup, Option<([u8; 16], &'a [u8])>);
+
 const GROUP: &str = "id, check_ms, first_ms, last_ms, count";
 
 /// 16 bytes of a column.
@@ -148,11 +151,7 @@ impl Tx<'_> {
     }
 
     /// Keeps groups: new ones with the event that began them, those that are there already with their new count and times.
-    pub fn put_groups(
-        &mut self,
-        feed: &str,
-        groups: &[(OpenGroup, Option<([u8; 16], &[u8])>)],
-    ) -> Result<(), StoreError> {
+    pub fn put_groups(&mut self, feed: &str, groups: &[Written<'_>]) -> Result<(), StoreError> {
         let statement = |rows: usize| {
             format!(
                 "INSERT INTO aggregate_group (id, feed, check_ms, first_ms, last_ms, count, event, json)
@@ -161,7 +160,7 @@ impl Tx<'_> {
                 rows_of_places(rows, WRITTEN)
             )
         };
-        let written = |(group, opener): &(OpenGroup, Option<([u8; 16], &[u8])>)| -> [Value; WRITTEN] {
+        let written = |(group, opener): &Written<'_>| -> [Value; WRITTEN] {
             let (event, json) = opener.unwrap_or(([0; 16], b""));
             [
                 group.id.as_slice().into(),

@@ -32,7 +32,7 @@ const GONE_AT_ONCE: u32 = 1000;
 
 type Key = [u8; 16];
 
-fn corrupt(e: serde_json::Error) -> StoreError {
+fn corrupt(e: impl std::fmt::Display) -> StoreError {
     StoreError::Corrupt(e.to_string())
 }
 
