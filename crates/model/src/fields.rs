@@ -13,6 +13,11 @@ use serde_json::Value;
 
 use crate::event::{NOT_IDENTITY, NOTES};
 
+/// Whether a field says what was observed, and not when and how it reached us or what we noted.
+pub fn is_identity(key: &str) -> bool {
+    !NOT_IDENTITY.contains(&key) && !key.starts_with(NOTES)
+}
+
 /// The value of one field.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Datum<'a> {
@@ -210,7 +215,7 @@ impl<'a> Fields<'a> {
         const KIND: &[u8] = b"event";
         self.sort();
         let start = json.len();
-        self.write_those(json, |key| !NOT_IDENTITY.contains(&key) && !key.starts_with(NOTES));
+        self.write_those(json, is_identity);
         let text = &json[start..];
         let day = if self.has("time.source") { "" } else { day };
         let lengths = [KIND.len() as u64, (text.len() + day.len()) as u64].map(u64::to_be_bytes);
@@ -220,8 +225,7 @@ impl<'a> Fields<'a> {
 
     /// Appends the fields that [`seal`](Self::seal) left out to its object.
     pub fn finish(&self, json: &mut Vec<u8>) {
-        let rest = |key: &str| NOT_IDENTITY.contains(&key) || key.starts_with(NOTES);
-        for (key, datum) in self.iter().filter(|(key, _)| rest(key)) {
+        for (key, datum) in self.iter().filter(|(key, _)| !is_identity(key)) {
             append(json, key, datum);
         }
     }

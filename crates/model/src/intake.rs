@@ -37,6 +37,9 @@ pub struct Tally {
     pub duplicate: u64,
     /// Valid, and left out by a rule.
     pub filtered: u64,
+    /// Of those left out: repeats that were counted in a group instead of being stored.
+    #[serde(default)]
+    pub aggregated: u64,
     /// Not usable; kept in quarantine.
     pub quarantined: u64,
 }
@@ -45,6 +48,7 @@ impl Tally {
     /// Whether the counts add up.
     pub fn adds_up(&self) -> bool {
         self.read == self.stored + self.duplicate + self.filtered + self.quarantined
+            && self.aggregated <= self.filtered
     }
 }
 
@@ -54,6 +58,7 @@ impl std::ops::AddAssign for Tally {
         self.stored += other.stored;
         self.duplicate += other.duplicate;
         self.filtered += other.filtered;
+        self.aggregated += other.aggregated;
         self.quarantined += other.quarantined;
     }
 }
@@ -64,6 +69,10 @@ impl fmt::Display for Tally {
             f,
             "{} read = {} stored + {} duplicate + {} filtered + {} quarantined",
             self.read, self.stored, self.duplicate, self.filtered, self.quarantined
-        )
+        )?;
+        match self.aggregated {
+            0 => Ok(()),
+            repeats => write!(f, " ({repeats} of the filtered are repeats that were counted)"),
+        }
     }
 }

@@ -31,7 +31,7 @@ use crate::receipts::Receipts;
 use crate::report::{say, say_on};
 use crate::serve::{Listeners, console_key, serve, until_interrupted, work};
 use crate::stages::Stage;
-use crate::{demo, desk, doctor, maps, quarantine, report};
+use crate::{demo, desk, doctor, lists, maps, quarantine, report};
 
 /// A check found something wrong.
 const FOUND_WRONG: u8 = 3;
@@ -151,9 +151,15 @@ fn observe(at: &Where, what: Observe) -> anyhow::Result<ExitCode> {
 
 fn feed(at: &Where, what: FeedCommand) -> anyhow::Result<ExitCode> {
     match what {
-        FeedCommand::Load { files, what, campaign, measure, json } => {
-            feeds::load(&at.visit()?, &files, &what, feeds::campaign(campaign, measure), json)
+        FeedCommand::Load { files, what, campaign, measure, wanted, json } => {
+            let campaign = feeds::campaign(campaign, measure);
+            feeds::load(&at.visit()?, &files, &what, campaign, &wanted, json)
         }
+        FeedCommand::Flush { feed, all, json } => {
+            lists::flush_groups(&at.look()?, feed.as_deref(), all, json)
+        }
+        FeedCommand::ListDiff { feed, json } => lists::diff(&at.look()?, &feed, json),
+        FeedCommand::Listed { feed, json } => lists::listed(&at.look()?, &feed, json),
         FeedCommand::Parse { files, what, enrich } => feeds::parse(&files, &what, &at.read()?, enrich),
         FeedCommand::New { sample, name, kind, zone, save, replace } => {
             feeds::new(&at.read()?, &sample, &Wish { name, kind, zone }, save, replace)

@@ -12,6 +12,8 @@ use jiff::SignedDuration;
 use noroshi_act::book::Rules;
 use noroshi_act::notice::Operator;
 use noroshi_act::smtp::{ANSWER_S, Encryption, Submission};
+use noroshi_orient::aggregate::Aggregation;
+use noroshi_orient::list::ListRule;
 use noroshi_store::Address;
 use noroshi_wire::SeizedFormat;
 use serde::{Deserialize, Serialize};
@@ -58,6 +60,10 @@ pub struct File {
     pub enrich: EnrichFile,
     /// Maps of feeds.
     pub feeds: FeedsFile,
+    /// Feeds whose repeats are counted.
+    pub aggregate: BTreeMap<String, Aggregation>,
+    /// Feeds that are whole lists.
+    pub list: BTreeMap<String, ListRule>,
 }
 
 /// `[operator]`
@@ -165,6 +171,10 @@ pub struct Config {
     pub enrich: EnrichFile,
     /// Maps of feeds.
     pub feeds: FeedsFile,
+    /// Feeds whose repeats are counted.
+    pub aggregate: BTreeMap<String, Aggregation>,
+    /// Feeds that are whole lists.
+    pub list: BTreeMap<String, ListRule>,
 }
 
 impl File {
@@ -221,6 +231,17 @@ impl TryFrom<File> for Config {
         for (name, format) in &file.seized {
             format.check().with_context(|| format!("[seized.{name}]"))?;
         }
+        for (feed, rule) in &file.aggregate {
+            rule.check().map_err(|why| anyhow::anyhow!("[aggregate.{feed}]: {why}"))?;
+            if file.list.contains_key(feed) {
+                bail!(
+                    "'{feed}' is either a list or has its repeats counted, not both: [aggregate.{feed}], [list.{feed}]"
+                );
+            }
+        }
+        for (feed, rule) in &file.list {
+            rule.check().map_err(|why| anyhow::anyhow!("[list.{feed}]: {why}"))?;
+        }
         Ok(Self {
             database,
             own: file.network.own,
@@ -245,6 +266,8 @@ impl TryFrom<File> for Config {
             seized: file.seized,
             enrich: file.enrich,
             feeds: file.feeds,
+            aggregate: file.aggregate,
+            list: file.list,
             operator,
             data_dir,
         })
@@ -292,6 +315,8 @@ impl Config {
             seized: self.seized.clone(),
             enrich: self.enrich.clone(),
             feeds: self.feeds.clone(),
+            aggregate: self.aggregate.clone(),
+            list: self.list.clone(),
         }
     }
 
@@ -328,6 +353,8 @@ mod tests {
         let text = include_str!("../../../docs/noroshi.example.toml");
         let config = Config::try_from(toml::from_str::<File>(text).unwrap()).unwrap();
         assert!(!config.own.is_empty() && config.seized.contains_key("gate"));
+        assert_eq!(config.aggregate["sinkhole"].silence, SignedDuration::from_hours(12));
+        assert_eq!(config.list["c2-addresses"].at_least_percent, 50);
         assert_eq!(config.warnings(), Vec::<String>::new());
     }
 

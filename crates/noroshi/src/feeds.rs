@@ -11,12 +11,14 @@ use noroshi_feed::{Bundle, Report, Sink, formats};
 use noroshi_law::{InfectionNotice, Purpose as _};
 use noroshi_model::clock::Clock;
 use noroshi_model::{Bad, ClassificationType, Datum, Fields, SystemClock, Tally};
+use noroshi_store::lists::Phase;
 use noroshi_wire::{Input, unpack};
 use serde_json::{Map, Value};
 
 use crate::config::Config;
 use crate::house::House;
-use crate::intake::{Campaign, FeedSource, Taken, name, take_feed};
+use crate::intake::{Campaign, FeedSource, Keep, Taken, name, take_feed};
+use crate::lists::{self, Wanted};
 use crate::report::{self, say};
 use crate::{maps, tables};
 
@@ -40,6 +42,9 @@ pub enum FeedCommand {
         /// The measure under which the campaign's events may be used [default: infection-notice]
         #[arg(long, requires = "campaign")]
         measure: Option<String>,
+        /// What is kept of their events
+        #[command(flatten)]
+        wanted: Wanted,
         /// Print one JSON object
         #[arg(long)]
         json: bool,
@@ -97,6 +102,33 @@ pub enum FeedCommand {
         /// The bundle's version: each has to be higher than the last
         #[arg(long)]
         version: u64,
+    },
+    /// Write the summaries of repeats whose groups are over
+    Flush {
+        /// Of this feed [default: of all]
+        feed: Option<String>,
+        /// Also of groups that are not over: what comes later begins a new one
+        #[arg(long)]
+        all: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what the last load of a list changed: new, changed, gone
+    ListDiff {
+        /// The feed
+        feed: String,
+        /// Print JSON lines, the load itself last
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what is on a list
+    Listed {
+        /// The feed
+        feed: String,
+        /// Print JSON lines
+        #[arg(long)]
+        json: bool,
     },
     /// List the formats that can be read
     Formats {
@@ -171,13 +203,19 @@ pub fn load(
     files: &[PathBuf],
     what: &What,
     campaign: Option<Campaign>,
+    wanted: &Wanted,
     as_json: bool,
 ) -> anyhow::Result<ExitCode> {
     let begun = house.clock.now();
     let bundle = maps::read(&house.config)?;
     let enricher = tables::read(&house.config.enrich)?;
-    let feed =
-        FeedSource { bundle: &bundle, report: what.report(&*house.clock)?, campaign, enricher: &enricher };
+    let report = what.report(&*house.clock)?;
+    let keep = wanted.keep(&house.config, &report.feed_name, campaign.is_some())?;
+    anyhow::ensure!(
+        files.len() == 1 || !matches!(keep, Keep::List(_)),
+        "a list is one file; several would each take the others' entries for gone"
+    );
+    let feed = FeedSource { bundle: &bundle, report, campaign, enricher: &enricher, keep };
     let (mut all, mut counts, mut code) = (Vec::new(), Tally::default(), ExitCode::SUCCESS);
     for file in files {
         match take_feed(house, file, &feed) {
@@ -185,6 +223,15 @@ pub fn load(
                 for taken in taken {
                     if !as_json {
                         say!("{:<32} {}", taken.file, taken.counts);
+                    }
+                    if let Some(list) = &taken.list {
+                        if !as_json {
+                            lists::tell(list);
+                        }
+                        if list.phase == Phase::Refused {
+                            eprintln!("noroshi: {}", list.note);
+                            code = ExitCode::FAILURE;
+                        }
                     }
                     counts += taken.counts;
                     all.push(taken);

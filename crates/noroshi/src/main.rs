@@ -17,6 +17,7 @@ mod feeds;
 mod house;
 mod intake;
 mod keys;
+mod lists;
 mod maps;
 mod outgoing;
 mod quarantine;

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::house::House;
-use crate::intake::{Batch, Campaign, FeedOrigin, FeedSource, Origin, Source, take};
+use crate::intake::{Batch, Campaign, FeedOrigin, FeedSource, Keep, Origin, Source, take};
 use crate::report::{self, say};
 use crate::{maps, tables};
 
@@ -254,7 +254,7 @@ fn read_again(
     };
     let campaign = how.campaign.zip(how.measure).map(|(name, measure)| Campaign { name, measure });
     let under = campaign.as_ref().map_or(how.feed_name, |campaign| campaign.name.clone());
-    let feed = FeedSource { bundle, report: report.clone(), campaign, enricher };
+    let feed = FeedSource { bundle, report: report.clone(), campaign, enricher, keep: Keep::Every };
     let open = || noroshi_feed::open(bundle, &report, Box::new(std::io::Cursor::new(text.clone())));
     let mut tried = Batch::default();
     let mut origin = FeedOrigin::new(house, &feed, &report, open()?);
@@ -268,6 +268,8 @@ fn read_again(
         file: kept.entry.source.clone(),
         identity: format!("quarantine {}", kept.entry.id).into_bytes(),
         again: false,
+        keep: Keep::Every,
+        generation: 0,
     };
     let mut origin = FeedOrigin::new(house, &feed, &report, open()?);
     Ok(Some(take(house, &source, &mut origin, &ProgressBar::hidden())?.counts))

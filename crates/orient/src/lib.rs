@@ -3,9 +3,12 @@
 //! Pure: events and the findings near them go in, changed findings come out. The result does not depend on the order in
 //! which events arrive or how they are batched; a test plays every order.
 //!
-//! [`enrich`] says of an address whose it is and whether it is one to be careful about.
+//! [`enrich`] says of an address whose it is and whether it is one to be careful about; [`aggregate`] counts repeats and
+//! [`list`] compares whole lists, before events are stored.
 
+pub mod aggregate;
 pub mod enrich;
+pub mod list;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -5,7 +5,8 @@
 -- Observed.
 -- The event log, in blocks of events that were appended together. Sequence numbers begin at 1 and have no gaps.
 CREATE TABLE event_block (
-    first_seq BIGINT PRIMARY KEY, count BIGINT NOT NULL, first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL,
+    -- Of `count` ids, `kept` have an event; of the others only the id is remembered.
+    first_seq BIGINT PRIMARY KEY, count BIGINT NOT NULL, kept BIGINT NOT NULL, first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL,
     intake TEXT NOT NULL,
     -- 16 bytes each; then a line number and a length each (varints); then the JSON texts, a line each, under zstd.
     ids BYTEA NOT NULL, lines BYTEA NOT NULL, body BYTEA NOT NULL
@@ -39,7 +40,7 @@ CREATE TABLE intake (
 CREATE TABLE tally (
     campaign TEXT NOT NULL, kind TEXT NOT NULL,
     read BIGINT NOT NULL, stored BIGINT NOT NULL, duplicate BIGINT NOT NULL,
-    filtered BIGINT NOT NULL, quarantined BIGINT NOT NULL,
+    filtered BIGINT NOT NULL, aggregated BIGINT NOT NULL, quarantined BIGINT NOT NULL,
     PRIMARY KEY (campaign, kind)
 );
 -- An id begins with its input and line, so that what is read together lies together.
@@ -50,6 +51,36 @@ CREATE TABLE quarantine (
     how TEXT NOT NULL, replayed_ms BIGINT, at_ms BIGINT NOT NULL
 );
 CREATE INDEX quarantine_by_time ON quarantine (at_ms DESC, id);
+-- Repeats: one row for each feed whose repeats are counted, and for each group that is open.
+CREATE TABLE aggregate_feed (
+    feed TEXT PRIMARY KEY, clock_ms BIGINT NOT NULL, active_ms BIGINT NOT NULL, open_groups BIGINT NOT NULL,
+    rule TEXT NOT NULL
+);
+CREATE TABLE aggregate_group (
+    id BYTEA PRIMARY KEY, feed TEXT NOT NULL,
+    -- The feed's time before which the group cannot be over.
+    check_ms BIGINT NOT NULL, first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL, count BIGINT NOT NULL,
+    -- The event that began it.
+    event BYTEA NOT NULL, json BYTEA NOT NULL
+);
+CREATE INDEX aggregate_group_by_check ON aggregate_group (feed, check_ms);
+-- Feeds that are whole lists: the last load of each, and their entries.
+CREATE TABLE list_feed (
+    feed TEXT PRIMARY KEY, generation BIGINT NOT NULL, phase TEXT NOT NULL, intake TEXT NOT NULL,
+    -- Entries of the list when it was believed last.
+    size BIGINT NOT NULL,
+    lines BIGINT NOT NULL, bad BIGINT NOT NULL, added BIGINT NOT NULL, changed BIGINT NOT NULL,
+    still BIGINT NOT NULL, again BIGINT NOT NULL, gone BIGINT NOT NULL,
+    begun_ms BIGINT NOT NULL, ended_ms BIGINT, note TEXT NOT NULL, rule TEXT NOT NULL
+);
+CREATE TABLE list_entry (
+    feed TEXT NOT NULL, entry BYTEA NOT NULL, rest BYTEA NOT NULL, first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL,
+    -- Loads in which it was seen last, came, changed last, went (0: it is there).
+    generation BIGINT NOT NULL, came BIGINT NOT NULL, changed BIGINT NOT NULL, gone BIGINT NOT NULL,
+    name TEXT NOT NULL, was TEXT NOT NULL, json BYTEA NOT NULL,
+    PRIMARY KEY (feed, entry)
+);
+CREATE INDEX list_entry_by_load ON list_entry (feed, gone, generation);
 
 -- Sealed: bodies encrypted, slots are keyed hashes.
 CREATE TABLE accounting (id TEXT PRIMARY KEY, at_ms BIGINT NOT NULL, body BYTEA NOT NULL);

@@ -41,6 +41,11 @@ impl Tx<'_> {
         .transpose()
     }
 
+    /// Forgets how far an input was read: it will be read from its start.
+    pub fn forget_intake(&mut self, id: &Id) -> Result<(), StoreError> {
+        self.execute("DELETE FROM intake WHERE id = ?1", values![id]).map(|_| ())
+    }
+
     /// Notes how far an input was read and adds to the campaign's counts, in the transaction that stored the records.
     pub fn advance(&mut self, intake: &Intake, counts: &Tally, now: Timestamp) -> Result<(), StoreError> {
         self.execute(
@@ -59,11 +64,12 @@ impl Tx<'_> {
             ],
         )?;
         self.execute(
-            "INSERT INTO tally (campaign, kind, read, stored, duplicate, filtered, quarantined)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            "INSERT INTO tally (campaign, kind, read, stored, duplicate, filtered, aggregated, quarantined)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (campaign, kind) DO UPDATE SET
                read = tally.read + excluded.read, stored = tally.stored + excluded.stored,
                duplicate = tally.duplicate + excluded.duplicate, filtered = tally.filtered + excluded.filtered,
+               aggregated = tally.aggregated + excluded.aggregated,
                quarantined = tally.quarantined + excluded.quarantined",
             values![
                 &intake.campaign,
@@ -72,6 +78,7 @@ impl Tx<'_> {
                 counts.stored,
                 counts.duplicate,
                 counts.filtered,
+                counts.aggregated,
                 counts.quarantined
             ],
         )?;
@@ -81,7 +88,7 @@ impl Tx<'_> {
     /// The counts of every campaign and kind of input.
     pub fn tallies(&mut self) -> Result<Vec<(String, String, Tally)>, StoreError> {
         let rows = self.rows(
-            "SELECT campaign, kind, read, stored, duplicate, filtered, quarantined FROM tally ORDER BY kind, campaign",
+            "SELECT campaign, kind, read, stored, duplicate, filtered, aggregated, quarantined FROM tally ORDER BY kind, campaign",
             &[],
         )?;
         rows.iter()
@@ -91,7 +98,8 @@ impl Tx<'_> {
                     stored: row.count(3)?,
                     duplicate: row.count(4)?,
                     filtered: row.count(5)?,
-                    quarantined: row.count(6)?,
+                    aggregated: row.count(6)?,
+                    quarantined: row.count(7)?,
                 };
                 Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned(), tally))
             })

@@ -7,18 +7,20 @@
 //! There is one door: [`Store::tx`] (or [`Store::tx_in_turn`]) runs a closure in a transaction under a name, retries it where the database asks for
 //! that, and counts it. In reading order: [`engine`] the two databases behind one face; [`row`] the three kinds of value
 //! there are; then one file per noun, each adding methods to [`Tx`]: [`log`] (the events), [`events`] (how they came in),
-//! [`quarantine`], [`sessions`], [`queue`], [`findings`],
+//! [`quarantine`], [`aggregates`], [`lists`], [`sessions`], [`queue`], [`findings`],
 //! [`cases`], [`outbox`], [`visits`], [`consent`], [`evidence`], [`totals`].
 //!
 //! **Invariant:** no SQL outside this crate. **Invariant:** whatever a closure did is durable when `tx` returns `Ok`, and
 //! never happened when it returns `Err`.
 
+pub mod aggregates;
 pub mod cases;
 pub mod consent;
 pub mod engine;
 pub mod events;
 pub mod evidence;
 pub mod findings;
+pub mod lists;
 pub mod log;
 pub mod outbox;
 pub mod quarantine;
@@ -64,6 +66,9 @@ pub enum StoreError {
         /// Known here.
         known: i64,
     },
+    /// Somebody else took over what was being done.
+    #[error("{0}")]
+    Overtaken(String),
     /// What was read is not what was written, or the SQL is wrong.
     #[error("the database holds something unexpected: {0}")]
     Corrupt(String),

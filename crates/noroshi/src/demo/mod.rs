@@ -22,7 +22,7 @@ use noroshi_store::consent::TERMS;
 
 use crate::config::{CONSOLE_LISTEN, Config, DATA_DIR, File, PORTAL_LISTEN};
 use crate::house::{House, Stay};
-use crate::intake::{Campaign, FeedSource, Taken, take_feed, take_radius, take_seized};
+use crate::intake::{Campaign, FeedSource, Keep, Taken, take_feed, take_radius, take_seized};
 use crate::receipts::Receipts;
 use crate::report::say;
 use crate::serve::{Listeners, serve};
@@ -181,6 +181,7 @@ fn observe(house: &House, recordings: &Path) -> anyhow::Result<Vec<Taken>> {
         },
         campaign: Some(Campaign { name: "sinkhole".into(), measure: InfectionNotice::MEASURE.into() }),
         enricher: &enricher,
+        keep: Keep::Every,
     };
     for report in ["event4_sinkhole_http.csv", "event6_sinkhole_http.csv"] {
         taken.extend(take_feed(house, &file(report), &feed)?);

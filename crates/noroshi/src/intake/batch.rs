@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use noroshi_law::Locked;
 use noroshi_model::Bad;
+use noroshi_orient::list::Mark;
 use noroshi_store::events::Intake;
 use noroshi_store::log::NewEvent;
 use noroshi_store::quarantine::NewQuarantine;
@@ -37,6 +38,7 @@ struct Placed {
     time_source_ms: i64,
     json: Range<usize>,
     oriented: bool,
+    mark: Option<Mark>,
 }
 
 impl Batch {
@@ -50,7 +52,21 @@ impl Batch {
     ) {
         let start = self.json.len();
         let id = write(&mut self.json);
-        self.placed.push(Placed { id, line, time_source_ms, json: start..self.json.len(), oriented });
+        self.placed.push(Placed {
+            id,
+            line,
+            time_source_ms,
+            json: start..self.json.len(),
+            oriented,
+            mark: None,
+        });
+    }
+
+    /// Says of the event that was added last what it is a repeat of, or which entry of a list.
+    pub fn mark(&mut self, mark: Option<Mark>) {
+        if let Some(placed) = self.placed.last_mut() {
+            placed.mark = mark;
+        }
     }
 
     /// Adds a bad record; of a sealed input nothing is kept but where it stood and why.
@@ -96,6 +112,11 @@ impl Batch {
             time_source_ms: placed.time_source_ms,
             json: &self.json[placed.json.clone()],
         })
+    }
+
+    /// For each event what it is a repeat of, or which entry of a list.
+    pub fn marks(&self) -> impl Iterator<Item = Option<Mark>> {
+        self.placed.iter().map(|placed| placed.mark)
     }
 
     /// For each event whether the loop goes on with it.

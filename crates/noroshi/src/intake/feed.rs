@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use noroshi_feed::{Bundle, Feed, Report, Sink};
 use noroshi_model::fields::append;
-use noroshi_model::{Bad, ClassificationType, Datum, Event, Fields};
+use noroshi_model::{Bad, ClassificationType, Datum, Event, Fields, Tally};
 use noroshi_observe::Source as Known;
 use noroshi_orient::enrich::{Enricher, Subject, Tables};
+use noroshi_orient::list::{LIST_KEY, Mark, WAS_KEY};
 use serde_json::{Map, Value, json};
 
+use super::list::{self, Begun};
 use super::sealed::admit;
-use super::{Batch, Origin, Source, Taken, open, take};
+use super::{Batch, Keep, Origin, Source, Taken, aggregate, open, take};
 use crate::house::House;
 
 /// Event key of the warning lists an event's address or name is on.
@@ -44,24 +46,71 @@ pub struct FeedSource<'a> {
     pub campaign: Option<Campaign>,
     /// The tables.
     pub enricher: &'a Enricher,
+    /// What is kept of its events.
+    pub keep: Keep,
 }
 
 /// Takes in a report: a file, or every file in a zip archive.
 pub fn take_feed(house: &House, path: &Path, feed: &FeedSource<'_>) -> anyhow::Result<Vec<Taken>> {
     let (members, bar) = open(path)?;
-    let mut taken = Vec::new();
+    let (mut taken, mut generation): (Vec<Taken>, u64) = (Vec::new(), 0);
     for member in members {
         let member = member?;
+        anyhow::ensure!(
+            taken.is_empty() || !matches!(feed.keep, Keep::List(_)),
+            "{} has several files in it, and a list is one: unpack it and load the right one",
+            path.display()
+        );
         let mut report = feed.report.clone();
         let own_name = member.name.clone().unwrap_or_else(|| super::name(path));
         report.file_name.get_or_insert(own_name);
         let under = feed.campaign.as_ref().map_or(&report.feed_name, |campaign| &campaign.name).clone();
-        let source = Source::file("feed", &under, path, member.name.as_deref())?;
+        let mut source = Source::file("feed", &under, path, member.name.as_deref())?;
+        source.keep = feed.keep.clone();
+        if matches!(feed.keep, Keep::List(_)) && !begin_list(house, path, &mut source, &mut taken)? {
+            continue;
+        }
         let opened = noroshi_feed::open(feed.bundle, &report, member.input)?;
         let mut origin = FeedOrigin::new(house, feed, &report, opened);
         taken.push(take(house, &source, &mut origin, &bar)?);
+        generation = source.generation;
+    }
+    for taken in taken.iter_mut().filter(|taken| taken.list.is_none()) {
+        match &feed.keep {
+            Keep::Every => {}
+            Keep::Aggregated(_) => drop(aggregate::flush(house, Some(&taken.campaign), false)?),
+            Keep::List(rule) => {
+                taken.list = Some(list::conclude(house, &taken.campaign, generation, rule)?);
+            }
+        }
     }
     Ok(taken)
+}
+
+/// Begins the load of a list; false where it was read before and only had to be compared.
+fn begin_list(
+    house: &House,
+    path: &Path,
+    source: &mut Source<'_>,
+    taken: &mut Vec<Taken>,
+) -> anyhow::Result<bool> {
+    let Keep::List(rule) = &source.keep else { return Ok(true) };
+    // The next state of a list often has as many bytes as this one, and is not the same input.
+    if let Some(written) = std::fs::metadata(path).and_then(|m| m.modified()).ok().filter(|_| source.again) {
+        let written = jiff::Timestamp::try_from(written)?.as_nanosecond();
+        source.identity.extend_from_slice(&written.to_be_bytes());
+    }
+    match list::begin(house, source.campaign, rule, &source.id(), source.again)? {
+        Begun::Read(generation) => {
+            source.generation = generation;
+            Ok(true)
+        }
+        Begun::Compared(list) => {
+            let (file, campaign) = (source.file.clone(), source.campaign.to_owned());
+            taken.push(Taken { file, campaign, counts: Tally::default(), list: Some(*list) });
+            Ok(false)
+        }
+    }
 }
 
 /// A report being read.
@@ -81,6 +130,7 @@ struct Stamp {
     day: String,
     now: jiff::Timestamp,
     loop_in: Option<Known>,
+    keep: Keep,
 }
 
 impl<'a> FeedOrigin<'a> {
@@ -105,6 +155,7 @@ impl<'a> FeedOrigin<'a> {
             day: report.now.to_string().chars().take(10).collect(),
             now: report.now,
             loop_in,
+            keep: feed.keep.clone(),
         };
         let how = how.as_object().cloned().unwrap_or_default();
         Self { feed: opened, enricher: feed.enricher, tables: feed.enricher.now(), held: 0, stamp, how }
@@ -155,6 +206,16 @@ impl Sink for Filling<'_> {
             Some(Datum::Time(t)) => t.as_millisecond(),
             _ => stamp.now.as_millisecond(),
         };
+        let mark = match &stamp.keep {
+            Keep::Every => None,
+            Keep::Aggregated(rule) => rule.key(&stamp.feed_name, &fields).map(|key| Mark { key, rest: key }),
+            Keep::List(rule) => {
+                // What we will say of it is ours to say.
+                fields.take(LIST_KEY);
+                fields.take(WAS_KEY);
+                Some(rule.mark(&mut fields))
+            }
+        };
         let tables = self.tables;
         self.batch.event(line, ms, false, |json| {
             let id = fields.seal(&stamp.day, json);
@@ -163,6 +224,7 @@ impl Sink for Filling<'_> {
             enrich(tables, &fields, json);
             id
         });
+        self.batch.mark(mark);
     }
 
     fn filtered(&mut self, _line: u64) {

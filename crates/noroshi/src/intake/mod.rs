@@ -9,8 +9,10 @@
 //! crash the same command goes on where the last batch ended; a finished file fed again is all duplicates. A store that is
 //! away for a while is waited for, with no more than the batches on the way in memory.
 
+mod aggregate;
 mod batch;
 mod feed;
+mod list;
 mod sealed;
 
 use std::fs::File;
@@ -22,12 +24,16 @@ use std::time::Duration;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use noroshi_model::{Id, Tally};
+use noroshi_orient::aggregate::Aggregation;
+use noroshi_orient::list::ListRule;
 use noroshi_store::events::Intake;
+use noroshi_store::lists::ListFeed;
 use noroshi_store::log::NewEvent;
 use noroshi_store::queue::OBSERVED;
 use noroshi_store::{StoreError, Tx};
 use noroshi_wire::{Input, unpack};
 
+pub use aggregate::{flush, flush_some};
 pub use batch::Batch;
 pub use feed::{Campaign, FeedOrigin, FeedSource, enrich, take_feed};
 pub use sealed::{take_radius, take_seized};
@@ -53,6 +59,20 @@ pub struct Taken {
     /// What became of its records.
     #[serde(flatten)]
     pub counts: Tally,
+    /// What became of a whole list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub list: Option<ListFeed>,
+}
+
+/// What is kept of a feed's events.
+#[derive(Clone, Debug)]
+pub enum Keep {
+    /// Every event that is new.
+    Every,
+    /// The first of repeats, and summaries.
+    Aggregated(Aggregation),
+    /// What is new, changed and gone: each load is the whole list.
+    List(ListRule),
 }
 
 /// Something that is read record by record.
@@ -74,6 +94,10 @@ pub struct Source<'a> {
     pub identity: Vec<u8>,
     /// Whether it can be read again from its start, so that an interrupted reading goes on.
     pub again: bool,
+    /// What is kept of its events.
+    pub keep: Keep,
+    /// The number of a list's load.
+    pub generation: u64,
 }
 
 impl<'a> Source<'a> {
@@ -85,7 +109,20 @@ impl<'a> Source<'a> {
         identity.extend_from_slice(&bytes.to_be_bytes());
         identity.extend_from_slice(member.unwrap_or_default().as_bytes());
         let file = member.map_or_else(|| name(path), str::to_owned);
-        Ok(Self { kind, campaign, file, identity, again: path.as_os_str() != "-" })
+        Ok(Self {
+            kind,
+            campaign,
+            file,
+            identity,
+            again: path.as_os_str() != "-",
+            keep: Keep::Every,
+            generation: 0,
+        })
+    }
+
+    /// The input's id: what was read of it is noted under this.
+    pub fn id(&self) -> Id {
+        Id::of("intake", &[self.kind.as_bytes(), self.campaign.as_bytes(), &self.identity])
     }
 }
 
@@ -140,7 +177,7 @@ pub fn take(
     let (give, batches) = sync_channel(ON_THE_WAY_MAX);
     let (give_back, empty) = sync_channel(ON_THE_WAY_MAX + 1);
     let (read, counts) = std::thread::scope(|scope| {
-        let writer = scope.spawn(move || write(house, &batches, &give_back, bar));
+        let writer = scope.spawn(move || write(house, source, &batches, &give_back, bar));
         let read = read(origin, &mut intake, &give, &empty);
         drop(give);
         (read, writer.join())
@@ -154,11 +191,11 @@ pub fn take(
         let kept = if counts.read > 0 { format!(" (before that: {counts})") } else { String::new() };
         e.context(format!("{} cannot be used{kept}", source.file))
     })?;
-    Ok(Taken { file: source.file.clone(), campaign: source.campaign.to_owned(), counts })
+    Ok(Taken { file: source.file.clone(), campaign: source.campaign.to_owned(), counts, list: None })
 }
 
 fn begin(house: &House, source: &Source<'_>) -> anyhow::Result<Intake> {
-    let id = Id::of("intake", &[source.kind.as_bytes(), source.campaign.as_bytes(), &source.identity]);
+    let id = source.id();
     let known = house.store.tx("intake.begin", |tx| tx.intake(&id))?;
     // A file that was read to its end is read again from its start; standard input always is.
     let position = known.filter(|i| !i.done && source.again).map_or(0, |i| i.position);
@@ -202,6 +239,7 @@ fn read(
 /// The writing half: stores batches until there are no more.
 fn write(
     house: &House,
+    source: &Source<'_>,
     batches: &Receiver<(Intake, Batch)>,
     give_back: &SyncSender<Batch>,
     bar: &ProgressBar,
@@ -210,7 +248,14 @@ fn write(
     let begun = house.clock.now();
     while let Ok((intake, mut batch)) = batches.recv() {
         let mut tried = None;
-        all += patiently(|| store(house, &intake, &batch, &mut tried))?;
+        let tried = &mut tried;
+        all += patiently(|| match &source.keep {
+            Keep::Every => store(house, &intake, &batch, tried),
+            Keep::Aggregated(rule) => aggregate::store(house, &intake, &batch, source.campaign, rule, tried),
+            Keep::List(rule) => {
+                list::store(house, &intake, &batch, source.campaign, rule, source.generation, tried)
+            }
+        })?;
         let seconds = house.clock.now().duration_since(begun).as_secs_f64().max(0.001);
         bar.set_message(format!("{:.0}/s", all.read as f64 / seconds));
         batch.clear();
@@ -238,8 +283,15 @@ fn patiently<T>(mut work: impl FnMut() -> Result<T, StoreError>) -> Result<T, St
     }
 }
 
-/// Stores a batch. `tried` is what an attempt before came to: where the database went away with its answer, the batch may
-/// be stored already, and must not be counted again.
+/// What an attempt before came to, where it is stored: a database that went away with its answer may have the batch
+/// already, which must not be counted again.
+fn counted(tx: &mut Tx<'_>, intake: &Intake, tried: Option<Tally>) -> Result<Option<Tally>, StoreError> {
+    let Some(counts) = tried else { return Ok(None) };
+    let known = tx.intake(&intake.id)?;
+    Ok(known.filter(|known| known.position == intake.position && known.done == intake.done).map(|_| counts))
+}
+
+/// Stores a batch; `tried` keeps what it came to for another attempt (see [`counted`]).
 fn store(
     house: &House,
     intake: &Intake,
@@ -250,11 +302,7 @@ fn store(
     let events: Vec<NewEvent<'_>> = batch.events().collect();
     let bad = batch.quarantined(intake);
     house.store.append_events("intake.batch", intake, &events, |tx: &mut Tx<'_>, sifted| {
-        if let Some(counts) = *tried
-            && tx
-                .intake(&intake.id)?
-                .is_some_and(|known| known.position == intake.position && known.done == intake.done)
-        {
+        if let Some(counts) = counted(tx, intake, *tried)? {
             return Ok(counts);
         }
         let mut counts = Tally { filtered: batch.filtered, ..Tally::default() };

@@ -2,10 +2,12 @@
 //! together with the acknowledgement.
 //!
 //! ```text
+//!   aggregate tells of repeats that are over
 //!   observed ─▶ orient ─▶ oriented ─▶ decide ─▶ decided ─▶ act ─▶ outbox ─▶ mail        improve closes what stays quiet
 //! ```
 
 pub mod act;
+pub mod aggregate;
 pub mod decide;
 pub mod improve;
 pub mod mail;
@@ -58,6 +60,8 @@ impl From<anyhow::Error> for StageError {
 /// A stage by name, as in `run --role orient,decide`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Stage {
+    /// Repeats that are over are told of.
+    Aggregate,
     /// Events become findings.
     Orient,
     /// Findings become decisions.
@@ -72,11 +76,13 @@ pub enum Stage {
 
 impl Stage {
     /// All of them, in the order of the loop.
-    pub const ALL: [Stage; 5] = [Stage::Orient, Stage::Decide, Stage::Act, Stage::Mail, Stage::Improve];
+    pub const ALL: [Stage; 6] =
+        [Stage::Aggregate, Stage::Orient, Stage::Decide, Stage::Act, Stage::Mail, Stage::Improve];
 
     /// Works one batch; the number of jobs done.
     pub fn step(self, house: &House) -> Result<usize, StageError> {
         match self {
+            Stage::Aggregate => aggregate::step(house),
             Stage::Orient => orient::step(house),
             Stage::Decide => decide::step(house),
             Stage::Act => act::step(house),

@@ -7,6 +7,7 @@ mod crash;
 mod demo;
 mod evidence;
 mod feeds;
+mod lists;
 mod mail;
 mod pages;
 mod postgres;

@@ -152,7 +152,14 @@ impl Desk for InMemory {
             ("mailed", 2_977),
             ("opened", 1_022),
         ];
-        let good = Tally { read: 1_204_326, stored: 1_204_112, duplicate: 0, filtered: 0, quarantined: 214 };
+        let good = Tally {
+            read: 1_204_326,
+            stored: 1_204_112,
+            duplicate: 0,
+            filtered: 0,
+            aggregated: 0,
+            quarantined: 214,
+        };
         let href = |path: &str| self.text(path);
         Ok(Today {
             totals: counts.iter().map(|(name, n)| (self.text(name), *n)).collect(),

@@ -28,6 +28,8 @@ fn corrupt(what: impl std::fmt::Display) -> StoreError {
 #[derive(Default)]
 pub(super) struct Filling {
     pub count: u64,
+    /// Those of which more than the id is kept.
+    pub kept: u64,
     pub first_ms: i64,
     pub last_ms: i64,
     pub ids: Vec<u8>,
@@ -43,6 +45,7 @@ impl Filling {
         (self.first_ms, self.last_ms) =
             if self.count == 0 { (ms, ms) } else { (self.first_ms.min(ms), self.last_ms.max(ms)) };
         self.count += 1;
+        self.kept += u64::from(!event.json.is_empty());
         self.ids.extend_from_slice(&event.id);
         // Mostly ascending, but nobody has promised it.
         let step = event.line.wrapping_sub(self.line) as i64;
@@ -149,9 +152,19 @@ pub(super) fn insert(
     let body = filling.packed()?;
     let block = std::mem::take(filling);
     tx.execute(
-        "INSERT INTO event_block (first_seq, count, first_ms, last_ms, intake, ids, lines, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        values![first_seq, block.count, block.first_ms, block.last_ms, intake, block.ids, block.lines, body],
+        "INSERT INTO event_block (first_seq, count, kept, first_ms, last_ms, intake, ids, lines, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        values![
+            first_seq,
+            block.count,
+            block.kept,
+            block.first_ms,
+            block.last_ms,
+            intake,
+            block.ids,
+            block.lines,
+            body
+        ],
     )?;
     // The buffer that grew the most is used again.
     filling.body = block.body;

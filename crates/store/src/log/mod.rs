@@ -90,6 +90,29 @@ pub struct NewEvent<'a> {
     pub json: &'a [u8],
 }
 
+/// An event that comes of a batch without being in it: a summary, an entry of a list.
+#[derive(Clone, Debug)]
+pub struct MoreEvent {
+    /// Its id.
+    pub id: [u8; 16],
+    /// Its line in the input, or 0.
+    pub line: u64,
+    /// When it happened, in milliseconds since 1970.
+    pub time_source_ms: i64,
+    /// The event as flat JSON.
+    pub json: Vec<u8>,
+}
+
+/// What is to be stored of a batch.
+#[derive(Clone, Debug, Default)]
+pub struct Chosen {
+    /// For each event of the batch whether it is left out, if it is new at all: of those only the id is remembered, so
+    /// that they are not counted again.
+    pub left_out: Vec<bool>,
+    /// Events that are stored beside them, unless they are in the log already.
+    pub more: Vec<MoreEvent>,
+}
+
 /// What became of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sifted {
@@ -177,9 +200,55 @@ impl Store {
         }
         let mut appended = 0;
         let done = self.enter(name, Some(TURN), |tx| {
-            let sifted = tx.append(intake, batch)?;
+            let fresh = tx.sift(batch)?;
+            let new = batch.iter().zip(&fresh).filter(|(_, fresh)| **fresh).map(|(event, _)| *event);
+            let seqs = tx.append(intake, new)?;
+            let sifted = Sifted { fresh, seqs };
             appended = sifted.seqs.end - sifted.seqs.start;
             more(tx, &sifted)
+        })?;
+        if appended > 0 {
+            self.keep_up(appended);
+        }
+        Ok(done)
+    }
+
+    /// Appends what `choose` makes of a batch: it is told which events are new, says what is kept of them and what is stored
+    /// beside them, and does in the same transaction whatever goes with it. It may run several times; events appended in
+    /// the transaction can be read only afterwards.
+    pub fn append_chosen<T, E: From<StoreError>>(
+        &self,
+        name: &'static str,
+        intake: &Intake,
+        batch: &[NewEvent<'_>],
+        mut choose: impl FnMut(&mut Tx<'_>, &[bool]) -> Result<(Chosen, T), E>,
+    ) -> Result<T, E> {
+        while self.log.recent() >= 2 * self.log.limits.recent {
+            self.tend()?;
+        }
+        let mut appended = 0;
+        let done = self.enter(name, Some(TURN), |tx| {
+            let fresh = tx.sift(batch)?;
+            let (chosen, done) = choose(tx, &fresh)?;
+            let more: Vec<NewEvent<'_>> = chosen
+                .more
+                .iter()
+                .map(|event| NewEvent {
+                    id: event.id,
+                    line: event.line,
+                    time_source_ms: event.time_source_ms,
+                    json: &event.json,
+                })
+                .collect();
+            let more_fresh = tx.sift(&more)?;
+            let left_out = chosen.left_out.iter().copied().chain(std::iter::repeat(false));
+            let whole = batch.iter().zip(&fresh).zip(left_out).filter(|((_, fresh), _)| **fresh).map(
+                |((event, _), left_out)| NewEvent { json: if left_out { b"" } else { event.json }, ..*event },
+            );
+            let more = more.iter().zip(&more_fresh).filter(|(_, fresh)| **fresh).map(|(event, _)| *event);
+            let seqs = tx.append(intake, whole.chain(more))?;
+            appended = seqs.end - seqs.start;
+            Ok::<T, E>(done)
         })?;
         if appended > 0 {
             self.keep_up(appended);
@@ -240,20 +309,30 @@ impl Tx<'_> {
         use_it(&index, self)
     }
 
-    fn append(&mut self, intake: &Intake, batch: &[NewEvent<'_>]) -> Result<Sifted, StoreError> {
-        let fresh = self.with_index(|index, tx| index.sift(tx, batch.iter().map(|event| event.id)))?;
+    /// Which events of a batch the log does not have.
+    fn sift(&mut self, batch: &[NewEvent<'_>]) -> Result<Vec<bool>, StoreError> {
+        self.with_index(|index, tx| index.sift(tx, batch.iter().map(|event| event.id)))
+    }
+
+    /// Appends events that the log does not have. One without JSON is an id to be remembered and nothing else.
+    fn append<'b>(
+        &mut self,
+        intake: &Intake,
+        events: impl Iterator<Item = NewEvent<'b>>,
+    ) -> Result<Range<u64>, StoreError> {
         let limits = match &self.log.log {
             Some(log) => log.limits.clone(),
             None => Limits::default(),
         };
         let first_seq = Head::read(self)?.next_seq;
-        let mut next_seq = first_seq;
+        let (mut next_seq, mut kept) = (first_seq, 0u64);
         let mut filling = Filling::default();
-        for (event, _) in batch.iter().zip(&fresh).filter(|(_, fresh)| **fresh) {
+        for event in events {
             if filling.is_full(&limits, event.json.len()) {
                 next_seq += block::insert(self, next_seq, intake.id.as_str(), &mut filling)?;
             }
-            filling.push(event);
+            kept += u64::from(!event.json.is_empty());
+            filling.push(&event);
         }
         if filling.count > 0 {
             next_seq += block::insert(self, next_seq, intake.id.as_str(), &mut filling)?;
@@ -261,9 +340,9 @@ impl Tx<'_> {
         if next_seq > first_seq {
             self.execute(
                 "UPDATE event_head SET next_seq = ?1, events = events + ?2 WHERE id = 1",
-                values![next_seq, next_seq - first_seq],
+                values![next_seq, kept],
             )?;
         }
-        Ok(Sifted { fresh, seqs: first_seq..next_seq })
+        Ok(first_seq..next_seq)
     }
 }

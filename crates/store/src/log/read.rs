@@ -47,7 +47,8 @@ pub fn id_from_bytes(bytes: [u8; 16]) -> Id {
 }
 
 impl Tx<'_> {
-    /// One event; none where there never was, where it was forgotten, or where it was appended in this transaction.
+    /// One event; none where there never was, where it was forgotten, where only its id is remembered, or where it was
+    /// appended in this transaction.
     pub fn event(&mut self, id: &Id) -> Result<Option<Event>, StoreError> {
         let json = self.event_json(id)?;
         let event = json.map(|json| serde_json::from_slice(&json));
@@ -58,12 +59,16 @@ impl Tx<'_> {
     pub fn event_json(&mut self, id: &Id) -> Result<Option<Vec<u8>>, StoreError> {
         let id = u128::from_be_bytes(id_bytes(id));
         match self.with_index(|index, tx| index.find(tx, id))? {
-            Some(seq) => Ok(self.block(seq)?.and_then(|block| block.json(seq).map(<[u8]>::to_vec))),
+            Some(seq) => {
+                let json = self.block(seq)?.and_then(|block| block.json(seq).map(<[u8]>::to_vec));
+                Ok(json.filter(|json| !json.is_empty()))
+            }
             None => Ok(None),
         }
     }
 
-    /// Events with numbers above `after`, in order; numbers begin at 1.
+    /// Events with numbers above `after`, in order; numbers begin at 1. Those of which only the id is remembered are
+    /// passed over.
     pub fn events_after(&mut self, after: u64, limit: usize) -> Result<Vec<Logged>, StoreError> {
         let mut events = Vec::new();
         // Numbers are kept as signed ones.
@@ -83,7 +88,8 @@ impl Tx<'_> {
                     None => break,
                 },
             };
-            events.extend(block.from(next).take(limit - events.len()));
+            let whole = block.from(next).filter(|event| !event.json.is_empty());
+            events.extend(whole.take(limit - events.len()));
             next = block.next_seq();
         }
         Ok(events)
@@ -99,7 +105,7 @@ impl Tx<'_> {
     /// have to be read back after a restart stay for now.
     pub fn forget_events_before(&mut self, time: Timestamp) -> Result<u64, StoreError> {
         let rows = self.rows(
-            "SELECT first_seq, count FROM event_block WHERE last_ms < ?1
+            "SELECT first_seq, kept FROM event_block WHERE last_ms < ?1
                AND first_seq < (SELECT COALESCE(MAX(next_seq), 0) FROM seen_run WHERE state = 'live')
              ORDER BY last_ms, first_seq LIMIT ?2",
             values![time, FORGOTTEN_AT_ONCE],

@@ -24,6 +24,7 @@ use noroshi_store::findings::Identification;
 use noroshi_store::queue::{Job, LEASE, OBSERVED};
 use noroshi_store::{Address, Store, StoreError, Tx};
 
+mod gathered;
 mod log;
 mod quarantine;
 
@@ -311,7 +312,7 @@ fn counts_and_quarantine_say_what_became_of_every_record() {
             position: 4,
             done: false,
         };
-        let counts = Tally { read: 4, stored: 1, duplicate: 1, filtered: 1, quarantined: 1 };
+        let counts = Tally { read: 4, stored: 1, duplicate: 1, filtered: 1, aggregated: 1, quarantined: 1 };
         let bad = Bad { line: 7, reason: "torn".into(), snippet: b"\xff\x00x".to_vec(), bytes: 3 };
         store
             .tx("t", |tx| {
