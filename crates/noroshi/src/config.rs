@@ -58,6 +58,16 @@ pub struct File {
     pub enrich: EnrichFile,
     /// Maps of feeds.
     pub feeds: FeedsFile,
+    /// Counters for a monitoring system.
+    pub metrics: MetricsFile,
+}
+
+/// `[metrics]`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct MetricsFile {
+    /// Address of a listener of their own, besides the console's; without login. Default: none.
+    pub listen: Option<SocketAddr>,
 }
 
 /// `[operator]`
@@ -165,6 +175,8 @@ pub struct Config {
     pub enrich: EnrichFile,
     /// Maps of feeds.
     pub feeds: FeedsFile,
+    /// Where the counters are served besides the console.
+    pub metrics: Option<SocketAddr>,
 }
 
 impl File {
@@ -245,6 +257,7 @@ impl TryFrom<File> for Config {
             seized: file.seized,
             enrich: file.enrich,
             feeds: file.feeds,
+            metrics: file.metrics.listen,
             operator,
             data_dir,
         })
@@ -292,6 +305,7 @@ impl Config {
             seized: self.seized.clone(),
             enrich: self.enrich.clone(),
             feeds: self.feeds.clone(),
+            metrics: MetricsFile { listen: self.metrics },
         }
     }
 
@@ -306,6 +320,9 @@ impl Config {
         }
         if self.base_url.starts_with("http://") && !self.portal.ip().is_loopback() {
             told.push("portal.base-url is not https: subscribers should not be asked to trust it".into());
+        }
+        if self.metrics.is_some_and(|at| !at.ip().is_loopback()) {
+            told.push("metrics.listen is not a loopback address: whoever reaches it reads the feeds' names and counts".into());
         }
         if self.mail_log.is_none() {
             told.push(

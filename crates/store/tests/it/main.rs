@@ -25,6 +25,7 @@ use noroshi_store::queue::{Job, LEASE, OBSERVED};
 use noroshi_store::{Address, Store, StoreError, Tx};
 
 mod log;
+mod out;
 mod quarantine;
 
 static DATABASES: AtomicU32 = AtomicU32::new(0);
