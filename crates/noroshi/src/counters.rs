@@ -43,7 +43,14 @@ pub fn status(house: &House, as_json: bool) -> anyhow::Result<ExitCode> {
     };
     let (mut all, mut hours, mut days) = (Tally::default(), 0, 0);
     for feed in &feeds {
-        line(&report::plain(&feed.feed), &feed.kind, &feed.counts, feed.hour, feed.day, &feed.last.to_string());
+        line(
+            &report::plain(&feed.feed),
+            &feed.kind,
+            &feed.counts,
+            feed.hour,
+            feed.day,
+            &feed.last.to_string(),
+        );
         all += feed.counts;
         hours += feed.hour;
         days += feed.day;

@@ -9,8 +9,8 @@ use noroshi_model::case::StepState;
 use noroshi_model::{Case, CaseState, Funnel, Id, VisitKind};
 use noroshi_orient::enrich::embedded;
 use noroshi_portal::desk::{
-    Attention, CaseStory, ConsentLine, Credit, Desk, DeskError, EvidenceState, FeedLine, IntakePage, MeasurePage,
-    NoticePage, QuarantineLine, RefusalLine, StoryLine, Today,
+    Attention, CaseStory, ConsentLine, Credit, Desk, DeskError, EvidenceState, FeedLine, IntakePage,
+    MeasurePage, NoticePage, QuarantineLine, RefusalLine, StoryLine, Today,
 };
 use noroshi_store::{StoreError, Tx};
 

@@ -44,7 +44,11 @@ pub fn text(house: &House) -> Result<String, StoreError> {
         let behind = newest.saturating_sub(cursor.sent);
         exports.get_or_create(&vec![("cursor", cursor.name)]).set(signed(behind));
     }
-    registry.register("noroshi_export_behind_events", "Events that an export's receiver has not acknowledged", exports);
+    registry.register(
+        "noroshi_export_behind_events",
+        "Events that an export's receiver has not acknowledged",
+        exports,
+    );
     process(&mut registry);
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|e| StoreError::Corrupt(e.to_string()))?;
@@ -87,7 +91,12 @@ fn intake(registry: &mut Registry, feeds: &[FeedCount]) {
     }
     registry.register("noroshi_intake_read_records", "Records read", read);
     registry.register("noroshi_intake_records", "What became of the records read; adds up to them", records);
-    registry.register_with_unit("noroshi_intake_last_timestamp", "When records were last read", Unit::Seconds, last);
+    registry.register_with_unit(
+        "noroshi_intake_last_timestamp",
+        "When records were last read",
+        Unit::Seconds,
+        last,
+    );
 }
 
 fn store(registry: &mut Registry, house: &House) -> Result<(), StoreError> {
@@ -109,7 +118,11 @@ fn store(registry: &mut Registry, house: &House) -> Result<(), StoreError> {
     for (topic, n) in gauges.queues {
         waiting.get_or_create(&vec![("topic", label(&topic))]).set(signed(n));
     }
-    registry.register("noroshi_queue_waiting_jobs", "Jobs between the stages, those being worked on among them", waiting);
+    registry.register(
+        "noroshi_queue_waiting_jobs",
+        "Jobs between the stages, those being worked on among them",
+        waiting,
+    );
     let transactions = Family::<Labels, Counter>::default();
     for (name, counted) in house.store.counted() {
         for (outcome, n) in

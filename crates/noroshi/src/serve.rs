@@ -32,7 +32,11 @@ pub struct Listeners {
 
 impl Listeners {
     /// Binds what the configuration says.
-    pub fn bind(portal: SocketAddr, console: SocketAddr, metrics: Option<SocketAddr>) -> anyhow::Result<Self> {
+    pub fn bind(
+        portal: SocketAddr,
+        console: SocketAddr,
+        metrics: Option<SocketAddr>,
+    ) -> anyhow::Result<Self> {
         let bind = |what, at| TcpListener::bind(at).with_context(|| format!("{what} cannot listen on {at}"));
         Ok(Self {
             portal: bind("portal", portal)?,

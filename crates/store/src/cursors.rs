@@ -67,7 +67,7 @@ impl Tx<'_> {
                 "UPDATE cursor SET sent_seq = ?3, until_seq = ?4, place = ?5, at_ms = ?6
                  WHERE name = ?1 AND what = ?2 AND sent_seq = ?7 AND until_seq = ?8 AND place = ?9",
                 values![
-                    &now.name, &now.what, now.sent, now.until, now.place, now.at, was.sent, was.until, was.place
+                    &was.name, &was.what, now.sent, now.until, now.place, now.at, was.sent, was.until, was.place
                 ],
             )?,
         };

@@ -30,7 +30,9 @@ impl Store {
     /// What can be measured now.
     pub fn gauges(&self) -> Result<Gauges, StoreError> {
         let size = match self.address() {
-            Address::Sqlite(_) => "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+            Address::Sqlite(_) => {
+                "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+            }
             Address::Postgres(_) => "SELECT pg_database_size(current_database())",
         };
         self.tx("gauges", |tx: &mut Tx<'_>| {

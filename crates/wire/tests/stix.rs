@@ -54,6 +54,8 @@ fn observables_have_the_ids_that_the_reference_library_gives_them() {
     }
     let v6 = made(&json!({ "time.source": "2026-11-20T03:12:00Z", "source.ip": "2001:db8::7" }));
     assert_eq!(v6[0]["id"], "ipv6-addr--9ed76cd5-ab3b-55a5-b6ec-b55c3efb0be2");
+    let mapped = made(&json!({ "time.source": "2026-11-20T03:12:00Z", "source.ip": "::ffff:198.51.100.3" }));
+    assert_eq!(mapped[0]["id"], "ipv4-addr--28bb3599-77cd-5a82-a950-b5bc3caf07c4");
 }
 
 #[test]
@@ -66,7 +68,10 @@ fn observed_data_says_when_how_often_and_to_whom_it_may_be_told() {
     assert_eq!(observed["created"], "2026-11-20T05:00:00.250Z");
     assert_eq!((&observed["number_observed"], &observed["confidence"]), (&json!(3), &json!(40)));
     assert_eq!(observed["labels"], json!(["rsit:malicious-code=\"infected-system\"", "malware:mirai"]));
-    assert_eq!(observed["object_marking_refs"], json!(["marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421"]));
+    assert_eq!(
+        observed["object_marking_refs"],
+        json!(["marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421"])
+    );
     // Everything referred to is there, and every reference between the objects too.
     let ids: Vec<&Value> = objects.iter().map(|object| &object["id"]).collect();
     for reference in observed["object_refs"].as_array().unwrap() {
@@ -85,7 +90,9 @@ fn what_cannot_be_named_by_an_observable_has_no_form() {
     let none = |event: Value| assert!(objects(&ID, event.as_object().unwrap()).is_none(), "{event}");
     none(json!({ "time.source": "2026-11-20T03:12:00Z", "feed.name": "x" }));
     none(json!({ "source.ip": "192.0.2.1" }));
-    none(json!({ "time.source": "2026-11-20T03:12:00Z", "malware.hash.md5": "no hash", "source.url": "no url" }));
+    none(
+        json!({ "time.source": "2026-11-20T03:12:00Z", "malware.hash.md5": "no hash", "source.url": "no url" }),
+    );
 }
 
 #[test]
@@ -94,11 +101,16 @@ fn objects_hold_against_the_schemas_of_oasis() {
     let mut events = vec![full()];
     let at = "2026-11-20T03:12:00Z";
     for (tlp, port) in [("CLEAR", 0), ("GREEN", 1), ("AMBER+STRICT", 65535), ("TLP:RED", 9), ("white", 2)] {
-        events.push(json!({ "time.source": at, "source.ip": "2001:db8::7", "source.port": port, "tlp": tlp }));
+        events
+            .push(json!({ "time.source": at, "source.ip": "2001:db8::7", "source.port": port, "tlp": tlp }));
     }
     events.push(json!({ "time.source": at, "source.fqdn": "a_b.example", "source.port": 443 }));
-    events.push(json!({ "time.source": at, "source.asn": 4294967295u32, "source.url": "http://[2001:db8::1]:80/x" }));
-    events.push(json!({ "time.source": at, "source.ip": "::ffff:192.0.2.1", "destination.fqdn": "example.com" }));
+    events.push(
+        json!({ "time.source": at, "source.asn": 4294967295u32, "source.url": "http://[2001:db8::1]:80/x" }),
+    );
+    events.push(
+        json!({ "time.source": at, "source.ip": "::ffff:192.0.2.1", "destination.fqdn": "example.com" }),
+    );
     let mut checked = 0;
     for event in &events {
         for object in made(event) {
@@ -153,7 +165,9 @@ impl Schemas {
         let folder = std::env::var("NOROSHI_TEST_SHARED_DATA").ok();
         let found = folder.map(|folder| Path::new(&folder).join("stix.tar.zst")).filter(|path| path.exists());
         let Some(path) = found else {
-            eprintln!("SKIPPED: no stix.tar.zst in NOROSHI_TEST_SHARED_DATA; `cargo xtask test` sets it where it is");
+            eprintln!(
+                "SKIPPED: no stix.tar.zst in NOROSHI_TEST_SHARED_DATA; `cargo xtask test` sets it where it is"
+            );
             return None;
         };
         let unpacked = zstd::Decoder::new(std::fs::File::open(path).unwrap()).unwrap();
@@ -162,7 +176,8 @@ impl Schemas {
         for entry in archive.entries().unwrap() {
             let mut entry = entry.unwrap();
             let path = entry.path().unwrap().display().to_string();
-            let Some(rest) = path.strip_prefix("stix/schemas/schemas/").filter(|p| p.ends_with(".json")) else {
+            let Some(rest) = path.strip_prefix("stix/schemas/schemas/").filter(|p| p.ends_with(".json"))
+            else {
                 continue;
             };
             let uri = format!("{}/{rest}", Self::BASE);
@@ -182,7 +197,11 @@ impl Schemas {
         };
         let schema = json!({ "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$ref": format!("{}/{folder}/{kind}.json", Self::BASE) });
-        jsonschema::options().with_registry(&self.registry).should_validate_formats(true).build(&schema).unwrap()
+        jsonschema::options()
+            .with_registry(&self.registry)
+            .should_validate_formats(true)
+            .build(&schema)
+            .unwrap()
     }
 
     fn check(&self, object: &Value) {

@@ -9,9 +9,9 @@ use noroshi_model::Id;
 use noroshi_wire::out::stix::{BUNDLE_END, bundle_begin};
 use ureq::http::Uri;
 
+use super::Receiver;
 use super::local::name;
 use super::select::{Format, Parcel};
-use super::Receiver;
 
 /// Longest wait for one answer.
 const ANSWER: Duration = Duration::from_secs(60);
@@ -37,7 +37,9 @@ impl Patience {
     pub fn wait(&mut self, to: &str, why: anyhow::Error, asked: Option<Duration>) -> anyhow::Result<()> {
         self.tries -= 1;
         if self.tries == 0 {
-            return Err(why.context(format!("{to} did not take the events; nothing is lost, run again to go on")));
+            return Err(
+                why.context(format!("{to} did not take the events; nothing is lost, run again to go on"))
+            );
         }
         let pause = asked.unwrap_or(self.pause).min(PAUSE_MAX);
         eprintln!("noroshi: {to} did not take the events, again in {} s: {why:#}", pause.as_secs_f64());
@@ -114,7 +116,11 @@ impl Post {
         let text: String =
             text.unwrap_or_default().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         if status.is_redirection() {
-            bail!("{} answers {status}: name the address it moved to ({})", self.url, elsewhere.unwrap_or_default());
+            bail!(
+                "{} answers {status}: name the address it moved to ({})",
+                self.url,
+                elsewhere.unwrap_or_default()
+            );
         }
         let why = anyhow::anyhow!("{status} {text}");
         match status.as_u16() {

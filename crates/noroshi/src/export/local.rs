@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use noroshi_wire::out::stix::{BUNDLE_END, bundle_begin};
 
-use super::select::{Format, Parcel};
 use super::Receiver;
+use super::select::{Format, Parcel};
 
 /// Writes parcels, and what a bundle has around them.
 struct Writing<W> {
@@ -96,7 +96,8 @@ impl Whole {
         let mut beside = path.as_os_str().to_owned();
         beside.push(".part");
         let beside = PathBuf::from(beside);
-        let file = File::create(&beside).with_context(|| format!("{} cannot be written", beside.display()))?;
+        let file =
+            File::create(&beside).with_context(|| format!("{} cannot be written", beside.display()))?;
         let writing = Writing { out: BufWriter::new(file), format, fresh: true };
         Ok(Self { writing, beside, path: path.to_owned() })
     }

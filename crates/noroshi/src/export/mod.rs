@@ -31,8 +31,8 @@ use noroshi_store::StoreError;
 use noroshi_store::cursors::{Cursor, NAME_BYTES_MAX};
 use noroshi_wire::out::csv::Guard;
 
-pub use select::{Format, Wanted, is_own};
 use select::{Counts, Parcel, Selection};
+pub use select::{Format, Wanted, is_own};
 
 use crate::house::House;
 use crate::report::{self, say};
@@ -121,7 +121,9 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     let day = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
     match text.parse::<Timestamp>() {
         Ok(at) => Ok(at),
-        Err(_) => day().map(|day| day.timestamp()).ok_or_else(|| "write 2026-11-20T03:00:00Z or 2026-11-20".to_owned()),
+        Err(_) => day()
+            .map(|day| day.timestamp())
+            .ok_or_else(|| "write 2026-11-20T03:00:00Z or 2026-11-20".to_owned()),
     }
 }
 
@@ -163,7 +165,8 @@ pub fn run(house: &House, export: &Export) -> anyhow::Result<ExitCode> {
     check(export)?;
     let mut walk = Walk::begin(house, export, &selection)?;
     let mut receiver = receiver(house, export, &walk)?;
-    let mut summary = Summary { counts: Counts::default(), parcels: 0, bytes: 0, up_to: walk.sent, wall_s: 0.0 };
+    let mut summary =
+        Summary { counts: Counts::default(), parcels: 0, bytes: 0, up_to: walk.sent, wall_s: 0.0 };
     walk.place = receiver.place();
     loop {
         let parcel = walk.next(house, &selection, receiver.is_fresh())?;
@@ -212,7 +215,8 @@ fn check(export: &Export) -> anyhow::Result<()> {
 fn receiver(house: &House, export: &Export, walk: &Walk) -> anyhow::Result<Box<dyn Receiver>> {
     let to = export.to.as_str();
     let token = export.token_file.as_ref().map(|path| {
-        let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
         anyhow::Ok(text.trim().to_owned())
     });
     let token = token.transpose()?;

@@ -38,7 +38,9 @@ impl Stream {
         let (server, subject) = rest.split_once('/').unwrap_or((rest, ""));
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         ensure!(
-            !subject.is_empty() && subject.chars().all(plain) && subject.split('.').all(|part| !part.is_empty()),
+            !subject.is_empty()
+                && subject.chars().all(plain)
+                && subject.split('.').all(|part| !part.is_empty()),
             "name the subject behind the server: nats://{server}/noroshi.events"
         );
         ensure!(!server.contains('@'), "put the token into a file and name it with --token-file");
@@ -79,7 +81,9 @@ impl Stream {
     /// Publishes all of a parcel, and waits until each message is stored.
     fn offer(&mut self, parcel: &Parcel) -> anyhow::Result<()> {
         let messages: Vec<(String, Vec<u8>)> = (0..parcel.events())
-            .map(|at| (format!("{:032x}", u128::from_be_bytes(parcel.places[at].0)), self.payload(parcel, at)))
+            .map(|at| {
+                (format!("{:032x}", u128::from_be_bytes(parcel.places[at].0)), self.payload(parcel, at))
+            })
             .collect();
         let (options, server) = (self.options.clone(), self.server.clone());
         let (subject, known) = (self.subject.clone(), self.context.take());

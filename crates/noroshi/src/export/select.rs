@@ -140,7 +140,15 @@ impl Selection {
             self.table.write_header(&mut bytes);
         }
         let head = bytes.len();
-        Parcel { first: after + 1, last: after, bytes, head, places: Vec::new(), counts: Counts::default(), told: HashSet::new() }
+        Parcel {
+            first: after + 1,
+            last: after,
+            bytes,
+            head,
+            places: Vec::new(),
+            counts: Counts::default(),
+            told: HashSet::new(),
+        }
     }
 }
 

@@ -41,7 +41,8 @@ impl IntakeView<'_> {
 
     /// Each language with its own name, and whether it is this one.
     fn languages(&self) -> [(&'static str, &'static str, bool); 2] {
-        [(Lang::Ja, "日本語"), (Lang::En, "English")].map(|(lang, name)| (lang.tag(), name, lang == self.lang))
+        [(Lang::Ja, "日本語"), (Lang::En, "English")]
+            .map(|(lang, name)| (lang.tag(), name, lang == self.lang))
     }
 }
 
@@ -93,7 +94,8 @@ mod tests {
     #[test]
     fn every_text_the_page_asks_for_is_written_and_every_text_written_is_asked_for() {
         let page = include_str!("../../templates/console/intake.html");
-        let asked: Vec<&str> = page.split(".t(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let asked: Vec<&str> =
+            page.split(".t(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         let texts = texts().unwrap();
         for key in &asked {
             Lang::ALL.iter().for_each(|lang| assert_ne!(&texts.say(*lang, key, &[]), key));

@@ -137,7 +137,8 @@ pub(super) async fn enter(State(key): State<ConsoleKey>, request: Request, next:
         );
     }
     let path = request.uri().path();
-    let is_open = [LOGIN_PATH, METRICS_PATH, asset::ICON_PATH].contains(&path) || path.starts_with(asset::FOLDER);
+    let is_open =
+        [LOGIN_PATH, METRICS_PATH, asset::ICON_PATH].contains(&path) || path.starts_with(asset::FOLDER);
     if is_open || key.is_open(request.headers()) { next.run(request).await } else { no_session() }
 }
 

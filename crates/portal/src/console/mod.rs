@@ -97,9 +97,8 @@ pub fn console(desk: Arc<dyn Desk>, key: ConsoleKey) -> Result<Router, TextError
 
 /// The counters alone, for a listener of their own.
 pub fn metrics_page(desk: Arc<dyn Desk>) -> Router {
-    let router = Router::new()
-        .route(METRICS_PATH, get(intake::metrics))
-        .with_state(Counter::new(desk, CONSOLE_SEATS));
+    let router =
+        Router::new().route(METRICS_PATH, get(intake::metrics)).with_state(Counter::new(desk, CONSOLE_SEATS));
     guard(router, CONSOLE_WAIT, page::at_the_door)
 }
 

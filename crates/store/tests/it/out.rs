@@ -66,7 +66,12 @@ fn feeds_are_told_in_the_order_they_came_with_what_they_bring_in_an_hour_and_a_d
         count("z", 1000, 49 * HOUR);
         let feeds = store.tx("t", |tx| tx.feed_counts(at(49 * HOUR), 1)).unwrap();
         assert_eq!((feeds.len(), feeds[0].counts.read, feeds[0].day), (1, 1111, 1000));
-        assert_eq!(store.tx("t", |tx| tx.number("SELECT COUNT(*) FROM tally_slot WHERE campaign = 'z'", &[])).unwrap(), 1);
+        assert_eq!(
+            store
+                .tx("t", |tx| tx.number("SELECT COUNT(*) FROM tally_slot WHERE campaign = 'z'", &[]))
+                .unwrap(),
+            1
+        );
     });
 }
 

@@ -106,6 +106,7 @@ impl Table {
 
     /// Appends an event's row.
     pub fn write_row(&self, seq: u64, id: &str, event: &Map<String, Value>, out: &mut Vec<u8>) {
+        let start = out.len();
         for (at, name) in self.columns.iter().enumerate() {
             let text = match (name.as_str(), event.get(name)) {
                 (_, Some(Value::String(text))) => self.guarded(text),
@@ -117,6 +118,10 @@ impl Table {
                 (_, None) => String::new(),
             };
             cell(out, at, &text);
+        }
+        // A single empty cell reads as no line at all.
+        if out.len() == start {
+            out.extend_from_slice(b"\"\"");
         }
         out.extend_from_slice(b"\r\n");
     }
@@ -146,6 +151,9 @@ fn cell(out: &mut Vec<u8>, at: usize, text: &str) {
     if at > 0 {
         out.push(b',');
     }
+    if text.is_empty() {
+        return;
+    }
     let mut writer = csv_core::Writer::new();
     let start = out.len();
     // The longest form is every byte a quote, doubled, between quotes.
@@ -154,10 +162,6 @@ fn cell(out: &mut Vec<u8>, at: usize, text: &str) {
     let (finished, end) = writer.finish(&mut out[start + written..]);
     debug_assert_eq!(finished, WriteResult::InputEmpty);
     out.truncate(start + written + end);
-    // Alone on its line, an empty cell reads as no line at all.
-    if at == 0 && text.is_empty() && out.len() == start {
-        out.extend_from_slice(b"\"\"");
-    }
 }
 
 #[cfg(test)]
@@ -176,7 +180,8 @@ mod tests {
 
     #[test]
     fn cells_are_quoted_as_rfc_4180_says() {
-        let event = json!({ "a": "x,y", "b": "say \"hi\"", "c": "two\r\nlines", "d": 7, "e": [1], "f": true });
+        let event =
+            json!({ "a": "x,y", "b": "say \"hi\"", "c": "two\r\nlines", "d": 7, "e": [1], "f": true });
         let line = row(&["a", "b", "c", "d", "e", "f", "none"], Guard::Quote, &event);
         assert_eq!(line, "\"x,y\",\"say \"\"hi\"\"\",\"two\r\nlines\",7,[1],true,\r\n");
     }
@@ -201,7 +206,9 @@ mod tests {
         let mut header = Vec::new();
         Table::new(&[], Guard::Quote).unwrap().write_header(&mut header);
         let header = String::from_utf8(header).unwrap();
-        assert!(header.starts_with("time.source,time.observation,source.ip,") && header.ends_with(",extra\r\n"));
+        assert!(
+            header.starts_with("time.source,time.observation,source.ip,") && header.ends_with(",extra\r\n")
+        );
     }
 
     #[test]

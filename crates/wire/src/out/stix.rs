@@ -147,8 +147,11 @@ impl Made<'_> {
 
     fn end(&mut self, event: &Flat, end: &str) -> End {
         let get = |field: &str| event.get(&format!("{end}.{field}"));
-        let field = |name: &str| get(name).and_then(Value::as_str).filter(|v| v.chars().count() <= TEXT_CHARS_MAX);
-        let ip: Option<IpAddr> = field("ip").and_then(|ip| ip.parse().ok());
+        let field =
+            |name: &str| get(name).and_then(Value::as_str).filter(|v| v.chars().count() <= TEXT_CHARS_MAX);
+        // An IPv4 address in an IPv6 notation is the IPv4 address.
+        let ip: Option<IpAddr> =
+            field("ip").and_then(|ip| ip.parse().ok()).map(|ip: IpAddr| ip.to_canonical());
         let mut known = End {
             port: get("port").and_then(Value::as_u64).filter(|port| *port <= u16::MAX.into()),
             ..End::default()
@@ -191,7 +194,8 @@ impl Made<'_> {
         if !said || (from.object.is_none() && to.object.is_none()) {
             return;
         }
-        let addresses = [from, to].into_iter().filter(|end| end.object.as_ref().is_some_and(|o| o.starts_with("ip")));
+        let addresses =
+            [from, to].into_iter().filter(|end| end.object.as_ref().is_some_and(|o| o.starts_with("ip")));
         let mut protocols: Vec<String> = Vec::new();
         for end in addresses {
             let name = if end.v6 { "ipv6" } else { "ipv4" };
@@ -200,7 +204,8 @@ impl Made<'_> {
             }
         }
         for key in ["protocol.transport", "protocol.application"] {
-            let name = event.get(key).and_then(Value::as_str).filter(|name| name.len() <= 64 && !name.is_empty());
+            let name =
+                event.get(key).and_then(Value::as_str).filter(|name| name.len() <= 64 && !name.is_empty());
             protocols.extend(name.map(str::to_lowercase));
         }
         if protocols.is_empty() {
@@ -236,7 +241,9 @@ impl Made<'_> {
             naming["serial_number"] = serial.into();
             properties["serial_number"] = serial.into();
         }
-        for (property, key) in [("issuer", "extra.issuer_common_name"), ("subject", "extra.subject_common_name")] {
+        for (property, key) in
+            [("issuer", "extra.issuer_common_name"), ("subject", "extra.subject_common_name")]
+        {
             if let Some(name) = text(key) {
                 properties[property] = format!("CN={name}").into();
             }
@@ -309,7 +316,9 @@ fn hashes(event: &Flat, keys: &[&str; 4]) -> Option<(Value, Value)> {
     let mut all = Map::new();
     let mut first = None;
     for ((name, digits), key) in HASHES.iter().zip(keys) {
-        let Some(said) = event.get(*key).and_then(Value::as_str).filter(|v| v.len() <= TEXT_CHARS_MAX) else { continue };
+        let Some(said) = event.get(*key).and_then(Value::as_str).filter(|v| v.len() <= TEXT_CHARS_MAX) else {
+            continue;
+        };
         // Fingerprints are often written with colons.
         let hash: String = said.chars().filter(|c| *c != ':' && *c != ' ').collect::<String>().to_lowercase();
         if hash.len() == *digits && hash.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -341,7 +350,9 @@ fn is_uri(url: &str) -> bool {
 }
 
 fn is_mail_address(text: &str) -> bool {
-    let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(&b));
+    let plain = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(&b))
+    };
     text.len() <= 254
         && text.split_once('@').is_some_and(|(local, domain)| {
             plain(local)
