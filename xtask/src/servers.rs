@@ -9,14 +9,12 @@
 //! NOROSHI_TEST_MAILDIRS     DIR, one maildir LOCALPART/ per recipient
 //! NOROSHI_TEST_MAILLOG      Postfix's log
 //! NOROSHI_TEST_CHROMIUM     the browser's program
-//! NOROSHI_TEST_NATS         the NATS server's program
 //! NOROSHI_TEST_SHARED_DATA  ../shared/data, where that lies beside the project
 //! ```
 
 mod apt;
 mod chromium;
 mod keeper;
-mod nats;
 mod postfix;
 mod postgres;
 
@@ -57,7 +55,6 @@ impl Servers {
         servers.add("PostgreSQL", postgres::start, postgres::HOW);
         servers.add("Postfix", postfix::start, postfix::HOW);
         servers.add("Chromium", chromium::find, chromium::HOW);
-        servers.add("NATS", nats::find, nats::HOW);
         servers.add_shared_data(root);
         servers
     }
