@@ -115,6 +115,16 @@ fn what_came_in_under_a_measure_stays_in_the_house() {
     assert_eq!(run(folder.path(), &["event", "list", "--json"]).lines().count(), 3);
     let done = last_json(&run(folder.path(), &["event", "export", "--json", "--to", &path, "--with-own"]));
     assert_eq!((&done["exported"], &done["under_a_measure"]), (&(own + 3).into(), &0.into()));
+    // Their ids are hashes of their text, so its keys have to be in order.
+    for line in
+        std::fs::read_to_string(&path).unwrap().lines().filter(|line| line.contains("takedown-notice"))
+    {
+        let places: Vec<_> = ["feed.code", "malware.name", "source.ip", "time.source"]
+            .iter()
+            .map(|key| line.find(&format!("\"{key}\":")).unwrap())
+            .collect();
+        assert!(places.is_sorted(), "{line}");
+    }
     for to in ["http://127.0.0.1:1/", "https://127.0.0.1:1/", "nats://127.0.0.1:1/x"] {
         let refused = run_any(folder.path(), &["event", "export", "--to", to, "--with-own"]);
         assert!(!refused.status.success() && text(&refused.stderr).contains("no measure allows"), "{to}");

@@ -23,7 +23,9 @@ fn program() -> Option<String> {
     let found = folders.map(|folder| Path::new(folder).join("nats-server")).find(|program| program.exists());
     if found.is_none() {
         assert!(std::env::var("CI").is_err(), "there is no nats-server in CI");
-        say(format_args!("SKIPPED: there is no nats-server; install it, or name it in NOROSHI_TEST_NATS_SERVER"));
+        say(format_args!(
+            "SKIPPED: there is no nats-server; install it, or name it in NOROSHI_TEST_NATS_SERVER"
+        ));
     }
     found.map(|program| program.display().to_string())
 }

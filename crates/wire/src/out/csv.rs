@@ -5,6 +5,8 @@
 //! ([`Guard::Quote`]), which spreadsheets hide and programs have to be told of; a reader that is a program asks for
 //! [`Guard::Off`]. Numbers are written as numbers: they are nobody's text.
 
+use std::collections::BTreeMap;
+
 use csv_core::WriteResult;
 use serde_json::{Map, Value};
 
@@ -128,12 +130,11 @@ impl Table {
 
     /// What has no column, as a JSON object; empty where there is nothing.
     fn rest(&self, event: &Map<String, Value>) -> String {
-        let rest: Map<String, Value> = event
-            .iter()
-            .filter(|(key, _)| !self.columns.contains(key))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
-        if rest.is_empty() { String::new() } else { Value::Object(rest).to_string() }
+        // Sorted, whether or not the map keeps the order in which keys came.
+        let rest: BTreeMap<&String, &Value> =
+            event.iter().filter(|(key, _)| !self.columns.contains(key)).collect();
+        // Texts for keys: this cannot fail.
+        if rest.is_empty() { String::new() } else { serde_json::to_string(&rest).unwrap_or_default() }
     }
 
     fn guarded(&self, text: &str) -> String {
