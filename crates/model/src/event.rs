@@ -104,7 +104,8 @@ impl Event {
 
     /// The flat form in IntelMQ's field names; keys are sorted.
     pub fn to_intelmq(&self) -> Map<String, Value> {
-        let mut flat: Map<String, Value> = self.more.clone().into_iter().collect();
+        // Some crates make serde_json's maps keep the order in which keys came; the id must not depend on who does.
+        let mut flat: BTreeMap<String, Value> = self.more.clone();
         let mut put = |key: &str, value: Value| {
             flat.insert(key.to_owned(), value);
         };
@@ -125,7 +126,7 @@ impl Event {
                 put(&format!("{prefix}.port"), port.into());
             }
         }
-        flat
+        flat.into_iter().collect()
     }
 
     /// Reads the flat form.

@@ -9,6 +9,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use noroshi_law::{Role, Use};
 
 use crate::demo;
+use crate::events::EventCommand;
 use crate::feeds::FeedCommand;
 use crate::quarantine::QuarantineCommand;
 use crate::stages::Stage;
@@ -51,6 +52,9 @@ pub enum Command {
     /// Reports of others: feeds, lists, mails
     #[command(subcommand)]
     Feed(FeedCommand),
+    /// Stored events: look at them, hand them on
+    #[command(subcommand)]
+    Event(EventCommand),
     /// Look at cases
     #[command(subcommand)]
     Case(CaseCommand),

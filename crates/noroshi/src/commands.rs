@@ -31,7 +31,7 @@ use crate::receipts::Receipts;
 use crate::report::{say, say_on};
 use crate::serve::{Listeners, console_key, serve, until_interrupted, work};
 use crate::stages::Stage;
-use crate::{demo, desk, doctor, lists, maps, quarantine, report};
+use crate::{counters, demo, desk, doctor, events, lists, maps, quarantine, report};
 
 /// A check found something wrong.
 const FOUND_WRONG: u8 = 3;
@@ -50,6 +50,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run { role } => run_loop(&at, &role),
         Command::Observe(what) => observe(&at, what),
         Command::Feed(what) => feed(&at, what),
+        Command::Event(what) => events::run(&at.look()?, &what),
         Command::Case(what) => cases(&at.look()?, what),
         Command::Quarantine(what) => quarantine::run(&at.look()?, &what),
         Command::Mail(what) => mails(&at.look()?, what),
@@ -106,7 +107,7 @@ fn run_loop(at: &Where, roles: &[Stage]) -> anyhow::Result<ExitCode> {
     house.config.warnings().iter().for_each(|w| eprintln!("warning: {w}"));
     let stages = if roles.is_empty() { Stage::ALL.to_vec() } else { roles.to_vec() };
     if stages.contains(&Stage::Mail) {
-        let listeners = Listeners::bind(house.config.portal, house.config.console)?;
+        let listeners = Listeners::bind(house.config.portal, house.config.console, house.config.metrics)?;
         let console_url = serve(Arc::clone(&house), listeners)?;
         eprintln!("portal   {}\nconsole  {console_url}", house.config.base_url);
     }
@@ -168,6 +169,8 @@ fn feed(at: &Where, what: FeedCommand) -> anyhow::Result<ExitCode> {
         FeedCommand::Sign { folder, key, signer, version } => {
             maps::sign_folder(&folder, &key, &signer, version)
         }
+        FeedCommand::Status { json } => counters::status(&at.look()?, json),
+        FeedCommand::Tables { json } => counters::tables(json),
         FeedCommand::Formats { json } => feeds::list_formats(&at.read()?, json),
     }
 }

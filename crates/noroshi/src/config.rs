@@ -64,6 +64,16 @@ pub struct File {
     pub aggregate: BTreeMap<String, Aggregation>,
     /// Feeds that are whole lists.
     pub list: BTreeMap<String, ListRule>,
+    /// Counters for a monitoring system.
+    pub metrics: MetricsFile,
+}
+
+/// `[metrics]`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct MetricsFile {
+    /// Address of a listener of their own, besides the console's; without login. Default: none.
+    pub listen: Option<SocketAddr>,
 }
 
 /// `[operator]`
@@ -175,6 +185,8 @@ pub struct Config {
     pub aggregate: BTreeMap<String, Aggregation>,
     /// Feeds that are whole lists.
     pub list: BTreeMap<String, ListRule>,
+    /// Where the counters are served besides the console.
+    pub metrics: Option<SocketAddr>,
 }
 
 impl File {
@@ -268,6 +280,7 @@ impl TryFrom<File> for Config {
             feeds: file.feeds,
             aggregate: file.aggregate,
             list: file.list,
+            metrics: file.metrics.listen,
             operator,
             data_dir,
         })
@@ -317,6 +330,7 @@ impl Config {
             feeds: self.feeds.clone(),
             aggregate: self.aggregate.clone(),
             list: self.list.clone(),
+            metrics: MetricsFile { listen: self.metrics },
         }
     }
 
@@ -331,6 +345,9 @@ impl Config {
         }
         if self.base_url.starts_with("http://") && !self.portal.ip().is_loopback() {
             told.push("portal.base-url is not https: subscribers should not be asked to trust it".into());
+        }
+        if self.metrics.is_some_and(|at| !at.ip().is_loopback()) {
+            told.push("metrics.listen is not a loopback address: whoever reaches it reads the feeds' names and counts".into());
         }
         if self.mail_log.is_none() {
             told.push(

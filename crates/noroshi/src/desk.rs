@@ -7,13 +7,15 @@ use noroshi_law::Dossier;
 use noroshi_law::evidence::Entry;
 use noroshi_model::case::StepState;
 use noroshi_model::{Case, CaseState, Funnel, Id, VisitKind};
+use noroshi_orient::enrich::embedded;
 use noroshi_portal::desk::{
-    Attention, CaseStory, ConsentLine, Desk, DeskError, EvidenceState, MeasurePage, NoticePage,
-    QuarantineLine, RefusalLine, StoryLine, Today,
+    Attention, CaseStory, ConsentLine, Credit, Desk, DeskError, EvidenceState, FeedLine, IntakePage,
+    MeasurePage, NoticePage, QuarantineLine, RefusalLine, StoryLine, Today,
 };
 use noroshi_store::{StoreError, Tx};
 
 use crate::house::House;
+use crate::{counters, metrics};
 
 /// Sightings shown to a subscriber.
 const SEEN_MAX: u32 = 20;
@@ -145,6 +147,36 @@ impl Desk for HouseDesk {
 
     fn case(&self, id: &Id) -> Result<CaseStory, DeskError> {
         self.read("desk.case", |tx| case_story(tx, id))?.ok_or(DeskError::NotFound)
+    }
+
+    fn intake(&self) -> Result<IntakePage, DeskError> {
+        let now = self.0.clock.now();
+        let feeds = self.read("desk.intake", |tx| tx.feed_counts(now, counters::FEEDS_MAX))?;
+        let line = |f: noroshi_store::events::FeedCount| FeedLine {
+            feed: f.feed,
+            kind: f.kind,
+            counts: f.counts,
+            last: f.last,
+            hour: f.hour,
+            day: f.day,
+        };
+        let credit = |table: noroshi_orient::enrich::packed::About| Credit {
+            table: table.kind,
+            source: table.source,
+            version: table.version,
+            date: table.date,
+            licence: table.licence,
+            attribution: table.attribution,
+        };
+        let credits = match self.0.config.enrich.only_own {
+            true => Vec::new(),
+            false => embedded::about().into_iter().map(credit).collect(),
+        };
+        Ok(IntakePage { feeds: feeds.into_iter().map(line).collect(), credits })
+    }
+
+    fn metrics(&self) -> Result<String, DeskError> {
+        metrics::text(&self.0).map_err(unavailable)
     }
 
     fn quarantine(&self, offset: u64, limit: u32) -> Result<Vec<QuarantineLine>, DeskError> {

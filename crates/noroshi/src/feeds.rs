@@ -130,6 +130,18 @@ pub enum FeedCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Show what became of each feed's records: read = stored + duplicate + filtered + quarantined
+    Status {
+        /// Print JSON lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the tables that events are enriched from, with their licences
+    Tables {
+        /// Print JSON lines
+        #[arg(long)]
+        json: bool,
+    },
     /// List the formats that can be read
     Formats {
         /// Print JSON lines

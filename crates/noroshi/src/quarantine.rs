@@ -135,18 +135,13 @@ fn show(house: &House, id: &str, as_json: bool) -> anyhow::Result<ExitCode> {
     let entry = &kept.entry;
     say!("{}:{}  {}", entry.source, entry.line, entry.reason);
     match text {
-        Some(text) => say!("{}", plain(&text)),
+        Some(text) => say!("{}", report::plain(&text)),
         None => say!("(sealed: the content is not kept)"),
     }
     if entry.cut {
         say!("(cut: the line has {} bytes)", entry.bytes);
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// What others wrote, fit for a terminal.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
 /// How a line is read again.

@@ -32,6 +32,11 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What others wrote, fit for a terminal.
+pub fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
 /// The loop in numbers: totals, who could be named and who could not and why, clocks that are wrong, refusals, funnels.
 pub fn loop_in_numbers(house: &House, as_json: bool) -> anyhow::Result<()> {
     let (totals, identified, samples, refusals, funnels) = house.store.tx("report.loop", |tx| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use noroshi_portal::{ConsoleKey, console, subscriber_pages};
+use noroshi_portal::{ConsoleKey, console, metrics_page, subscriber_pages};
 
 use crate::desk::HouseDesk;
 use crate::house::House;
@@ -19,20 +19,30 @@ const RECOVER_EVERY: Duration = Duration::from_secs(30);
 /// Pause after a failure, so that a lasting one does not fill the log.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
-/// The two listeners, bound.
+/// The listeners, bound.
 #[derive(Debug)]
 pub struct Listeners {
     /// For subscribers.
     pub portal: TcpListener,
     /// For the operator; loopback.
     pub console: TcpListener,
+    /// For a monitoring system, where it has one of its own.
+    pub metrics: Option<TcpListener>,
 }
 
 impl Listeners {
     /// Binds what the configuration says.
-    pub fn bind(portal: SocketAddr, console: SocketAddr) -> anyhow::Result<Self> {
+    pub fn bind(
+        portal: SocketAddr,
+        console: SocketAddr,
+        metrics: Option<SocketAddr>,
+    ) -> anyhow::Result<Self> {
         let bind = |what, at| TcpListener::bind(at).with_context(|| format!("{what} cannot listen on {at}"));
-        Ok(Self { portal: bind("portal", portal)?, console: bind("console", console)? })
+        Ok(Self {
+            portal: bind("portal", portal)?,
+            console: bind("console", console)?,
+            metrics: metrics.map(|at| bind("metrics", at)).transpose()?,
+        })
     }
 }
 
@@ -42,10 +52,11 @@ pub fn serve(house: Arc<House>, listeners: Listeners) -> anyhow::Result<String> 
     let key = console_key(&house)?;
     let url = format!("http://{console_at}{}", key.login_path());
     let desk = Arc::new(HouseDesk(house));
-    let pages = [
+    let mut pages = vec![
         (listeners.portal, subscriber_pages(Arc::clone(&desk) as _)?),
-        (listeners.console, console(desk, key)),
+        (listeners.console, console(Arc::clone(&desk) as _, key)?),
     ];
+    pages.extend(listeners.metrics.map(|listener| (listener, metrics_page(desk))));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     std::thread::Builder::new().name("http".into()).spawn(move || {
         runtime.block_on(async move {

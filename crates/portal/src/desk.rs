@@ -106,6 +106,49 @@ pub struct StoryLine {
     pub evidence: Option<u64>,
 }
 
+/// What came in.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct IntakePage {
+    /// The feeds, in the order in which they were first counted.
+    pub feeds: Vec<FeedLine>,
+    /// Where the tables that events are enriched from come from.
+    pub credits: Vec<Credit>,
+}
+
+/// What became of one feed's records.
+#[derive(Clone, Debug, Serialize)]
+pub struct FeedLine {
+    /// The feed, or the campaign.
+    pub feed: String,
+    /// `seized`, `feed`, `radius`.
+    pub kind: String,
+    /// Since the beginning.
+    pub counts: Tally,
+    /// When records were last read.
+    pub last: Timestamp,
+    /// Records read in the last hour.
+    pub hour: u64,
+    /// Records read in the last day.
+    pub day: u64,
+}
+
+/// A table of others, and what its licence wants said where its answers are shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct Credit {
+    /// `asn`, `country`, `lists`.
+    pub table: String,
+    /// The package or project.
+    pub source: String,
+    /// Its version.
+    pub version: String,
+    /// The day it is of.
+    pub date: String,
+    /// Its licence.
+    pub licence: String,
+    /// What has to be said; may be empty.
+    pub attribution: String,
+}
+
 /// A quarantined line.
 #[derive(Clone, Debug, Serialize)]
 pub struct QuarantineLine {
@@ -208,6 +251,10 @@ pub trait Desk: Send + Sync + 'static {
     fn cases(&self, state: &str, offset: u64, limit: u32) -> Result<Vec<Case>, DeskError>;
     /// One case.
     fn case(&self, id: &Id) -> Result<CaseStory, DeskError>;
+    /// What came in, feed by feed.
+    fn intake(&self) -> Result<IntakePage, DeskError>;
+    /// The counters in the OpenMetrics text format.
+    fn metrics(&self) -> Result<String, DeskError>;
     /// The quarantine, newest first.
     fn quarantine(&self, offset: u64, limit: u32) -> Result<Vec<QuarantineLine>, DeskError>;
     /// Refusals, newest first.

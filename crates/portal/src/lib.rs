@@ -17,6 +17,6 @@ pub mod guard;
 mod show;
 pub mod subscriber;
 
-pub use console::{ConsoleKey, console};
+pub use console::{ConsoleKey, console, metrics_page};
 pub use desk::{Desk, DeskError};
 pub use subscriber::subscriber_pages;

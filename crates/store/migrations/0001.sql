@@ -41,7 +41,19 @@ CREATE TABLE tally (
     campaign TEXT NOT NULL, kind TEXT NOT NULL,
     read BIGINT NOT NULL, stored BIGINT NOT NULL, duplicate BIGINT NOT NULL,
     filtered BIGINT NOT NULL, aggregated BIGINT NOT NULL, quarantined BIGINT NOT NULL,
+    -- When it was first and last counted.
+    since_ms BIGINT NOT NULL, at_ms BIGINT NOT NULL,
     PRIMARY KEY (campaign, kind)
+);
+-- Records read in each ten minutes of the last day, for the rates.
+CREATE TABLE tally_slot (
+    campaign TEXT NOT NULL, kind TEXT NOT NULL, slot BIGINT NOT NULL, read BIGINT NOT NULL,
+    PRIMARY KEY (campaign, kind, slot)
+);
+-- How far exports came: everything up to sent_seq was acknowledged, what is above it up to until_seq may be on its way.
+CREATE TABLE cursor (
+    name TEXT PRIMARY KEY, what TEXT NOT NULL, sent_seq BIGINT NOT NULL, until_seq BIGINT NOT NULL,
+    place BIGINT NOT NULL, at_ms BIGINT NOT NULL
 );
 -- An id begins with its input and line, so that what is read together lies together.
 CREATE TABLE quarantine (

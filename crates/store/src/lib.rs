@@ -8,7 +8,7 @@
 //! that, and counts it. In reading order: [`engine`] the two databases behind one face; [`row`] the three kinds of value
 //! there are; then one file per noun, each adding methods to [`Tx`]: [`log`] (the events), [`events`] (how they came in),
 //! [`quarantine`], [`aggregates`], [`lists`], [`sessions`], [`queue`], [`findings`],
-//! [`cases`], [`outbox`], [`visits`], [`consent`], [`evidence`], [`totals`].
+//! [`cases`], [`outbox`], [`visits`], [`consent`], [`evidence`], [`totals`], [`cursors`] (what went out), [`gauges`].
 //!
 //! **Invariant:** no SQL outside this crate. **Invariant:** whatever a closure did is durable when `tx` returns `Ok`, and
 //! never happened when it returns `Err`.
@@ -16,10 +16,12 @@
 pub mod aggregates;
 pub mod cases;
 pub mod consent;
+pub mod cursors;
 pub mod engine;
 pub mod events;
 pub mod evidence;
 pub mod findings;
+pub mod gauges;
 pub mod lists;
 pub mod log;
 pub mod outbox;

@@ -13,12 +13,14 @@
 //!
 //! In reading order: [`lines`] bytes to numbered lines; [`csv`] lines to records; [`time`] a text to an
 //! instant, or a refusal to guess; [`seized`] the log of a seized C&C server; [`shadowserver`] sinkhole
-//! reports; [`postfix`] what a mail server did with a mail; [`radius`] who had which address when, sealed from the moment it is recognised.
+//! reports; [`postfix`] what a mail server did with a mail; [`radius`] who had which address when, sealed from the moment it is recognised;
+//! [`out`] the other direction: events as others read them.
 
 pub mod csv;
 pub mod elements;
 mod flat;
 pub mod lines;
+pub mod out;
 pub mod postfix;
 pub mod radius;
 pub mod seized;

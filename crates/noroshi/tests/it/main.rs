@@ -1,14 +1,17 @@
-//! The program from outside: the demo, a crash at any moment, tampering, refusals, bad input, real mail servers.
+//! The program from outside: the demo, a crash at any moment, tampering, refusals, bad input, exports, real servers.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod bad_input;
+mod counters;
 mod crash;
 mod demo;
 mod evidence;
+mod export;
 mod feeds;
 mod lists;
 mod mail;
+mod nats;
 mod pages;
 mod postgres;
 mod walkthrough;

@@ -22,7 +22,7 @@ use noroshi_law::evidence::Digest;
 use noroshi_model::link::LinkKey;
 use noroshi_model::{Clock, Id, SystemClock};
 
-use super::page;
+use super::{METRICS_PATH, page};
 use crate::{asset, show};
 
 /// How long one login lasts.
@@ -126,7 +126,7 @@ impl ConsoleKey {
     }
 }
 
-/// Lets in who has a session; the style sheet and the way in are open.
+/// Lets in who has a session; the style sheet, the way in, and the counters, which name nobody, are open.
 pub(super) async fn enter(State(key): State<ConsoleKey>, request: Request, next: Next) -> Response {
     if !key.knows_hosts(request.uri(), request.headers()) {
         return page::turned(
@@ -137,7 +137,8 @@ pub(super) async fn enter(State(key): State<ConsoleKey>, request: Request, next:
         );
     }
     let path = request.uri().path();
-    let is_open = path == LOGIN_PATH || path == asset::ICON_PATH || path.starts_with(asset::FOLDER);
+    let is_open =
+        [LOGIN_PATH, METRICS_PATH, asset::ICON_PATH].contains(&path) || path.starts_with(asset::FOLDER);
     if is_open || key.is_open(request.headers()) { next.run(request).await } else { no_session() }
 }
 

@@ -1,10 +1,11 @@
 //! The operator's console: what needs a person today, and behind it every record it stands on. Read-only.
 //!
-//! `key` who gets in; `asked` what the address asks for; `page` how it is answered; `records` and
-//! `matters` the pages. Every list is paged here and filtered in the address, and `.json` behind its path
+//! `key` who gets in; `asked` what the address asks for; `page` how it is answered; `records`, `matters` and `intake`
+//! the pages. Every list is paged here and filtered in the address, and `.json` behind its path
 //! gives the same as data.
 
 mod asked;
+mod intake;
 mod key;
 mod matters;
 mod page;
@@ -19,6 +20,8 @@ use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::get;
 
+use noroshi_model::text::{Catalogue, TextError};
+
 use crate::asset;
 use crate::counter::Counter;
 use crate::desk::{Desk, DeskError};
@@ -28,10 +31,20 @@ use asked::{Asked, Pager};
 pub use asked::ROWS_A_PAGE;
 pub use key::{ConsoleKey, LOGIN_PATH, SESSION_LIFE};
 
+/// Where a monitoring system asks.
+pub const METRICS_PATH: &str = "/metrics";
+
 #[derive(Clone)]
 struct Office {
     counter: Counter,
     key: ConsoleKey,
+    texts: Arc<Catalogue>,
+}
+
+impl FromRef<Office> for Arc<Catalogue> {
+    fn from_ref(office: &Office) -> Self {
+        Arc::clone(&office.texts)
+    }
 }
 
 impl FromRef<Office> for Counter {
@@ -47,8 +60,9 @@ impl FromRef<Office> for ConsoleKey {
 }
 
 /// The loopback listener's routes.
-pub fn console(desk: Arc<dyn Desk>, key: ConsoleKey) -> Router {
-    let office = Office { counter: Counter::new(desk, CONSOLE_SEATS), key: key.clone() };
+pub fn console(desk: Arc<dyn Desk>, key: ConsoleKey) -> Result<Router, TextError> {
+    let texts = Arc::new(intake::texts()?);
+    let office = Office { counter: Counter::new(desk, CONSOLE_SEATS), key: key.clone(), texts };
     let router = Router::new()
         .route(LOGIN_PATH, get(key::login))
         .route("/", get(matters::today))
@@ -59,6 +73,9 @@ pub fn console(desk: Arc<dyn Desk>, key: ConsoleKey) -> Router {
         .route("/outcome", get(matters::outcome))
         .route("/outcome.json", get(matters::outcome))
         .route("/outcome/{picture}", get(matters::picture))
+        .route("/intake", get(intake::intake))
+        .route("/intake.json", get(intake::intake))
+        .route(METRICS_PATH, get(intake::metrics))
         .route("/quarantine", get(records::quarantine))
         .route("/quarantine.json", get(records::quarantine))
         .route("/law", get(records::law))
@@ -75,6 +92,13 @@ pub fn console(desk: Arc<dyn Desk>, key: ConsoleKey) -> Router {
         .method_not_allowed_fallback(method)
         .layer(from_fn_with_state(key, key::enter))
         .with_state(office);
+    Ok(guard(router, CONSOLE_WAIT, page::at_the_door))
+}
+
+/// The counters alone, for a listener of their own.
+pub fn metrics_page(desk: Arc<dyn Desk>) -> Router {
+    let router =
+        Router::new().route(METRICS_PATH, get(intake::metrics)).with_state(Counter::new(desk, CONSOLE_SEATS));
     guard(router, CONSOLE_WAIT, page::at_the_door)
 }
 

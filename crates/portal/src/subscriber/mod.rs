@@ -12,7 +12,7 @@
 
 mod speech;
 mod trouble;
-mod visitor;
+pub(crate) mod visitor;
 
 use std::sync::Arc;
 

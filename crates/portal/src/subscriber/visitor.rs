@@ -13,8 +13,8 @@ use crate::desk::DeskError;
 use crate::show;
 
 /// The language: of the query, else of the browser, else Japanese.
-pub(super) struct Visitor {
-    pub(super) lang: Lang,
+pub(crate) struct Visitor {
+    pub(crate) lang: Lang,
     is_chosen: bool,
 }
 

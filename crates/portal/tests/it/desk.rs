@@ -239,6 +239,33 @@ impl Desk for InMemory {
         Ok(CaseStory { case, reference: self.text("AB3D-9XK2"), story })
     }
 
+    fn intake(&self) -> Result<IntakePage, DeskError> {
+        let feeds = self.list(0, u32::MAX, |n| FeedLine {
+            feed: self.text("shadowserver-sinkhole"),
+            kind: "feed".into(),
+            // The last one does not add up.
+            counts: Tally { read: 1_204_112, stored: 1_204_112 - u64::from(n == 3), ..Tally::default() },
+            last: at("2026-11-20T03:12:00Z"),
+            hour: 7,
+            day: 1234,
+        })?;
+        let credit = Credit {
+            table: "country".into(),
+            source: self.text("example-tables"),
+            version: "1.2".into(),
+            date: "2026-11-01".into(),
+            licence: "CC BY 4.0".into(),
+            attribution: self.text("Tables by Example, <b>"),
+        };
+        let credits = if self.kept == Kept::Nothing { Vec::new() } else { vec![credit] };
+        Ok(IntakePage { feeds, credits })
+    }
+
+    fn metrics(&self) -> Result<String, DeskError> {
+        self.up()?;
+        Ok("noroshi_up 1\n# EOF\n".into())
+    }
+
     fn quarantine(&self, offset: u64, limit: u32) -> Result<Vec<QuarantineLine>, DeskError> {
         self.list(offset, limit, |n| QuarantineLine {
             source: self.text("2026-11-20-sinkhole.csv"),

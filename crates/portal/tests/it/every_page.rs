@@ -153,6 +153,7 @@ async fn the_style_sheet_is_kept_for_ever_under_its_hash() {
     let console = noroshi_portal::console(
         std::sync::Arc::new(InMemory::new(Kept::Usual)),
         noroshi_portal::ConsoleKey::random().unwrap(),
-    );
+    )
+    .unwrap();
     assert_eq!(get(&console, path).await.status.as_u16(), 200, "the locked page needs its looks too");
 }

@@ -84,7 +84,7 @@ struct LoggedIn {
 impl LoggedIn {
     async fn new(desk: InMemory) -> Self {
         let key = ConsoleKey::random().unwrap();
-        let router = console(Arc::new(desk), key.clone());
+        let router = console(Arc::new(desk), key.clone()).unwrap();
         let answer = get(&router, &key.login_path()).await;
         assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/"));
         let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();

@@ -11,8 +11,9 @@ use noroshi_portal::{ConsoleKey, console};
 use super::desk::{InMemory, Kept, at};
 use super::{LoggedIn, get, request, send};
 
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "/",
+    "/intake",
     "/cases",
     "/quarantine",
     "/law",
@@ -23,8 +24,9 @@ const PAGES: [&str; 9] = [
     "/evidence/7",
 ];
 
-const TWINS: [&str; 8] = [
+const TWINS: [&str; 9] = [
     "/today.json",
+    "/intake.json",
     "/cases.json?state=&page=1",
     "/quarantine.json",
     "/law.json",
@@ -36,7 +38,7 @@ const TWINS: [&str; 8] = [
 
 #[tokio::test]
 async fn without_the_key_every_page_is_locked_and_says_how_to_get_in() {
-    let router = console(Arc::new(InMemory::new(Kept::Usual)), ConsoleKey::random().unwrap());
+    let router = console(Arc::new(InMemory::new(Kept::Usual)), ConsoleKey::random().unwrap()).unwrap();
     for path in
         PAGES.iter().chain(&TWINS).chain(&["/nothing", "/outcome/x.svg", "/cases/AAAAAAAAAAAAAAAAAAAAAA"])
     {
@@ -50,7 +52,7 @@ async fn without_the_key_every_page_is_locked_and_says_how_to_get_in() {
 #[tokio::test]
 async fn a_wrong_key_opens_nothing_and_sets_no_cookie() {
     let ours = ConsoleKey::random().unwrap();
-    let router = console(Arc::new(InMemory::new(Kept::Usual)), ours.clone());
+    let router = console(Arc::new(InMemory::new(Kept::Usual)), ours.clone()).unwrap();
     let short = &ours.reveal()[..43];
     let other = ConsoleKey::random().unwrap();
     for key in ["", "x", short, other.reveal(), &format!("{}A", ours.reveal())] {
@@ -63,7 +65,7 @@ async fn a_wrong_key_opens_nothing_and_sets_no_cookie() {
 #[tokio::test]
 async fn the_cookie_is_a_session_and_not_the_key_and_scripts_and_other_sites_cannot_have_it() {
     let key = ConsoleKey::random().unwrap();
-    let router = console(Arc::new(InMemory::new(Kept::Usual)), key.clone());
+    let router = console(Arc::new(InMemory::new(Kept::Usual)), key.clone()).unwrap();
     let answer = get(&router, &key.login_path()).await;
     let cookie = answer.header("set-cookie");
     assert!(
@@ -77,7 +79,7 @@ async fn the_cookie_is_a_session_and_not_the_key_and_scripts_and_other_sites_can
 async fn a_session_ends_and_a_changed_or_foreign_one_never_begins() {
     let clock = Arc::new(SteppedClock::at(at("2026-11-22T12:00:00Z")));
     let key = ConsoleKey::random().unwrap().with_clock(clock.clone());
-    let router = console(Arc::new(InMemory::new(Kept::Usual)), key.clone());
+    let router = console(Arc::new(InMemory::new(Kept::Usual)), key.clone()).unwrap();
     let answer = get(&router, &key.login_path()).await;
     let ours = answer.header("set-cookie").split(';').next().unwrap().to_owned();
     let foreign = LoggedIn::new(InMemory::new(Kept::Usual)).await.cookie;
@@ -109,7 +111,7 @@ async fn only_a_key_of_the_right_form_is_read_back() {
 #[tokio::test]
 async fn a_name_that_is_not_this_machines_is_turned_away_even_with_a_session() {
     let key = ConsoleKey::random().unwrap().with_hosts(["noc.example".to_owned()]);
-    let router = console(Arc::new(InMemory::new(Kept::Usual)), key.clone());
+    let router = console(Arc::new(InMemory::new(Kept::Usual)), key.clone()).unwrap();
     let login = get(&router, &key.login_path()).await;
     let cookie = login.header("set-cookie").split(';').next().unwrap().to_owned();
     for (host, expected) in [
@@ -309,4 +311,34 @@ async fn the_console_only_shows() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn the_intake_page_speaks_both_languages_and_credits_whose_tables_are_used() {
+    let desk = LoggedIn::new(InMemory::new(Kept::Usual)).await;
+    for (lang, says) in [("ja", "取り込み"), ("en", "Last 24 hours")] {
+        let answer = desk.get(&format!("/intake?lang={lang}")).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        answer.says(says);
+        answer.says(&format!("<div lang=\"{lang}\">"));
+        answer.says("CC BY 4.0");
+        answer.says("Tables by Example, &#60;b&#62;");
+        answer.says("1,204,112");
+    }
+    desk.get("/intake?lang=en").await.says("no: records are missing");
+}
+
+#[tokio::test]
+async fn the_counters_need_no_login_but_this_machines_name() {
+    let router = console(Arc::new(InMemory::new(Kept::Usual)), ConsoleKey::random().unwrap()).unwrap();
+    let answer = get(&router, "/metrics").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert_eq!(answer.body, "noroshi_up 1\n# EOF\n");
+    let mut elsewhere = request("GET", "/metrics");
+    elsewhere.headers_mut().insert(header::HOST, "evil.example".parse().unwrap());
+    assert_eq!(send(&router, elsewhere).await.status, StatusCode::MISDIRECTED_REQUEST);
+    let alone = noroshi_portal::metrics_page(Arc::new(InMemory::new(Kept::Usual)));
+    assert_eq!(get(&alone, "/metrics").await.body, "noroshi_up 1\n# EOF\n");
+    assert_eq!(get(&alone, "/intake").await.status, StatusCode::NOT_FOUND);
 }

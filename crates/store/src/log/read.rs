@@ -95,6 +95,11 @@ impl Tx<'_> {
         Ok(events)
     }
 
+    /// The number of the newest event; 0 before the first.
+    pub fn last_event(&mut self) -> Result<u64, StoreError> {
+        Ok(super::Head::read(self)?.next_seq.saturating_sub(1))
+    }
+
     /// How many events there are.
     pub fn event_count(&mut self) -> Result<u64, StoreError> {
         Ok(self.number("SELECT events FROM event_head WHERE id = 1", &[])?.unsigned_abs())

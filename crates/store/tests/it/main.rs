@@ -26,6 +26,7 @@ use noroshi_store::{Address, Store, StoreError, Tx};
 
 mod gathered;
 mod log;
+mod out;
 mod quarantine;
 
 static DATABASES: AtomicU32 = AtomicU32::new(0);
