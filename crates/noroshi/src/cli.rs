@@ -11,6 +11,7 @@ use noroshi_law::{Role, Use};
 use crate::demo;
 use crate::feeds::FeedCommand;
 use crate::quarantine::QuarantineCommand;
+use crate::sources::commands::SourceCommand;
 use crate::stages::Stage;
 
 /// The dynamic-defence loop as one program: observe, orient, decide, act, improve
@@ -51,6 +52,9 @@ pub enum Command {
     /// Reports of others: feeds, lists, mails
     #[command(subcommand)]
     Feed(FeedCommand),
+    /// Where reports come from by themselves: folders, web servers, mailboxes, queues, senders
+    #[command(subcommand)]
+    Source(SourceCommand),
     /// Look at cases
     #[command(subcommand)]
     Case(CaseCommand),

@@ -17,6 +17,7 @@ use noroshi_wire::SeizedFormat;
 use serde::{Deserialize, Serialize};
 
 use crate::maps::FeedsFile;
+use crate::sources::{Origin, PushFile, Source, SourceFile};
 use crate::tables::EnrichFile;
 
 /// Where everything lives unless said otherwise.
@@ -58,6 +59,10 @@ pub struct File {
     pub enrich: EnrichFile,
     /// Maps of feeds.
     pub feeds: FeedsFile,
+    /// Where reports come from by themselves.
+    pub source: BTreeMap<String, SourceFile>,
+    /// Where others send reports to us.
+    pub push: PushFile,
 }
 
 /// `[operator]`
@@ -165,6 +170,10 @@ pub struct Config {
     pub enrich: EnrichFile,
     /// Maps of feeds.
     pub feeds: FeedsFile,
+    /// Sources, as written and what they mean.
+    pub sources: BTreeMap<String, (SourceFile, Source)>,
+    /// Where others send reports to us.
+    pub push: PushFile,
 }
 
 impl File {
@@ -221,7 +230,19 @@ impl TryFrom<File> for Config {
         for (name, format) in &file.seized {
             format.check().with_context(|| format!("[seized.{name}]"))?;
         }
+        let read = |(name, file): (String, SourceFile)| -> anyhow::Result<_> {
+            let source = Source::read(&name, &file).with_context(|| format!("[source.{name}]"))?;
+            Ok((name, (file, source)))
+        };
+        let sources = file.source.into_iter().map(read).collect::<anyhow::Result<BTreeMap<_, _>>>()?;
+        if file.push.listen.is_none()
+            && let Some((name, _)) = sources.iter().find(|(_, (_, s))| matches!(s.origin, Origin::Push))
+        {
+            bail!("[source.{name}] waits for what others send: set push.listen, e.g. \"127.0.0.1:8482\"");
+        }
         Ok(Self {
+            sources,
+            push: file.push,
             database,
             own: file.network.own,
             rules: Rules {
@@ -251,7 +272,8 @@ impl TryFrom<File> for Config {
     }
 }
 
-fn is_loopback(server: &str) -> bool {
+/// Whether `host:port` is this machine.
+pub fn is_loopback(server: &str) -> bool {
     server.parse::<SocketAddr>().is_ok_and(|a| a.ip().is_loopback()) || server.starts_with("localhost:")
 }
 
@@ -292,6 +314,8 @@ impl Config {
             seized: self.seized.clone(),
             enrich: self.enrich.clone(),
             feeds: self.feeds.clone(),
+            source: self.sources.iter().map(|(name, (file, _))| (name.clone(), file.clone())).collect(),
+            push: self.push.clone(),
         }
     }
 
@@ -306,6 +330,9 @@ impl Config {
         }
         if self.base_url.starts_with("http://") && !self.portal.ip().is_loopback() {
             told.push("portal.base-url is not https: subscribers should not be asked to trust it".into());
+        }
+        if self.push.listen.is_some_and(|at| !at.ip().is_loopback()) {
+            told.push("push.listen is reached from outside without TLS: put a proxy before it".into());
         }
         if self.mail_log.is_none() {
             told.push(

@@ -5,11 +5,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context as _;
+use indicatif::ProgressBar;
 use noroshi_feed::{Bundle, Feed, Report, Sink};
 use noroshi_model::fields::append;
-use noroshi_model::{Bad, Datum, Event, Fields};
+use noroshi_model::{Bad, Datum, Event, Fields, Tally};
 use noroshi_observe::Source as Known;
 use noroshi_orient::enrich::{Enricher, Subject, Tables};
+use noroshi_wire::{Input, unpack};
 use serde_json::{Map, Value, json};
 
 use super::sealed::admit;
@@ -62,6 +65,45 @@ pub fn take_feed(house: &House, path: &Path, feed: &FeedSource<'_>) -> anyhow::R
         taken.push(take(house, &source, &mut origin, &bar)?);
     }
     Ok(taken)
+}
+
+/// A report that came from elsewhere.
+pub struct Arrived {
+    /// What makes it this report and no other, whatever its content.
+    pub identity: Vec<u8>,
+    /// Its file name, where it has one.
+    pub name: Option<String>,
+    /// Its content, packed or not.
+    pub input: Input,
+}
+
+/// Takes in a report that came from elsewhere; what was taken in to its end before is passed over, so that a report whose
+/// taking was interrupted can be given again as a whole.
+pub fn take_arrived(house: &House, feed: &FeedSource<'_>, arrived: Arrived) -> anyhow::Result<Tally> {
+    let members = unpack(arrived.input).context("the report cannot be unpacked")?;
+    let under = feed.campaign.as_ref().map_or(&feed.report.feed_name, |campaign| &campaign.name).clone();
+    let mut counts = Tally::default();
+    for (at, member) in members.enumerate() {
+        let member = member.context("the report cannot be unpacked")?;
+        let mut report = feed.report.clone();
+        report.file_name = member.name.or_else(|| arrived.name.clone()).or(report.file_name);
+        let mut identity = arrived.identity.clone();
+        identity.extend_from_slice(&(at as u64).to_be_bytes());
+        let source = Source {
+            kind: "feed",
+            campaign: &under,
+            file: report.file_name.clone().unwrap_or_else(|| report.feed_name.clone()),
+            identity,
+            again: true,
+        };
+        if source.is_done(house)? {
+            continue;
+        }
+        let opened = noroshi_feed::open(feed.bundle, &report, member.input)?;
+        let mut origin = FeedOrigin::new(house, feed, &report, opened);
+        counts += take(house, &source, &mut origin, &ProgressBar::hidden())?.counts;
+    }
+    Ok(counts)
 }
 
 /// A report being read.

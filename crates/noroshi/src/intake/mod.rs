@@ -29,7 +29,7 @@ use noroshi_store::{StoreError, Tx};
 use noroshi_wire::{Input, unpack};
 
 pub use batch::Batch;
-pub use feed::{Campaign, FeedOrigin, FeedSource, enrich, take_feed};
+pub use feed::{Arrived, Campaign, FeedOrigin, FeedSource, enrich, take_arrived, take_feed};
 pub use sealed::{take_radius, take_seized};
 
 use crate::house::House;
@@ -86,6 +86,30 @@ impl<'a> Source<'a> {
         identity.extend_from_slice(member.unwrap_or_default().as_bytes());
         let file = member.map_or_else(|| name(path), str::to_owned);
         Ok(Self { kind, campaign, file, identity, again: path.as_os_str() != "-" })
+    }
+
+    fn id(&self) -> Id {
+        Id::of("intake", &[self.kind.as_bytes(), self.campaign.as_bytes(), &self.identity])
+    }
+
+    /// Whether it was read to its end before.
+    pub fn is_done(&self, house: &House) -> Result<bool, StoreError> {
+        let id = self.id();
+        patiently(|| house.store.tx("intake.known", |tx| tx.intake(&id))).map(|i| i.is_some_and(|i| i.done))
+    }
+
+    /// Notes that nothing more is to be read of it.
+    pub fn set_done(&self, house: &House) -> Result<(), StoreError> {
+        let intake = Intake {
+            id: self.id(),
+            kind: self.kind.to_owned(),
+            source: self.file.clone(),
+            campaign: self.campaign.to_owned(),
+            position: 0,
+            done: true,
+        };
+        let now = house.clock.now();
+        patiently(|| house.store.tx("intake.done", |tx| tx.advance(&intake, &Tally::default(), now)))
     }
 }
 
@@ -158,7 +182,7 @@ pub fn take(
 }
 
 fn begin(house: &House, source: &Source<'_>) -> anyhow::Result<Intake> {
-    let id = Id::of("intake", &[source.kind.as_bytes(), source.campaign.as_bytes(), &source.identity]);
+    let id = source.id();
     let known = house.store.tx("intake.begin", |tx| tx.intake(&id))?;
     // A file that was read to its end is read again from its start; standard input always is.
     let position = known.filter(|i| !i.done && source.again).map_or(0, |i| i.position);
@@ -221,7 +245,7 @@ fn write(
 }
 
 /// Waits for a store that is busy or away; every other error is an error.
-fn patiently<T>(mut work: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
+pub fn patiently<T>(mut work: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
     let mut waited = 0;
     loop {
         match work() {

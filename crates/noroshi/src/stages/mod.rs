@@ -58,6 +58,8 @@ impl From<anyhow::Error> for StageError {
 /// A stage by name, as in `run --role orient,decide`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Stage {
+    /// Reports come in from the configured sources.
+    Observe,
     /// Events become findings.
     Orient,
     /// Findings become decisions.
@@ -72,11 +74,14 @@ pub enum Stage {
 
 impl Stage {
     /// All of them, in the order of the loop.
-    pub const ALL: [Stage; 5] = [Stage::Orient, Stage::Decide, Stage::Act, Stage::Mail, Stage::Improve];
+    pub const ALL: [Stage; 6] =
+        [Stage::Observe, Stage::Orient, Stage::Decide, Stage::Act, Stage::Mail, Stage::Improve];
 
     /// Works one batch; the number of jobs done.
     pub fn step(self, house: &House) -> Result<usize, StageError> {
         match self {
+            // Sources have threads of their own (`sources::start`): a slow server must not keep the stages waiting.
+            Stage::Observe => Ok(0),
             Stage::Orient => orient::step(house),
             Stage::Decide => decide::step(house),
             Stage::Act => act::step(house),
