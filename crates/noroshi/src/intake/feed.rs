@@ -114,6 +114,8 @@ pub struct FeedOrigin<'a> {
     held: u32,
     stamp: Stamp,
     how: Map<String, Value>,
+    /// The number under which all its records are kept, where it is one message of many.
+    number: Option<u64>,
 }
 
 /// What every event of a report gets.
@@ -149,7 +151,21 @@ impl<'a> FeedOrigin<'a> {
             loop_in,
         };
         let how = how.as_object().cloned().unwrap_or_default();
-        Self { feed: opened, enricher: feed.enricher, tables: feed.enricher.now(), held: 0, stamp, how }
+        Self {
+            feed: opened,
+            enricher: feed.enricher,
+            tables: feed.enricher.now(),
+            held: 0,
+            stamp,
+            how,
+            number: None,
+        }
+    }
+
+    /// Keeps its records under a number instead of their lines.
+    pub fn numbered(mut self, number: u64) -> Self {
+        self.number = Some(number);
+        self
     }
 }
 
@@ -160,7 +176,8 @@ impl Origin for FeedOrigin<'_> {
             self.held = 0;
             self.tables = self.enricher.now();
         }
-        let mut sink = Filling { batch, tables: &self.tables, stamp: &self.stamp, bad: false };
+        let number = self.number;
+        let mut sink = Filling { batch, tables: &self.tables, stamp: &self.stamp, bad: false, number };
         let more = self.feed.step(&mut sink)?;
         if sink.bad {
             if let Some(head) = self.feed.head() {
@@ -178,10 +195,12 @@ struct Filling<'a> {
     tables: &'a Tables,
     stamp: &'a Stamp,
     bad: bool,
+    number: Option<u64>,
 }
 
 impl Sink for Filling<'_> {
     fn event(&mut self, line: u64, fields: Fields<'_>) {
+        let line = self.number.unwrap_or(line);
         let stamp = self.stamp;
         // Fields that borrow from the line, and from here on from the stamp as well.
         let mut fields: Fields<'_> = fields;
@@ -190,7 +209,7 @@ impl Sink for Filling<'_> {
             fields.offer("feed.url", url.as_str());
         }
         if let Some(known) = &stamp.loop_in {
-            return self.into_the_loop(line, known, fields);
+            return self.enter_the_loop(line, known, fields);
         }
         let ms = match fields.get("time.source") {
             Some(Datum::Time(t)) => t.as_millisecond(),
@@ -210,14 +229,15 @@ impl Sink for Filling<'_> {
         self.batch.filtered += 1;
     }
 
-    fn bad(&mut self, bad: Bad) {
+    fn bad(&mut self, mut bad: Bad) {
         self.bad = true;
+        bad.line = self.number.unwrap_or(bad.line);
         self.batch.bad(bad, false);
     }
 }
 
 impl Filling<'_> {
-    fn into_the_loop(&mut self, line: u64, known: &Known, fields: Fields<'_>) {
+    fn enter_the_loop(&mut self, line: u64, known: &Known, fields: Fields<'_>) {
         let mut fields: Fields<'_> = fields;
         fields.put("feed.code", known.campaign.as_str());
         let mut json = Vec::new();

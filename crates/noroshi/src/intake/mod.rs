@@ -11,6 +11,7 @@
 
 mod batch;
 mod feed;
+mod messages;
 mod sealed;
 
 use std::fs::File;
@@ -30,6 +31,7 @@ use noroshi_wire::{Input, unpack};
 
 pub use batch::Batch;
 pub use feed::{Arrived, Campaign, FeedOrigin, FeedSource, enrich, take_arrived, take_feed};
+pub use messages::take_messages;
 pub use sealed::{take_radius, take_seized};
 
 use crate::house::House;

@@ -10,7 +10,7 @@ use noroshi_store::sources::SourceState;
 use serde_json::json;
 
 use super::settings::Source;
-use super::{Origin, Works, keys};
+use super::{Origin, Why, Works, keys};
 use crate::house::House;
 use crate::report::{self, say};
 
@@ -147,7 +147,7 @@ fn once(house: House, name: &str, again: bool, as_json: bool) -> anyhow::Result<
     let works = Works::new(Arc::new(house))?;
     let source = works.source(name)?;
     works.claim(source, works.house.clock.now(), true)?;
-    let Some((came, trouble)) = works.run(source, again)? else {
+    let Some((came, trouble)) = works.run(source, if again { Why::Again } else { Why::Wanted })? else {
         bail!(
             "{name} is being worked on just now (by `noroshi run`); `noroshi source status` shows what came of it"
         )

@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, ensure};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use noroshi_feed::Bundle;
 use noroshi_model::Id;
 
@@ -63,8 +63,9 @@ fn complete(now: Timestamp, origin: &FolderOrigin) -> anyhow::Result<Vec<PathBuf
         }
         // Not following links; a file that has just gone is none.
         let Ok(about) = entry.metadata() else { continue };
-        let changed = Timestamp::new(about.ctime(), 0).unwrap_or(Timestamp::MAX);
-        if about.is_file() && now.duration_since(changed) >= origin.settle + SignedDuration::from_secs(1) {
+        let nanos = i32::try_from(about.ctime_nsec()).unwrap_or(0);
+        let changed = Timestamp::new(about.ctime(), nanos).unwrap_or(Timestamp::MAX);
+        if about.is_file() && now.duration_since(changed) >= origin.settle {
             found.push((about.mtime(), about.mtime_nsec(), entry.path()));
         }
     }

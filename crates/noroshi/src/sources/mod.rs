@@ -17,8 +17,11 @@
 
 pub mod commands;
 mod folder;
+mod imap;
 mod keys;
+mod mailbox;
 mod push;
+mod queue;
 mod schedule;
 mod settings;
 mod spool;
@@ -77,6 +80,17 @@ struct Validators {
     setting: String,
     etag: Option<String>,
     modified: Option<String>,
+}
+
+/// Why a source is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It is due.
+    Due,
+    /// Somebody wants it now.
+    Wanted,
+    /// And all of it, whether or not it changed.
+    Again,
 }
 
 /// Why a run ended early.
@@ -180,21 +194,21 @@ impl Works {
 
     /// Fetches a source once and takes in what there is, and what an earlier run left in the spool. `None` where another
     /// run of it is under way.
-    pub fn run(&self, source: &Source, again: bool) -> anyhow::Result<Option<(Came, Option<Trouble>)>> {
+    pub fn run(&self, source: &Source, why: Why) -> anyhow::Result<Option<(Came, Option<Trouble>)>> {
         let spool = Spool::open(&self.house.config.data_dir, &source.name)?;
         let Some(_lock) = spool.lock()? else { return Ok(None) };
         spool.tidy()?;
         let mut came = Came::default();
-        let trouble = self.fetch(source, &spool, again, &mut came).err();
+        let trouble = self.fetch(source, &spool, why, &mut came).err();
         self.record(source, &came, trouble.as_ref())?;
         Ok(Some((came, trouble)))
     }
 
-    fn fetch(&self, source: &Source, spool: &Spool, again: bool, came: &mut Came) -> Result<(), Trouble> {
+    fn fetch(&self, source: &Source, spool: &Spool, why: Why, came: &mut Came) -> Result<(), Trouble> {
         let bundle = maps::read(&self.house.config)?;
         if formats::find(&source.format).is_none() && bundle.map(&source.format).is_none() {
-            let why = format!("no format is called '{}'; `noroshi feed formats` lists them", source.format);
-            return Err(Trouble::hopeless(anyhow::Error::msg(why)));
+            let told = format!("no format is called '{}'; `noroshi feed formats` lists them", source.format);
+            return Err(Trouble::hopeless(anyhow::Error::msg(told)));
         }
         for spooled in spool.waiting()? {
             self.take_body(source, spool, &bundle, &spooled, came)?;
@@ -206,14 +220,17 @@ impl Works {
                 if let Some(newer) = came.validators.clone() {
                     (state.setting, state.etag, state.modified) = (newer.setting, newer.etag, newer.modified);
                 }
-                let asked = if again || state.setting != source.setting { None } else { Some(&state) };
+                let asked =
+                    if why == Why::Again || state.setting != source.setting { None } else { Some(&state) };
                 match web::fetch(&*self.house.clock, source, web, asked, spool)? {
                     None => came.unchanged = true,
                     Some(spooled) => self.take_body(source, spool, &bundle, &spooled, came)?,
                 }
                 Ok(())
             }
-            Origin::Imap(_) | Origin::Nats(_) | Origin::Push => Ok(()),
+            Origin::Imap(imap) => mailbox::fetch(self, source, imap, &bundle, came),
+            Origin::Nats(nats) => queue::drain(self, source, nats, &bundle, why == Why::Due, came),
+            Origin::Push => Ok(()),
         }
     }
 

@@ -24,6 +24,8 @@ pub const BODY_BYTES_MAX: u64 = 4 << 30;
 pub const MAIL_BYTES_MAX: u64 = 64 << 20;
 /// Longest fetch, in seconds, unless `timeout-s` says otherwise.
 pub const TIMEOUT_S: u64 = 600;
+/// After how many seconds a queue gives a message again, unless `ack-wait-s` says otherwise.
+pub const ACK_WAIT_S: u32 = 300;
 /// Most characters of a source's name.
 const NAME_CHARS_MAX: usize = 64;
 /// Most bytes of a secret's file.
@@ -103,6 +105,8 @@ pub struct SourceFile {
     pub subject: Option<String>,
     /// The durable consumer. Default: `noroshi-` and the source's name.
     pub consumer: Option<String>,
+    /// Seconds after which the queue gives a message again that was not acknowledged, if we make the consumer.
+    pub ack_wait_s: Option<u32>,
 
     /// Reports are sent to us: `POST /feeds/NAME` on `push.listen`.
     pub push: bool,
@@ -127,6 +131,7 @@ pub enum Done {
 }
 
 /// How a connection is protected.
+#[allow(clippy::enum_variant_names, reason = "that is what it is called")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tls {
@@ -279,6 +284,8 @@ pub struct NatsOrigin {
     pub subject: Option<String>,
     /// The durable consumer.
     pub consumer: String,
+    /// After which a message comes again.
+    pub ack_wait: Duration,
     /// Who asks.
     pub login: Option<Login>,
     /// Certificates to trust instead of the system's.
@@ -408,6 +415,7 @@ fn origin(name: &str, file: &SourceFile) -> anyhow::Result<Origin> {
             stream: file.stream.clone().context("say the JetStream stream: stream = \"…\"")?,
             subject: file.subject.clone(),
             consumer: file.consumer.clone().unwrap_or_else(|| format!("noroshi-{name}")),
+            ack_wait: Duration::from_secs(file.ack_wait_s.unwrap_or(ACK_WAIT_S).into()),
             login,
             ca_file: file.ca_file.clone(),
         }));

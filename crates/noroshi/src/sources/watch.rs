@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Origin, Source, Works, held, push};
+use super::{Origin, Source, Why, Works, held, push};
 use crate::house::House;
 
 /// How often the schedules are looked at.
@@ -90,7 +90,7 @@ fn turn(works: &Works, source: &Source) -> Timestamp {
     let ran = works
         .claim(source, now, sent_to_us)
         .map_err(anyhow::Error::from)
-        .and_then(|due| due.map_or_else(|| works.run(source, false).map(Ok), |due| Ok(Err(due))));
+        .and_then(|due| due.map_or_else(|| works.run(source, Why::Due).map(Ok), |due| Ok(Err(due))));
     match ran {
         Ok(Err(due)) => return due,
         Ok(Ok(None)) => return later,

@@ -9,4 +9,5 @@ mod evidence;
 mod mail;
 mod pages;
 mod postgres;
+mod sources;
 mod world;
