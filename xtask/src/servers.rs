@@ -8,13 +8,24 @@
 //! NOROSHI_TEST_SMTP         127.0.0.1:PORT                              Postfix, see `postfix.rs` for its manners
 //! NOROSHI_TEST_MAILDIRS     DIR, one maildir LOCALPART/ per recipient
 //! NOROSHI_TEST_MAILLOG      Postfix's log
+//! NOROSHI_TEST_NGINX        http://127.0.0.1:PORT                       nginx, serving files/ of its folder
+//! NOROSHI_TEST_NGINX_TLS    https://localhost:PORT                      the same; cert.pem of the folder vouches for it
+//! NOROSHI_TEST_NGINX_FOLDER DIR with files/, cert.pem, access.log
+//! NOROSHI_TEST_IMAP         127.0.0.1:PORT                              Dovecot, any user, password `secret`
+//! NOROSHI_TEST_IMAP_TLS     localhost:PORT                              the same
+//! NOROSHI_TEST_IMAP_FOLDER  DIR with mail/USER/ (maildirs), cert.pem
+//! NOROSHI_TEST_NATS         nats://127.0.0.1:PORT                       NATS with JetStream
 //! NOROSHI_TEST_CHROMIUM     the browser's program
 //! NOROSHI_TEST_SHARED_DATA  ../shared/data, where that lies beside the project
 //! ```
 
 mod apt;
+mod certificate;
 mod chromium;
+mod dovecot;
 mod keeper;
+mod nats;
+mod nginx;
 mod postfix;
 mod postgres;
 
@@ -54,6 +65,9 @@ impl Servers {
         let mut servers = Self { ready: Vec::new(), skipped: Vec::new() };
         servers.add("PostgreSQL", postgres::start, postgres::HOW);
         servers.add("Postfix", postfix::start, postfix::HOW);
+        servers.add("nginx", nginx::start, nginx::HOW);
+        servers.add("Dovecot", dovecot::start, dovecot::HOW);
+        servers.add("NATS", nats::start, nats::HOW);
         servers.add("Chromium", chromium::find, chromium::HOW);
         servers.add_shared_data(root);
         servers

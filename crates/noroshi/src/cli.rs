@@ -12,6 +12,7 @@ use crate::demo;
 use crate::events::EventCommand;
 use crate::feeds::FeedCommand;
 use crate::quarantine::QuarantineCommand;
+use crate::sources::commands::SourceCommand;
 use crate::stages::Stage;
 
 /// The dynamic-defence loop as one program: observe, orient, decide, act, improve
@@ -55,6 +56,9 @@ pub enum Command {
     /// Stored events: look at them, hand them on
     #[command(subcommand)]
     Event(EventCommand),
+    /// Where reports come from by themselves: folders, web servers, mailboxes, queues, senders
+    #[command(subcommand)]
+    Source(SourceCommand),
     /// Look at cases
     #[command(subcommand)]
     Case(CaseCommand),

@@ -31,7 +31,7 @@ use crate::receipts::Receipts;
 use crate::report::{say, say_on};
 use crate::serve::{Listeners, console_key, serve, until_interrupted, work};
 use crate::stages::Stage;
-use crate::{counters, demo, desk, doctor, events, lists, maps, quarantine, report};
+use crate::{counters, demo, desk, doctor, events, lists, maps, quarantine, report, sources};
 
 /// A check found something wrong.
 const FOUND_WRONG: u8 = 3;
@@ -51,6 +51,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Observe(what) => observe(&at, what),
         Command::Feed(what) => feed(&at, what),
         Command::Event(what) => events::run(&at.look()?, &what),
+        Command::Source(what) => sources::commands::run(at.visit()?, &what),
         Command::Case(what) => cases(&at.look()?, what),
         Command::Quarantine(what) => quarantine::run(&at.look()?, &what),
         Command::Mail(what) => mails(&at.look()?, what),
@@ -110,6 +111,9 @@ fn run_loop(at: &Where, roles: &[Stage]) -> anyhow::Result<ExitCode> {
         let listeners = Listeners::bind(house.config.portal, house.config.console, house.config.metrics)?;
         let console_url = serve(Arc::clone(&house), listeners)?;
         eprintln!("portal   {}\nconsole  {console_url}", house.config.base_url);
+    }
+    if stages.contains(&Stage::Observe) {
+        sources::start(&house)?;
     }
     let worker = Arc::clone(&house);
     std::thread::Builder::new().name("stages".into()).spawn(move || work(&worker, &stages))?;

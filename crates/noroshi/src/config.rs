@@ -19,6 +19,7 @@ use noroshi_wire::SeizedFormat;
 use serde::{Deserialize, Serialize};
 
 use crate::maps::FeedsFile;
+use crate::sources::{Origin, PushFile, Source, SourceFile};
 use crate::tables::EnrichFile;
 
 /// Where everything lives unless said otherwise.
@@ -66,6 +67,10 @@ pub struct File {
     pub list: BTreeMap<String, ListRule>,
     /// Counters for a monitoring system.
     pub metrics: MetricsFile,
+    /// Where reports come from by themselves.
+    pub source: BTreeMap<String, SourceFile>,
+    /// Where others send reports to us.
+    pub push: PushFile,
 }
 
 /// `[metrics]`
@@ -187,6 +192,10 @@ pub struct Config {
     pub list: BTreeMap<String, ListRule>,
     /// Where the counters are served besides the console.
     pub metrics: Option<SocketAddr>,
+    /// Sources, as written and what they mean.
+    pub sources: BTreeMap<String, (SourceFile, Source)>,
+    /// Where others send reports to us.
+    pub push: PushFile,
 }
 
 impl File {
@@ -254,7 +263,19 @@ impl TryFrom<File> for Config {
         for (feed, rule) in &file.list {
             rule.check().map_err(|why| anyhow::anyhow!("[list.{feed}]: {why}"))?;
         }
+        let read = |(name, file): (String, SourceFile)| -> anyhow::Result<_> {
+            let source = Source::read(&name, &file).with_context(|| format!("[source.{name}]"))?;
+            Ok((name, (file, source)))
+        };
+        let sources = file.source.into_iter().map(read).collect::<anyhow::Result<BTreeMap<_, _>>>()?;
+        if file.push.listen.is_none()
+            && let Some((name, _)) = sources.iter().find(|(_, (_, s))| matches!(s.origin, Origin::Push))
+        {
+            bail!("[source.{name}] waits for what others send: set push.listen, e.g. \"127.0.0.1:8482\"");
+        }
         Ok(Self {
+            sources,
+            push: file.push,
             database,
             own: file.network.own,
             rules: Rules {
@@ -287,7 +308,8 @@ impl TryFrom<File> for Config {
     }
 }
 
-fn is_loopback(server: &str) -> bool {
+/// Whether `host:port` is this machine.
+pub fn is_loopback(server: &str) -> bool {
     server.parse::<SocketAddr>().is_ok_and(|a| a.ip().is_loopback()) || server.starts_with("localhost:")
 }
 
@@ -331,6 +353,8 @@ impl Config {
             aggregate: self.aggregate.clone(),
             list: self.list.clone(),
             metrics: MetricsFile { listen: self.metrics },
+            source: self.sources.iter().map(|(name, (file, _))| (name.clone(), file.clone())).collect(),
+            push: self.push.clone(),
         }
     }
 
@@ -348,6 +372,9 @@ impl Config {
         }
         if self.metrics.is_some_and(|at| !at.ip().is_loopback()) {
             told.push("metrics.listen is not a loopback address: whoever reaches it reads the feeds' names and counts".into());
+        }
+        if self.push.listen.is_some_and(|at| !at.ip().is_loopback()) {
+            told.push("push.listen is reached from outside without TLS: put a proxy before it".into());
         }
         if self.mail_log.is_none() {
             told.push(

@@ -88,7 +88,7 @@ fn inside(house: &House) -> Vec<Check> {
         0 => Ok("none".into()),
         n => Err(format!("{n} mails")),
     });
-    vec![
+    let mut checks = vec![
         Check::of(
             "database",
             totals.map(|t| format!("{}, {} events", house.store.address(), t.events)),
@@ -100,7 +100,30 @@ fn inside(house: &House) -> Vec<Check> {
             "keep a copy of the data folder as it is, and run `noroshi evidence verify`",
         ),
         Check::of("mails in doubt", doubt, "look into the mail server's log, then `noroshi mail settle`"),
-    ]
+    ];
+    if !house.config.sources.is_empty() {
+        checks.push(Check::of(
+            "sources",
+            sources(house),
+            "`noroshi source status` shows each with its last failure",
+        ));
+    }
+    checks
+}
+
+/// How the sources do.
+fn sources(house: &House) -> Result<String, String> {
+    let names = house.config.sources.keys();
+    let known = house.store.tx("doctor.sources", |tx| {
+        names.clone().map(|name| tx.source(name)).collect::<Result<Vec<_>, noroshi_store::StoreError>>()
+    });
+    let known = known.map_err(|e| e.to_string())?;
+    let failing: Vec<&str> = known.iter().filter(|s| s.failures > 0).map(|s| s.name.as_str()).collect();
+    let untried = known.iter().filter(|s| s.tried.is_none()).count();
+    match failing.as_slice() {
+        [] => Ok(format!("{} configured, {untried} never tried, none failing", known.len())),
+        failing => Err(format!("failing: {}", failing.join(", "))),
+    }
 }
 
 fn readable(path: Option<&Path>) -> Result<String, String> {

@@ -32,6 +32,15 @@ pub struct Wanted {
     pub accept_shrunk: bool,
 }
 
+/// What is kept of a feed by the configuration alone. A campaign's events all count: each is a sighting.
+pub fn configured(config: &Config, feed: &str, campaign: bool) -> Keep {
+    match (config.list.get(feed), config.aggregate.get(feed)) {
+        (Some(rule), _) if !campaign => Keep::List(rule.clone()),
+        (None, Some(rule)) if !campaign => Keep::Aggregated(rule.clone()),
+        _ => Keep::Every,
+    }
+}
+
 impl Wanted {
     /// What that means for a feed.
     pub fn keep(&self, config: &Config, feed: &str, campaign: bool) -> anyhow::Result<Keep> {

@@ -4,7 +4,7 @@
 //!   cli (what can be typed) ─▶ commands ─▶ intake, stages, desk ─▶ house (database, keys, law, clock)
 //! ```
 //!
-//! In reading order: [`cli`]; [`config`] what the file means; [`house`] everything at hand; [`intake`] observe;
+//! In reading order: [`cli`]; [`config`] what the file means; [`house`] everything at hand; [`intake`] and [`sources`] observe;
 //! [`stages`] orient to improve; [`desk`] what the pages show; [`serve`]; [`demo`].
 
 mod cli;
@@ -28,6 +28,7 @@ mod quarantine;
 mod receipts;
 mod report;
 mod serve;
+mod sources;
 mod stages;
 mod tables;
 

@@ -167,7 +167,14 @@ mod tests {
     use super::*;
 
     fn feed(name: &str, n: u64) -> FeedCount {
-        let counts = Tally { read: 10 * n, stored: 4 * n, duplicate: 3 * n, filtered: 2 * n, quarantined: n };
+        let counts = Tally {
+            read: 10 * n,
+            stored: 4 * n,
+            duplicate: 3 * n,
+            filtered: 2 * n,
+            quarantined: n,
+            aggregated: 0,
+        };
         let at = jiff::Timestamp::UNIX_EPOCH;
         FeedCount { feed: name.into(), kind: "feed".into(), counts, since: at, last: at, hour: 0, day: 0 }
     }

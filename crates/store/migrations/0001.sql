@@ -93,6 +93,14 @@ CREATE TABLE list_entry (
     PRIMARY KEY (feed, entry)
 );
 CREATE INDEX list_entry_by_load ON list_entry (feed, gone, generation);
+-- What is fetched from elsewhere: when it was tried, what became of it, and what the next conditional request needs.
+CREATE TABLE source (
+    name TEXT PRIMARY KEY, tried_ms BIGINT, succeeded_ms BIGINT, retry_ms BIGINT, failures BIGINT NOT NULL,
+    error TEXT NOT NULL, setting TEXT NOT NULL, etag TEXT, modified TEXT,
+    runs BIGINT NOT NULL, unchanged BIGINT NOT NULL, items BIGINT NOT NULL, bytes BIGINT NOT NULL,
+    read BIGINT NOT NULL, stored BIGINT NOT NULL, duplicate BIGINT NOT NULL,
+    filtered BIGINT NOT NULL, quarantined BIGINT NOT NULL, aggregated BIGINT NOT NULL
+);
 
 -- Sealed: bodies encrypted, slots are keyed hashes.
 CREATE TABLE accounting (id TEXT PRIMARY KEY, at_ms BIGINT NOT NULL, body BYTEA NOT NULL);

@@ -5,12 +5,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context as _;
+use indicatif::ProgressBar;
 use noroshi_feed::{Bundle, Feed, Report, Sink};
 use noroshi_model::fields::append;
 use noroshi_model::{Bad, ClassificationType, Datum, Event, Fields, Tally};
 use noroshi_observe::Source as Known;
 use noroshi_orient::enrich::{Enricher, Subject, Tables};
 use noroshi_orient::list::{LIST_KEY, Mark, WAS_KEY};
+use noroshi_wire::{Input, unpack};
 use serde_json::{Map, Value, json};
 
 use super::list::{self, Begun};
@@ -67,7 +70,7 @@ pub fn take_feed(house: &House, path: &Path, feed: &FeedSource<'_>) -> anyhow::R
         let under = feed.campaign.as_ref().map_or(&report.feed_name, |campaign| &campaign.name).clone();
         let mut source = Source::file("feed", &under, path, member.name.as_deref())?;
         source.keep = feed.keep.clone();
-        if matches!(feed.keep, Keep::List(_)) && !begin_list(house, path, &mut source, &mut taken)? {
+        if matches!(feed.keep, Keep::List(_)) && !begin_list(house, Some(path), &mut source, &mut taken)? {
             continue;
         }
         let opened = noroshi_feed::open(feed.bundle, &report, member.input)?;
@@ -90,13 +93,15 @@ pub fn take_feed(house: &House, path: &Path, feed: &FeedSource<'_>) -> anyhow::R
 /// Begins the load of a list; false where it was read before and only had to be compared.
 fn begin_list(
     house: &House,
-    path: &Path,
+    path: Option<&Path>,
     source: &mut Source<'_>,
     taken: &mut Vec<Taken>,
 ) -> anyhow::Result<bool> {
     let Keep::List(rule) = &source.keep else { return Ok(true) };
     // The next state of a list often has as many bytes as this one, and is not the same input.
-    if let Some(written) = std::fs::metadata(path).and_then(|m| m.modified()).ok().filter(|_| source.again) {
+    let written =
+        path.filter(|_| source.again).and_then(|path| std::fs::metadata(path).ok()?.modified().ok());
+    if let Some(written) = written {
         let written = jiff::Timestamp::try_from(written)?.as_nanosecond();
         source.identity.extend_from_slice(&written.to_be_bytes());
     }
@@ -113,6 +118,55 @@ fn begin_list(
     }
 }
 
+/// A report that came from elsewhere.
+pub struct Arrived {
+    /// What makes it this report and no other, whatever its content.
+    pub identity: Vec<u8>,
+    /// Its file name, where it has one.
+    pub name: Option<String>,
+    /// Its content, packed or not.
+    pub input: Input,
+}
+
+/// Takes in a report that came from elsewhere; what was taken in to its end before is passed over, so that a report whose
+/// taking was interrupted can be given again as a whole.
+pub fn take_arrived(house: &House, feed: &FeedSource<'_>, arrived: Arrived) -> anyhow::Result<Tally> {
+    let members = unpack(arrived.input).context("the report cannot be unpacked")?;
+    let under = feed.campaign.as_ref().map_or(&feed.report.feed_name, |campaign| &campaign.name).clone();
+    let mut counts = Tally::default();
+    for (at, member) in members.enumerate() {
+        let member = member.context("the report cannot be unpacked")?;
+        let mut report = feed.report.clone();
+        report.file_name = member.name.or_else(|| arrived.name.clone()).or(report.file_name);
+        let mut identity = arrived.identity.clone();
+        identity.extend_from_slice(&(at as u64).to_be_bytes());
+        let mut source = Source {
+            kind: "feed",
+            campaign: &under,
+            file: report.file_name.clone().unwrap_or_else(|| report.feed_name.clone()),
+            identity,
+            again: true,
+            keep: feed.keep.clone(),
+            generation: 0,
+        };
+        if source.is_done(house)? {
+            continue;
+        }
+        if !begin_list(house, None, &mut source, &mut Vec::new())? {
+            continue;
+        }
+        let opened = noroshi_feed::open(feed.bundle, &report, member.input)?;
+        let mut origin = FeedOrigin::new(house, feed, &report, opened);
+        counts += take(house, &source, &mut origin, &ProgressBar::hidden())?.counts;
+        match &feed.keep {
+            Keep::Every => {}
+            Keep::Aggregated(_) => drop(aggregate::flush(house, Some(&under), false)?),
+            Keep::List(rule) => drop(list::conclude(house, &under, source.generation, rule)?),
+        }
+    }
+    Ok(counts)
+}
+
 /// A report being read.
 pub struct FeedOrigin<'a> {
     feed: Box<dyn Feed>,
@@ -121,6 +175,8 @@ pub struct FeedOrigin<'a> {
     held: u32,
     stamp: Stamp,
     how: Map<String, Value>,
+    /// The number under which all its records are kept, where it is one message of many.
+    number: Option<u64>,
 }
 
 /// What every event of a report gets.
@@ -158,7 +214,21 @@ impl<'a> FeedOrigin<'a> {
             keep: feed.keep.clone(),
         };
         let how = how.as_object().cloned().unwrap_or_default();
-        Self { feed: opened, enricher: feed.enricher, tables: feed.enricher.now(), held: 0, stamp, how }
+        Self {
+            feed: opened,
+            enricher: feed.enricher,
+            tables: feed.enricher.now(),
+            held: 0,
+            stamp,
+            how,
+            number: None,
+        }
+    }
+
+    /// Keeps its records under a number instead of their lines.
+    pub fn numbered(mut self, number: u64) -> Self {
+        self.number = Some(number);
+        self
     }
 }
 
@@ -169,7 +239,8 @@ impl Origin for FeedOrigin<'_> {
             self.held = 0;
             self.tables = self.enricher.now();
         }
-        let mut sink = Filling { batch, tables: &self.tables, stamp: &self.stamp, bad: false };
+        let number = self.number;
+        let mut sink = Filling { batch, tables: &self.tables, stamp: &self.stamp, bad: false, number };
         let more = self.feed.step(&mut sink)?;
         if sink.bad {
             if let Some(head) = self.feed.head() {
@@ -187,10 +258,12 @@ struct Filling<'a> {
     tables: &'a Tables,
     stamp: &'a Stamp,
     bad: bool,
+    number: Option<u64>,
 }
 
 impl Sink for Filling<'_> {
     fn event(&mut self, line: u64, fields: Fields<'_>) {
+        let line = self.number.unwrap_or(line);
         let stamp = self.stamp;
         // Fields that borrow from the line, and from here on from the stamp as well.
         let mut fields: Fields<'_> = fields;
@@ -200,7 +273,7 @@ impl Sink for Filling<'_> {
         }
         classify(&mut fields);
         if let Some(known) = &stamp.loop_in {
-            return self.into_the_loop(line, known, fields);
+            return self.enter_the_loop(line, known, fields);
         }
         let ms = match fields.get("time.source") {
             Some(Datum::Time(t)) => t.as_millisecond(),
@@ -231,14 +304,15 @@ impl Sink for Filling<'_> {
         self.batch.filtered += 1;
     }
 
-    fn bad(&mut self, bad: Bad) {
+    fn bad(&mut self, mut bad: Bad) {
         self.bad = true;
+        bad.line = self.number.unwrap_or(bad.line);
         self.batch.bad(bad, false);
     }
 }
 
 impl Filling<'_> {
-    fn into_the_loop(&mut self, line: u64, known: &Known, fields: Fields<'_>) {
+    fn enter_the_loop(&mut self, line: u64, known: &Known, fields: Fields<'_>) {
         let mut fields: Fields<'_> = fields;
         fields.put("feed.code", known.campaign.as_str());
         let mut json = Vec::new();

@@ -13,6 +13,7 @@ mod aggregate;
 mod batch;
 mod feed;
 mod list;
+mod messages;
 mod sealed;
 
 use std::fs::File;
@@ -35,7 +36,8 @@ use noroshi_wire::{Input, unpack};
 
 pub use aggregate::{flush, flush_some};
 pub use batch::Batch;
-pub use feed::{Campaign, FeedOrigin, FeedSource, enrich, take_feed};
+pub use feed::{Arrived, Campaign, FeedOrigin, FeedSource, enrich, take_arrived, take_feed};
+pub use messages::take_messages;
 pub use sealed::{take_radius, take_seized};
 
 use crate::house::House;
@@ -123,6 +125,26 @@ impl<'a> Source<'a> {
     /// The input's id: what was read of it is noted under this.
     pub fn id(&self) -> Id {
         Id::of("intake", &[self.kind.as_bytes(), self.campaign.as_bytes(), &self.identity])
+    }
+
+    /// Whether it was read to its end before.
+    pub fn is_done(&self, house: &House) -> Result<bool, StoreError> {
+        let id = self.id();
+        patiently(|| house.store.tx("intake.known", |tx| tx.intake(&id))).map(|i| i.is_some_and(|i| i.done))
+    }
+
+    /// Notes that nothing more is to be read of it.
+    pub fn set_done(&self, house: &House) -> Result<(), StoreError> {
+        let intake = Intake {
+            id: self.id(),
+            kind: self.kind.to_owned(),
+            source: self.file.clone(),
+            campaign: self.campaign.to_owned(),
+            position: 0,
+            done: true,
+        };
+        let now = house.clock.now();
+        patiently(|| house.store.tx("intake.done", |tx| tx.advance(&intake, &Tally::default(), now)))
     }
 }
 
@@ -267,7 +289,7 @@ fn write(
 }
 
 /// Waits for a store that is busy or away; every other error is an error.
-fn patiently<T>(mut work: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
+pub fn patiently<T>(mut work: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
     let mut waited = 0;
     loop {
         match work() {

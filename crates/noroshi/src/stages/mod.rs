@@ -62,6 +62,8 @@ impl From<anyhow::Error> for StageError {
 pub enum Stage {
     /// Repeats that are over are told of.
     Aggregate,
+    /// Reports come in from the configured sources.
+    Observe,
     /// Events become findings.
     Orient,
     /// Findings become decisions.
@@ -76,13 +78,22 @@ pub enum Stage {
 
 impl Stage {
     /// All of them, in the order of the loop.
-    pub const ALL: [Stage; 6] =
-        [Stage::Aggregate, Stage::Orient, Stage::Decide, Stage::Act, Stage::Mail, Stage::Improve];
+    pub const ALL: [Stage; 7] = [
+        Stage::Observe,
+        Stage::Aggregate,
+        Stage::Orient,
+        Stage::Decide,
+        Stage::Act,
+        Stage::Mail,
+        Stage::Improve,
+    ];
 
     /// Works one batch; the number of jobs done.
     pub fn step(self, house: &House) -> Result<usize, StageError> {
         match self {
             Stage::Aggregate => aggregate::step(house),
+            // Sources have threads of their own (`sources::start`): a slow server must not keep the stages waiting.
+            Stage::Observe => Ok(0),
             Stage::Orient => orient::step(house),
             Stage::Decide => decide::step(house),
             Stage::Act => act::step(house),

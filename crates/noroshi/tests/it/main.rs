@@ -14,5 +14,6 @@ mod mail;
 mod nats;
 mod pages;
 mod postgres;
+mod sources;
 mod walkthrough;
 mod world;
