@@ -159,8 +159,8 @@ impl ListRule {
         [first].into_iter().chain(port.filter(|port| has(port))).collect()
     }
 
-    /// An entry's two hashes. One that has none of the key's fields is known by all that is said of it.
-    pub fn mark(&self, fields: &mut Fields<'_>) -> Mark {
+    /// An entry's two hashes, of which the first is of the feed as well. One that has none of the key's fields is known by all that is said of it.
+    pub fn mark(&self, feed: &str, fields: &mut Fields<'_>) -> Mark {
         fields.sort();
         let mut text = Vec::with_capacity(512);
         let write = |key: &str, text: &mut Vec<u8>| {
@@ -173,13 +173,16 @@ impl ListRule {
         };
         let keys = self.keys(|key| fields.has(key));
         keys.iter().for_each(|key| write(key, &mut text));
-        let key = (!keys.is_empty()).then(|| digest(b"list key", &text));
+        let keyed = (!keys.is_empty()).then(|| text.clone());
         text.clear();
         for (name, _) in fields.iter().filter(|(name, _)| self.compared(name)) {
             write(name, &mut text);
         }
         let rest = digest(b"list rest", &text);
-        Mark { key: key.unwrap_or(rest), rest }
+        let mut key = (feed.len() as u64).to_be_bytes().to_vec();
+        key.extend_from_slice(feed.as_bytes());
+        key.extend_from_slice(keyed.as_deref().unwrap_or(&rest));
+        Mark { key: digest(b"list key", &key), rest }
     }
 
     fn compared(&self, key: &str) -> bool {
@@ -230,7 +233,7 @@ mod tests {
     }
 
     fn mark(of: &[(&'static str, &'static str)]) -> Mark {
-        ListRule::default().mark(&mut fields(of))
+        ListRule::default().mark("f", &mut fields(of))
     }
 
     #[test]
@@ -242,6 +245,8 @@ mod tests {
         assert_eq!(one, later, "its time is no change");
         let noted = mark(&[("source.url", "http://a/"), ("source.ip", "192.0.2.1"), ("raw", "x")]);
         assert_eq!(one, noted, "nor how it reached us");
+        let other = ListRule::default().mark("g", &mut fields(&[("source.url", "http://a/")]));
+        assert_ne!(one.key, other.key, "on another list");
         let port = |port| mark(&[("source.ip", "192.0.2.1"), ("source.port", port)]).key;
         assert_ne!(port("1"), port("2"), "an address goes with its port");
         let (a, b) = (mark(&[("extra.x", "1")]), mark(&[("extra.x", "2")]));
@@ -251,7 +256,7 @@ mod tests {
     #[test]
     fn a_named_key_is_used_whole() {
         let rule = ListRule { key: vec!["extra.id".into(), "source.ip".into()], ..ListRule::default() };
-        let of = |list: &[(&'static str, &'static str)]| rule.mark(&mut fields(list)).key;
+        let of = |list: &[(&'static str, &'static str)]| rule.mark("f", &mut fields(list)).key;
         assert_eq!(
             of(&[("extra.id", "1"), ("source.url", "a")]),
             of(&[("extra.id", "1"), ("source.url", "b")])

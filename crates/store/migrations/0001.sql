@@ -86,11 +86,11 @@ CREATE TABLE list_feed (
     begun_ms BIGINT NOT NULL, ended_ms BIGINT, note TEXT NOT NULL, rule TEXT NOT NULL
 );
 CREATE TABLE list_entry (
-    feed TEXT NOT NULL, entry BYTEA NOT NULL, rest BYTEA NOT NULL, first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL,
+    -- A hash of the feed and the entry: found by itself, whatever a database that knows no numbers yet would guess.
+    entry BYTEA PRIMARY KEY, feed TEXT NOT NULL, rest BYTEA NOT NULL, first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL,
     -- Loads in which it was seen last, came, changed last, went (0: it is there).
     generation BIGINT NOT NULL, came BIGINT NOT NULL, changed BIGINT NOT NULL, gone BIGINT NOT NULL,
-    name TEXT NOT NULL, was TEXT NOT NULL, json BYTEA NOT NULL,
-    PRIMARY KEY (feed, entry)
+    name TEXT NOT NULL, was TEXT NOT NULL, json BYTEA NOT NULL
 );
 CREATE INDEX list_entry_by_load ON list_entry (feed, gone, generation);
 -- What is fetched from elsewhere: when it was tried, what became of it, and what the next conditional request needs.

@@ -99,7 +99,7 @@ impl ListFeed {
 /// An entry of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListEntry {
-    /// Which entry.
+    /// Hash of the feed and the entry.
     pub entry: [u8; 16],
     /// What is said of it.
     pub rest: [u8; 16],
@@ -227,17 +227,13 @@ impl Tx<'_> {
     }
 
     /// Those of these entries that are known.
-    pub fn list_entries(&mut self, feed: &str, ids: &[[u8; 16]]) -> Result<Vec<ListEntry>, StoreError> {
-        let sql = format!(
-            "SELECT {ENTRY} FROM list_entry WHERE feed = ?1 AND entry IN ({})",
-            places(2, ROWS_AT_ONCE)
-        );
+    pub fn list_entries(&mut self, ids: &[[u8; 16]]) -> Result<Vec<ListEntry>, StoreError> {
+        let sql = format!("SELECT {ENTRY} FROM list_entry WHERE entry IN ({})", places(1, ROWS_AT_ONCE));
         let mut found = Vec::new();
         for ids in ids.chunks(ROWS_AT_ONCE) {
             let Some(last) = ids.last() else { continue };
             let all = ids.iter().chain(std::iter::repeat(last)).take(ROWS_AT_ONCE);
-            let ids = all.map(|id| Value::Bytes(id.to_vec()));
-            let values: Vec<Value> = std::iter::once(Value::from(feed)).chain(ids).collect();
+            let values: Vec<Value> = all.map(|id| Value::Bytes(id.to_vec())).collect();
             for row in &self.rows(&sql, &values)? {
                 found.push(entry(row)?);
             }
@@ -264,7 +260,7 @@ impl Tx<'_> {
     fn upsert_entries(&mut self, feed: &str, entries: &[ListEntry], set: &str) -> Result<(), StoreError> {
         let statement = |rows: usize| {
             format!(
-                "INSERT INTO list_entry (feed, {ENTRY}) VALUES {} ON CONFLICT (feed, entry) DO UPDATE SET {set}",
+                "INSERT INTO list_entry (feed, {ENTRY}) VALUES {} ON CONFLICT (entry) DO UPDATE SET {set}",
                 rows_of_places(rows, WRITTEN)
             )
         };
@@ -295,11 +291,11 @@ impl Tx<'_> {
     }
 
     /// Notes that entries are gone.
-    pub fn mark_gone(&mut self, feed: &str, generation: u64, ids: &[[u8; 16]]) -> Result<(), StoreError> {
+    pub fn mark_gone(&mut self, generation: u64, ids: &[[u8; 16]]) -> Result<(), StoreError> {
         for id in ids {
             self.execute(
-                "UPDATE list_entry SET gone = ?3 WHERE feed = ?1 AND entry = ?2",
-                values![feed, id.as_slice(), generation],
+                "UPDATE list_entry SET gone = ?2 WHERE entry = ?1",
+                values![id.as_slice(), generation],
             )?;
         }
         Ok(())
@@ -308,7 +304,7 @@ impl Tx<'_> {
     /// Forgets entries that went in earlier loads, some of them at a time; says how many.
     pub fn forget_gone(&mut self, feed: &str, generation: u64, limit: u32) -> Result<u64, StoreError> {
         self.execute(
-            "DELETE FROM list_entry WHERE feed = ?1 AND entry IN
+            "DELETE FROM list_entry WHERE entry IN
                (SELECT entry FROM list_entry WHERE feed = ?1 AND gone > 0 AND gone < ?2 LIMIT ?3)",
             values![feed, generation, limit],
         )

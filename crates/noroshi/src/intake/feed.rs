@@ -286,7 +286,7 @@ impl Sink for Filling<'_> {
                 // What we will say of it is ours to say.
                 fields.take(LIST_KEY);
                 fields.take(WAS_KEY);
-                Some(rule.mark(&mut fields))
+                Some(rule.mark(&stamp.feed_name, &mut fields))
             }
         };
         let tables = self.tables;

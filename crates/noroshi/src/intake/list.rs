@@ -136,7 +136,7 @@ pub fn store(
             return Ok((Chosen::default(), counts));
         }
         let mut list = current(tx, feed, generation)?;
-        let known = tx.list_entries(feed, &keys)?.into_iter().map(|entry| (entry.entry, (entry, false)));
+        let known = tx.list_entries(&keys)?.into_iter().map(|entry| (entry.entry, (entry, false)));
         let mut comparing = Comparing { feed, rule, generation, now, known: known.collect() };
         let (mut more, mut touched) = (Vec::new(), Vec::new());
         for (event, mark) in &events {
@@ -327,7 +327,7 @@ fn tell_gone(house: &House, feed: &str, generation: u64) -> Result<ListFeed, Sto
             });
         }
         let gone: Vec<Key> = left.iter().map(|entry| entry.entry).collect();
-        tx.mark_gone(feed, generation, &gone)?;
+        tx.mark_gone(generation, &gone)?;
         list.gone += gone.len() as u64;
         let forgotten = tx.forget_gone(feed, generation, GONE_AT_ONCE)?;
         if gone.is_empty() && forgotten == 0 {
