@@ -87,7 +87,7 @@ fn list(house: &House, which: &Which, limit: u32, as_json: bool) -> anyhow::Resu
                 own += 1;
             } else if wanted.fits(&flat) && shown < limit {
                 shown += 1;
-                line(event, flat, as_json)?;
+                line(event, &flat, as_json)?;
             }
         }
         end = begin;
@@ -98,7 +98,7 @@ fn list(house: &House, which: &Which, limit: u32, as_json: bool) -> anyhow::Resu
     Ok(ExitCode::SUCCESS)
 }
 
-fn line(event: &Logged, flat: Map<String, Value>, as_json: bool) -> anyhow::Result<()> {
+fn line(event: &Logged, flat: &Map<String, Value>, as_json: bool) -> anyhow::Result<()> {
     let id = id_from_bytes(event.id);
     if as_json {
         return report::json(&json!({ "seq": event.seq, "id": id, "event": flat }));

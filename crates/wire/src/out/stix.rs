@@ -44,7 +44,7 @@ pub fn objects(id: &[u8; 16], event: &Flat) -> Option<Vec<Value>> {
     made.traffic(event, &ends);
     let names = ["malware.hash.md5", "malware.hash.sha1", "malware.hash.sha256", "malware.hash.sha512"];
     if let Some((all, first)) = hashes(event, &names) {
-        made.observable("file", json!({ "hashes": first }), json!({ "hashes": all }));
+        made.observable("file", &json!({ "hashes": first }), json!({ "hashes": all }));
     }
     made.certificate(event);
     made.observed(id, event)
@@ -114,9 +114,9 @@ impl Made<'_> {
     }
 
     /// Adds an observable once; `naming` holds the properties that make its id.
-    fn observable(&mut self, kind: &str, naming: Value, properties: Value) -> String {
+    fn observable(&mut self, kind: &str, naming: &Value, properties: Value) -> String {
         // Canonical JSON of texts and small numbers cannot fail.
-        let canonical = serde_json_canonicalizer::to_vec(&naming).unwrap_or_default();
+        let canonical = serde_json_canonicalizer::to_vec(naming).unwrap_or_default();
         let id = format!("{kind}--{}", Uuid::new_v5(&OBSERVABLES, &canonical));
         if !self.refs.contains(&id) {
             let mut object = json!({ "type": kind, "spec_version": "2.1", "id": id });
@@ -130,7 +130,7 @@ impl Made<'_> {
     }
 
     fn value(&mut self, kind: &str, value: &str) -> String {
-        self.observable(kind, json!({ "value": value }), json!({ "value": value }))
+        self.observable(kind, &json!({ "value": value }), json!({ "value": value }))
     }
 
     /// A relationship of two observables, as of this event.
@@ -166,7 +166,7 @@ impl Made<'_> {
             if let Some(name) = field("as_name") {
                 properties["name"] = name.into();
             }
-            let asn = self.observable("autonomous-system", json!({ "number": number }), properties);
+            let asn = self.observable("autonomous-system", &json!({ "number": number }), properties);
             if let Some(ip) = &known.object {
                 self.relationship("belongs-to", &ip.clone(), &asn);
             }
@@ -223,7 +223,7 @@ impl Made<'_> {
                 traffic[key] = value.into();
             }
         }
-        self.observable("network-traffic", traffic.clone(), traffic);
+        self.observable("network-traffic", &traffic.clone(), traffic);
     }
 
     /// The certificate a scan found, by its fingerprints.
@@ -248,7 +248,7 @@ impl Made<'_> {
                 properties[property] = format!("CN={name}").into();
             }
         }
-        self.observable("x509-certificate", naming, properties);
+        self.observable("x509-certificate", &naming, properties);
     }
 
     /// The observed-data object behind all the others.
