@@ -158,6 +158,37 @@ fn a_real_web_server_is_asked_only_for_what_is_new() {
 }
 
 #[test]
+fn killed_at_any_moment_what_was_fetched_is_there_once_and_nothing_is_left_over() {
+    let Some(base) = server("NOROSHI_TEST_NGINX") else { return };
+    let folder = PathBuf::from(std::env::var("NOROSHI_TEST_NGINX_FOLDER").unwrap());
+    let name = format!("kill-{}.csv", std::process::id());
+    let file = folder.join("files").join(&name);
+    let place = Place::with(&format!("[source.web]\nformat = \"dated\"\nurl = \"{base}/{name}\"\n"));
+    map(&place);
+    let (mut killed, mut resumed) = (0, 0);
+    for round in 0..24u32 {
+        // Every third round there is something new.
+        if round % 3 == 0 {
+            write_new(&file, &list(0..(round / 3 + 1) * 12_000));
+        }
+        let mut child = place.spawn(&["source", "run", "web"]);
+        std::thread::sleep(Duration::from_millis(40 + u64::from(round) * 31 % 160));
+        if child.try_wait().unwrap().is_none() {
+            child.kill().unwrap();
+            killed += 1;
+        }
+        child.wait().unwrap();
+        resumed += usize::from(place.spooled("web").iter().any(|name| name.ends_with(".body")));
+    }
+    place.once("web");
+    let (events, [read, stored, duplicate, filtered, quarantined]) = place.counts();
+    assert_eq!((events, stored, filtered, quarantined), (96_000, 96_000, 0, 0), "after {killed} kills");
+    assert_eq!(read, stored + duplicate);
+    assert_eq!(place.spooled("web"), Vec::<String>::new());
+    assert!(killed > 5 && resumed > 0, "{killed} kills, {resumed} of them with a body in the spool");
+}
+
+#[test]
 fn tls_is_checked_against_the_certificates_named() {
     let Some(base) = server("NOROSHI_TEST_NGINX_TLS") else { return };
     let folder = PathBuf::from(std::env::var("NOROSHI_TEST_NGINX_FOLDER").unwrap());

@@ -26,6 +26,7 @@ use noroshi_store::{Address, Store, StoreError, Tx};
 
 mod log;
 mod quarantine;
+mod sources;
 
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
