@@ -396,7 +396,7 @@ mod tests {
     fn the_shipped_example_means_something() {
         let text = include_str!("../../../docs/noroshi.example.toml");
         let config = Config::try_from(toml::from_str::<File>(text).unwrap()).unwrap();
-        assert!(!config.own.is_empty() && config.seized.contains_key("gate"));
+        assert!(!config.own.is_empty() && config.seized.contains_key("gate") && config.sources.len() == 5);
         assert_eq!(config.aggregate["sinkhole"].silence, SignedDuration::from_hours(12));
         assert_eq!(config.list["c2-addresses"].at_least_percent, 50);
         assert_eq!(config.warnings(), Vec::<String>::new());

@@ -52,6 +52,10 @@ pub fn examine(config: Config, as_json: bool) -> anyhow::Result<ExitCode> {
             "fine if noroshi is running; else set console.listen",
         ),
     ];
+    if let Some(listen) = config.push.listen {
+        let mend = "fine if noroshi is running; else set push.listen";
+        checks.push(Check::of("push address", free(listen), mend));
+    }
     checks.extend(config.warnings().into_iter().map(|warning| Check {
         what: "configuration",
         fine: false,

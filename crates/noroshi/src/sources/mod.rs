@@ -210,11 +210,29 @@ impl Works {
             let told = format!("no format is called '{}'; `noroshi feed formats` lists them", source.format);
             return Err(Trouble::hopeless(anyhow::Error::msg(told)));
         }
+        // One that cannot be read keeps neither the others waiting nor what is new.
+        let mut failed = None;
         for spooled in spool.waiting()? {
-            self.take_body(source, spool, &bundle, &spooled, came)?;
+            match self.take_body(source, spool, &bundle, &spooled, came) {
+                Err(trouble) if trouble.is_store() => return Err(trouble),
+                taken => failed = failed.or(taken.err()),
+            }
         }
+        self.ask(source, spool, &bundle, why, came)?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Asks where the reports come from for what there is.
+    fn ask(
+        &self,
+        source: &Source,
+        spool: &Spool,
+        bundle: &Bundle,
+        why: Why,
+        came: &mut Came,
+    ) -> Result<(), Trouble> {
         match &source.origin {
-            Origin::Folder(folder) => self::folder::scan(self, source, folder, &bundle, came),
+            Origin::Folder(folder) => self::folder::scan(self, source, folder, bundle, came),
             Origin::Web(web) => {
                 let mut state = self.state(&source.name)?;
                 if let Some(newer) = came.validators.clone() {
@@ -224,12 +242,12 @@ impl Works {
                     if why == Why::Again || state.setting != source.setting { None } else { Some(&state) };
                 match web::fetch(&*self.house.clock, source, web, asked, spool)? {
                     None => came.unchanged = true,
-                    Some(spooled) => self.take_body(source, spool, &bundle, &spooled, came)?,
+                    Some(spooled) => self.take_body(source, spool, bundle, &spooled, came)?,
                 }
                 Ok(())
             }
-            Origin::Imap(imap) => mailbox::fetch(self, source, imap, &bundle, came),
-            Origin::Nats(nats) => queue::drain(self, source, nats, &bundle, why == Why::Due, came),
+            Origin::Imap(imap) => mailbox::fetch(self, source, imap, bundle, came),
+            Origin::Nats(nats) => queue::drain(self, source, nats, bundle, why == Why::Due, came),
             Origin::Push => Ok(()),
         }
     }

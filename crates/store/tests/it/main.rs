@@ -28,6 +28,7 @@ mod gathered;
 mod log;
 mod out;
 mod quarantine;
+mod sources;
 
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
