@@ -153,6 +153,9 @@ fn written(table: &Sample, wish: &Wish, taken: &[&str], lines: &str) -> String {
     out
 }
 
+/// A key, how its cells are read, and whether a cell fits.
+type ByValue<'a> = (&'static str, Option<&'static str>, &'a dyn Fn(&str) -> bool);
+
 /// What a column holds: by its name where its values agree, else by its values.
 fn guess(name: &str, cells: &[&str], taken: &[&str]) -> Option<(&'static str, Option<&'static str>)> {
     let filled: Vec<&str> = cells.iter().copied().filter(|cell| !cell.is_empty()).collect();
@@ -172,7 +175,7 @@ fn guess(name: &str, cells: &[&str], taken: &[&str]) -> Option<(&'static str, Op
             return Some((key, None));
         }
     }
-    let by_value: [(&'static str, Option<&'static str>, &dyn Fn(&str) -> bool); 8] = [
+    let by_value: [ByValue<'_>; 8] = [
         ("source.ip", None, &|cell| ip(cell).is_some()),
         ("source.network", None, &|cell| network(cell).is_some()),
         ("source.url", None, &|cell| url(cell).is_some()),

@@ -30,7 +30,7 @@ fn a_source_is_known_as_it_was_written_last() {
             unchanged: 2,
             items: 3,
             bytes: u64::from(u32::MAX) * 9,
-            counts: Tally { read: 10, stored: 4, duplicate: 3, filtered: 2, quarantined: 1 },
+            counts: Tally { read: 10, stored: 4, duplicate: 3, filtered: 2, aggregated: 1, quarantined: 1 },
             ..failed.clone()
         };
         store
