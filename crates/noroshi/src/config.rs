@@ -252,17 +252,7 @@ impl TryFrom<File> for Config {
         for (name, format) in &file.seized {
             format.check().with_context(|| format!("[seized.{name}]"))?;
         }
-        for (feed, rule) in &file.aggregate {
-            rule.check().map_err(|why| anyhow::anyhow!("[aggregate.{feed}]: {why}"))?;
-            if file.list.contains_key(feed) {
-                bail!(
-                    "'{feed}' is either a list or has its repeats counted, not both: [aggregate.{feed}], [list.{feed}]"
-                );
-            }
-        }
-        for (feed, rule) in &file.list {
-            rule.check().map_err(|why| anyhow::anyhow!("[list.{feed}]: {why}"))?;
-        }
+        check_kept(&file.aggregate, &file.list)?;
         let read = |(name, file): (String, SourceFile)| -> anyhow::Result<_> {
             let source = Source::read(&name, &file).with_context(|| format!("[source.{name}]"))?;
             Ok((name, (file, source)))
@@ -306,6 +296,25 @@ impl TryFrom<File> for Config {
             data_dir,
         })
     }
+}
+
+/// What is kept of feeds has to make sense.
+fn check_kept(
+    aggregate: &BTreeMap<String, Aggregation>,
+    list: &BTreeMap<String, ListRule>,
+) -> anyhow::Result<()> {
+    for (feed, rule) in aggregate {
+        rule.check().map_err(|why| anyhow::anyhow!("[aggregate.{feed}]: {why}"))?;
+        if list.contains_key(feed) {
+            bail!(
+                "'{feed}' is either a list or has its repeats counted, not both: [aggregate.{feed}], [list.{feed}]"
+            );
+        }
+    }
+    for (feed, rule) in list {
+        rule.check().map_err(|why| anyhow::anyhow!("[list.{feed}]: {why}"))?;
+    }
+    Ok(())
 }
 
 /// Whether `host:port` is this machine.
