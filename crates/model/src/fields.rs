@@ -110,7 +110,7 @@ impl Datum<'_> {
             Self::Time(t) => drop(write!(out, "\"{t}\"")),
             Self::Ip(ip) => drop(write!(out, "\"{ip}\"")),
             Self::Net(net) => drop(write!(out, "\"{net}\"")),
-            Self::Json(value) => drop(serde_json::to_writer(out, value)),
+            Self::Json(value) => sorted(value, out),
         }
     }
 }
@@ -265,6 +265,39 @@ pub fn append(json: &mut Vec<u8>, key: &str, datum: &Datum<'_>) {
     json.push(b':');
     datum.write_json(json);
     json.push(b'}');
+}
+
+/// A value with the members of its objects in order, so that an identity does not depend on the order in which somebody
+/// wrote them, nor on how serde_json was built.
+fn sorted(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Object(object) => {
+            let mut members: Vec<_> = object.iter().collect();
+            members.sort_unstable_by_key(|(name, _)| *name);
+            out.push(b'{');
+            for (n, (name, value)) in members.into_iter().enumerate() {
+                if n > 0 {
+                    out.push(b',');
+                }
+                quoted(name, out);
+                out.push(b':');
+                sorted(value, out);
+            }
+            out.push(b'}');
+        }
+        Value::Array(list) => {
+            out.push(b'[');
+            for (n, value) in list.iter().enumerate() {
+                if n > 0 {
+                    out.push(b',');
+                }
+                sorted(value, out);
+            }
+            out.push(b']');
+        }
+        // Writing to a vector cannot fail.
+        plain => drop(serde_json::to_writer(out, plain)),
+    }
 }
 
 /// A JSON string. Most texts need no escapes, and the check for that is quicker than escaping.

@@ -123,8 +123,10 @@ fn banner(mapping: &Mapping, element: &Element, out: &mut Out) -> Result<(), Str
         let names: Value = verified.filter_map(|hole| hole.get("identifier").cloned()).collect();
         fields.put("extra.verified_vulns", Datum::Json(names));
     }
-    let unique: Vec<&str> =
+    let mut unique: Vec<&str> =
         banner.keys().map(String::as_str).filter(|member| !COMMON.contains(member)).collect();
+    // In an order of its own, whatever that of the members is.
+    unique.sort_unstable();
     if let Some(protocol) = unique.iter().find(|member| PROTOCOLS.contains(member)) {
         fields.put("protocol.application", (*protocol).to_owned());
     }

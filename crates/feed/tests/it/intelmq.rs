@@ -60,7 +60,12 @@ fn normal(key: &str, value: &Value) -> String {
     }
     match value.as_f64() {
         Some(n) if value.is_number() => format!("{n:.6}"),
-        _ => value.to_string(),
+        _ => {
+            // With the members of objects in order, as a sink writes them.
+            let mut json = Vec::new();
+            noroshi_model::Datum::Json(value.clone()).write_json(&mut json);
+            String::from_utf8(json).unwrap()
+        }
     }
 }
 
