@@ -1,6 +1,6 @@
 //! Times as people and servers write them, read the way IntelMQ's users are used to: the parts are looked for wherever
 //! they stand, and words between them are passed over. Only for formats where an operator leaves the shape of a time open;
-//! everything else goes through [`convert`](crate::convert). What is not written is never filled in: a text without a
+//! everything else goes through [`convert`]. What is not written is never filled in: a text without a
 //! day, a month and a year is no time.
 
 use jiff::Timestamp;

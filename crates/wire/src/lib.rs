@@ -2,7 +2,6 @@
 //!
 //! ```text
 //!   bytes ──lines──▶ Line │ Bad ──csv──▶ Record │ Bad ──▶ seized        SeizedRow
-//!                         │                            ──▶ shadowserver  SinkholeHttp ─▶ Event
 //!                         └──radius──▶ Sealed<Accounting> │ BadSealed
 //! ```
 //!
@@ -12,8 +11,8 @@
 //! reader is a fuzz target.
 //!
 //! In reading order: [`lines`] bytes to numbered lines; [`csv`] lines to records; [`time`] a text to an
-//! instant, or a refusal to guess; [`seized`] the log of a seized C&C server; [`shadowserver`] sinkhole
-//! reports; [`postfix`] what a mail server did with a mail; [`radius`] who had which address when, sealed from the moment it is recognised;
+//! instant, or a refusal to guess; [`seized`] the log of a seized C&C server;
+//! [`elements`] the elements of a JSON document; [`unpack`](mod@unpack) what is packed; [`postfix`] what a mail server did with a mail; [`radius`] who had which address when, sealed from the moment it is recognised;
 //! [`out`] the other direction: events as others read them.
 
 pub mod csv;
