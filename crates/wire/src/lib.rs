@@ -13,8 +13,9 @@
 //! In reading order: [`lines`] bytes to numbered lines; [`csv`] lines to records; [`time`] a text to an
 //! instant, or a refusal to guess; [`seized`] the log of a seized C&C server;
 //! [`elements`] the elements of a JSON document; [`unpack`](mod@unpack) what is packed; [`postfix`] what a mail server did with a mail; [`radius`] who had which address when, sealed from the moment it is recognised;
-//! [`out`] the other direction: events as others read them.
+//! [`assignment`] the same whoever tells it; [`out`] the other direction: events as others read them.
 
+pub mod assignment;
 pub mod csv;
 pub mod elements;
 mod flat;
@@ -26,6 +27,7 @@ pub mod seized;
 pub mod time;
 pub mod unpack;
 
+pub use assignment::{Assignment, Change, Given, Whom};
 pub use csv::{CsvError, CsvFormat, Header, Record, Records};
 pub use elements::{Element, Elements};
 pub use lines::{Encoding, Item, Line, Lines, LinesError};
