@@ -15,7 +15,7 @@
 //!
 //! In reading order: [`purpose`] what data may be used for; [`basis`] why that is lawful; [`dossier`] one measure as a
 //! document; [`ask`] a request; [`gate`] ruling, permit, refusal; [`sealed`] data under seal and data that may be read;
-//! [`vault`] the same at rest; [`evidence`] the tamper-evident record of every look.
+//! [`vault`] the same at rest; [`shelf`] keys that end; [`evidence`] the tamper-evident record of every look.
 //!
 //! **Absent on purpose:** no `Deref`, `Clone`, `Serialize` or transparent `Debug` on anything sealed, and no constructor of
 //! a permit outside the gate. The `compile_fail` examples on [`sealed`] and [`gate`] are tests.
@@ -27,6 +27,7 @@ pub mod evidence;
 pub mod gate;
 pub mod purpose;
 pub mod sealed;
+pub mod shelf;
 pub mod vault;
 
 pub use ask::{Ask, Role, Use};
@@ -36,4 +37,5 @@ pub use evidence::{Ledger, LedgerError, Record};
 pub use gate::{Denied, Gate, Permit, Refusal, Rulebook, Ruling, Standing};
 pub use purpose::{InfectionNotice, NoticePurpose, Purpose, SessionKeeping, TakedownNotice};
 pub use sealed::{Lawful, Sealed};
+pub use shelf::{FileKey, ShelfKey};
 pub use vault::{Lockable, Locked, Vault};

@@ -73,7 +73,7 @@ use jiff::Timestamp;
 
 use crate::evidence::{Ledger, LedgerError};
 use crate::gate::Permit;
-use crate::purpose::Purpose;
+use crate::purpose::{Purpose, SessionKeeping};
 
 /// Communications data that may not be read.
 pub struct Sealed<T> {
@@ -97,6 +97,12 @@ impl<T> Sealed<T> {
     ) -> Result<Lawful<T, P>, LedgerError> {
         ledger.append(permit.opening(subject, 1, now))?;
         Ok(Lawful::granted(self.value))
+    }
+
+    /// Opens it for being kept, which the permit's own evidence entry stands for: nothing is looked at for anybody. What
+    /// comes out is bound to the keeping of sessions, and nothing that tells a subscriber takes that.
+    pub fn keep(self, _permit: &Permit<SessionKeeping>) -> Lawful<T, SessionKeeping> {
+        Lawful::granted(self.value)
     }
 
     /// For the vault, which puts the value at rest without anybody reading it.

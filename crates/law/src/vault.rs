@@ -71,6 +71,7 @@ pub enum VaultError {
 pub struct Vault {
     body: aead::LessSafeKey,
     index: hmac::Key,
+    pub(crate) wrapping: aead::LessSafeKey,
 }
 
 impl fmt::Debug for Vault {
@@ -85,7 +86,8 @@ impl Vault {
         let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, b"noroshi vault v1").extract(root);
         let body: aead::UnboundKey = expand(&prk, b"body", &aead::CHACHA20_POLY1305);
         let index: hmac::Key = expand(&prk, b"index", hmac::HMAC_SHA256);
-        Self { body: aead::LessSafeKey::new(body), index }
+        let wrapping: aead::UnboundKey = expand(&prk, b"shelf keys", &aead::AES_256_GCM);
+        Self { body: aead::LessSafeKey::new(body), index, wrapping: aead::LessSafeKey::new(wrapping) }
     }
 
     /// Puts a sealed record at rest. Keeping is a use of its own and needs its permit.
