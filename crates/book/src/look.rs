@@ -1,0 +1,185 @@
+//! The only way in: a look at one address. It comes sealed, so that only a permit opens it, after the evidence is written;
+//! what it then says stays bound to the permit's purpose.
+//!
+//! ```text
+//!   Book::look(address) ──▶ Sealed<Look> ──Vault::open_one(permit, ledger)──▶ Lawful<Look, P> ──who──▶ Answer
+//! ```
+
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+
+use jiff::Timestamp;
+use noroshi_law::Sealed;
+use noroshi_wire::Whom;
+
+use crate::book::Book;
+use crate::row::{Doubt, Near, Row, Verdict, judge};
+use crate::segment::{Point, Reach, day_of};
+
+/// One address of the book.
+pub struct Look<'a> {
+    book: &'a Book,
+    ip: IpAddr,
+}
+
+/// Who held it, and the rows that say so.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The subscriber line, as the network names it.
+    pub line: String,
+    /// Seconds to the nearest known border of any session the answer rests on.
+    pub margin_s: i64,
+    /// The rows it rests on: the address's, and behind a translator that of the inside address.
+    pub rows: Vec<Source>,
+}
+
+/// A row as evidence.
+#[derive(Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Source {
+    /// The access server, DHCP server or translator.
+    pub server: String,
+    /// When the session began.
+    pub start: Timestamp,
+    /// Until when it is certain.
+    pub end: Timestamp,
+    /// Whether a record tells its end.
+    pub stopped: bool,
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Held(‹redacted›)")
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Source(‹redacted›)")
+    }
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// This line.
+    One(Held),
+    /// Nobody.
+    None,
+    /// Nobody can say.
+    Ambiguous(Doubt),
+}
+
+impl Book {
+    /// A look at an address.
+    pub fn look(&self, ip: IpAddr) -> Sealed<Look<'_>> {
+        Sealed::new(Look { book: self, ip: ip.to_canonical() })
+    }
+
+    /// What the rows say. `border_s` is how far the asker's clock and ours may be apart.
+    #[inline]
+    pub(crate) fn judge(&self, point: Point, at_s: i64, border_s: i64) -> Verdict {
+        let keeper = &self.keeper;
+        let doubt_s = keeper.doubt_max_s.max(self.days.doubt_max_s());
+        let reach = Reach { at_s, within_s: border_s.max(doubt_s.into()) };
+        let mut near = Near::new();
+        let mut shared = self.days.near(point, reach, &mut near);
+        let mut take = |row: Row| {
+            if !reach.is_near(&row) {
+                return ControlFlow::Continue(());
+            }
+            if row.slot.ports.is_some() && point.port.is_none() {
+                shared = true;
+                return ControlFlow::Break(());
+            }
+            near.push(row);
+            ControlFlow::Continue(())
+        };
+        if keeper.open.len() > 0 {
+            keeper.open.visit(point, |slot, list| list.iter().try_for_each(|open| take(open.row(*slot))));
+        }
+        if keeper.recent_rows > 0 {
+            keeper.recent.visit(point, |_, rows| rows.iter().try_for_each(|row| take(*row)));
+        }
+        if shared {
+            return Verdict::Ambiguous(Doubt::SharedAddress);
+        }
+        if self.contradicted(point, at_s, border_s) {
+            return Verdict::Ambiguous(Doubt::Overlap);
+        }
+        judge(&mut near, at_s, border_s)
+    }
+
+    /// The same for many questions, in their order. They are asked sorted by day and address, so that what lies side by side
+    /// is read side by side.
+    pub(crate) fn judge_all(&self, asked: &[(Point, i64)], border_s: i64) -> Vec<Verdict> {
+        let mut order: Vec<(u128, u32)> = asked
+            .iter()
+            .zip(0u32..)
+            .map(|((point, at_s), n)| {
+                ((point.addr & !(u128::MAX << 64)) | (u128::from(day_of(*at_s) as u32) << 64), n)
+            })
+            .collect();
+        order.sort_unstable();
+        let mut said = vec![Verdict::None; asked.len()];
+        for (_, n) in order {
+            let (point, at_s) = asked[n as usize];
+            said[n as usize] = self.judge(point, at_s, border_s);
+        }
+        said
+    }
+
+    fn contradicted(&self, point: Point, at_s: i64, border_s: i64) -> bool {
+        let faults = &self.keeper.faults;
+        let mut found = false;
+        if faults.len() > 0 {
+            faults.visit(point, |_, times| {
+                found |= times.iter().any(|(from, to)| from - border_s <= at_s && at_s <= to + border_s);
+                if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+        }
+        found
+    }
+
+    fn source(&self, row: &Row) -> Source {
+        let time = |at_s| Timestamp::from_second(at_s).unwrap_or_default();
+        let server = String::from_utf8_lossy(self.servers.name(row.server).unwrap_or_default()).into_owned();
+        Source { server, start: time(row.start_s), end: time(row.end_s), stopped: row.stopped() }
+    }
+}
+
+impl Look<'_> {
+    /// Who held the address at `at`, on `port` where it was told. Within `border_s` seconds of a session's start or end
+    /// nobody can say.
+    pub fn who(&self, port: Option<u16>, at: Timestamp, border_s: i64) -> Answer {
+        let at_s = at.as_second();
+        let (row, margin_s) = match self.book.judge(Point::new(self.ip, port), at_s, border_s) {
+            Verdict::None => return Answer::None,
+            Verdict::Ambiguous(doubt) => return Answer::Ambiguous(doubt),
+            Verdict::One(row, margin_s) => (row, margin_s),
+        };
+        let source = self.book.source(&row);
+        match self.book.whom(row.line) {
+            None => Answer::None,
+            Some(Whom::Line(line)) => Answer::One(Held { line, margin_s, rows: vec![source] }),
+            // The translator knows an address of its own side; who had that one is the same question again, once.
+            Some(Whom::Inside(inside)) => match self.book.judge(Point::new(inside, None), at_s, border_s) {
+                Verdict::One(within, inner_s) => match self.book.whom(within.line) {
+                    Some(Whom::Line(line)) => Answer::One(Held {
+                        line,
+                        margin_s: margin_s.min(inner_s),
+                        rows: vec![source, self.book.source(&within)],
+                    }),
+                    _ => Answer::Ambiguous(Doubt::Inside),
+                },
+                Verdict::None | Verdict::Ambiguous(_) => Answer::Ambiguous(Doubt::Inside),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Look<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Look(‹redacted›)")
+    }
+}
