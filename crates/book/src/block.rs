@@ -1,8 +1,10 @@
 //! Some dozens of rows, packed: each column in as few bits as its largest number needs.
 //!
 //! ```text
-//!   header │ key steps │ gone │ duration │ tail │ line │ server │ extent │ start doubt │ end doubt
+//!   header │ key steps │ row 0: gone, duration, tail, line, server, extent, start doubt, end doubt │ row 1 │ …
 //! ```
+//!
+//! Keys are together, since looking for one reads them all; a row is together, since who finds its key reads the row.
 //!
 //! Rows are in the order of their keys, so keys are steps from one to the next; a pool of addresses that is in use steps by
 //! one or two. What is the same in all rows of a block (one server, no doubts) takes no bits at all.
@@ -72,8 +74,9 @@ pub fn pack(rows: &[Packed]) -> Vec<u8> {
         bytes.extend(base.to_le_bytes());
     }
     let mut writer = BitWriter::default();
-    for (which, width) in widths.into_iter().enumerate() {
-        (0..rows.len()).for_each(|at| writer.put(column(which, at), width));
+    (0..rows.len()).for_each(|at| writer.put(column(0, at), widths[0]));
+    for at in 0..rows.len() {
+        (1..COLUMNS).for_each(|which| writer.put(column(which, at), widths[which]));
     }
     bytes.extend(writer.finish());
     bytes
@@ -98,8 +101,8 @@ pub struct Block<'a> {
     rows: usize,
     shift: u32,
     widths: [u8; COLUMNS],
-    /// Bit at which each column begins.
-    columns: [usize; COLUMNS],
+    /// Bits of a row without its key.
+    row_bits: usize,
     gone: u32,
     server: u32,
     extent: u32,
@@ -113,29 +116,19 @@ impl<'a> Block<'a> {
         widths.copy_from_slice(&header[2..2 + COLUMNS]);
         widths.iter_mut().for_each(|width| *width = (*width).min(64));
         let rows = usize::from(header[0]);
-        let mut columns = [0; COLUMNS];
-        let mut at = HEADER * 8;
-        for (column, width) in columns.iter_mut().zip(widths) {
-            *column = at;
-            at += rows * usize::from(width);
-        }
+        let row_bits = widths[1..].iter().map(|width| usize::from(*width)).sum();
         let base = |n: usize| {
             let from = 2 + COLUMNS + 4 * n;
             u32::from_le_bytes([header[from], header[from + 1], header[from + 2], header[from + 3]])
         };
         let shift = u32::from(header[1]).min(127);
-        Self { bytes, first, rows, shift, widths, columns, gone: base(0), server: base(1), extent: base(2) }
-    }
-
-    fn get(&self, column: usize, row: usize) -> u64 {
-        let width = usize::from(self.widths[column]);
-        get(self.bytes, self.columns[column] + row * width, width as u32)
+        Self { bytes, first, rows, shift, widths, row_bits, gone: base(0), server: base(1), extent: base(2) }
     }
 
     /// Calls `each` with the number and key of every row whose key is within.
     #[inline]
     pub fn within(&self, low: u128, high: u128, mut each: impl FnMut(usize, u128)) {
-        let (mut key, width, mut at) = (self.first, usize::from(self.widths[0]), self.columns[0]);
+        let (mut key, width, mut at) = (self.first, usize::from(self.widths[0]), HEADER * 8);
         for row in 0..self.rows {
             key = key.wrapping_add(u128::from(get(self.bytes, at, width as u32)) << self.shift);
             at += width;
@@ -156,7 +149,7 @@ impl<'a> Block<'a> {
         if u128::from(steps) << self.shift != ahead {
             return;
         }
-        let (mut here, width, mut at) = (0u64, u32::from(self.widths[0]), self.columns[0]);
+        let (mut here, width, mut at) = (0u64, u32::from(self.widths[0]), HEADER * 8);
         for row in 0..self.rows {
             here = here.saturating_add(get(self.bytes, at, width));
             at += width as usize;
@@ -172,16 +165,23 @@ impl<'a> Block<'a> {
     /// One row, whose key `within` told.
     #[inline]
     pub fn row(&self, row: usize, key: u128) -> Packed {
+        let mut at = HEADER * 8 + self.rows * usize::from(self.widths[0]) + row * self.row_bits;
+        let mut next = |column: usize| {
+            let width = u32::from(self.widths[column]);
+            let value = get(self.bytes, at, width) as u32;
+            at += width as usize;
+            value
+        };
         Packed {
             key,
-            gone: self.gone.wrapping_add(self.get(1, row) as u32),
-            duration: self.get(2, row) as u32,
-            tail: self.get(3, row) as u32,
-            line: self.get(4, row) as u32,
-            server: self.server.wrapping_add(self.get(5, row) as u32),
-            extent: self.extent.wrapping_add(self.get(6, row) as u32),
-            start_doubt: self.get(7, row) as u32,
-            end_doubt: self.get(8, row) as u32,
+            gone: self.gone.wrapping_add(next(1)),
+            duration: next(2),
+            tail: next(3),
+            line: next(4),
+            server: self.server.wrapping_add(next(5)),
+            extent: self.extent.wrapping_add(next(6)),
+            start_doubt: next(7),
+            end_doubt: next(8),
         }
     }
 }

@@ -70,6 +70,25 @@ pub enum Answer {
     Ambiguous(Doubt),
 }
 
+/// An answer without the row it rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Brief {
+    /// The line, and the margin.
+    One(u32, u32),
+    None,
+    Ambiguous(Doubt),
+}
+
+impl Brief {
+    pub(crate) fn of(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::One(row, margin_s) => Self::One(row.line, u32::try_from(*margin_s).unwrap_or(u32::MAX)),
+            Verdict::None => Self::None,
+            Verdict::Ambiguous(doubt) => Self::Ambiguous(*doubt),
+        }
+    }
+}
+
 impl Book {
     /// A look at an address.
     pub fn look(&self, ip: IpAddr) -> Sealed<Look<'_>> {
@@ -110,21 +129,27 @@ impl Book {
         judge(&mut near, at_s, border_s)
     }
 
-    /// The same for many questions, in their order. They are asked sorted by day and address, so that what lies side by side
-    /// is read side by side.
-    pub(crate) fn judge_all(&self, asked: &[(Point, i64)], border_s: i64) -> Vec<Verdict> {
-        let mut order: Vec<(u128, u32)> = asked
+    /// The same for many questions, in their order and in brief. They are asked sorted by day and address, so that what lies
+    /// side by side is read side by side.
+    pub(crate) fn judge_all(&self, asked: &[(Point, i64)], border_s: i64) -> Vec<Brief> {
+        struct Asked {
+            place: (u64, u64),
+            point: Point,
+            at_s: i64,
+            n: u32,
+        }
+        let mut sorted: Vec<Asked> = asked
             .iter()
-            .zip(0u32..)
+            .zip(0..)
             .map(|((point, at_s), n)| {
-                ((point.addr & !(u128::MAX << 64)) | (u128::from(day_of(*at_s) as u32) << 64), n)
+                let family = point.v4.map_or((point.addr >> 64) as u64, u64::from);
+                Asked { place: (day_of(*at_s) as u32 as u64, family), point: *point, at_s: *at_s, n }
             })
             .collect();
-        order.sort_unstable();
-        let mut said = vec![Verdict::None; asked.len()];
-        for (_, n) in order {
-            let (point, at_s) = asked[n as usize];
-            said[n as usize] = self.judge(point, at_s, border_s);
+        sorted.sort_unstable_by_key(|asked| asked.place);
+        let mut said = vec![Brief::None; asked.len()];
+        for one in &sorted {
+            said[one.n as usize] = Brief::of(&self.judge(one.point, one.at_s, border_s));
         }
         said
     }

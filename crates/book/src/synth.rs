@@ -11,6 +11,7 @@ use noroshi_wire::Given;
 use serde::Serialize;
 
 use crate::book::{Book, BookError};
+use crate::look::Brief;
 use crate::row::{Row, Slot, Verdict};
 use crate::segment::{Builder, DAY_S, Point, Segment};
 
@@ -234,7 +235,7 @@ pub fn measure(book: &Book, world: &World, lookups: u64, border_s: i64, watch: S
                 }
                 Verdict::None => holder.is_none() && margin_s > border_s,
             };
-            measured.wrong += u64::from(!right || said != batched);
+            measured.wrong += u64::from(!right || Brief::of(said) != *batched);
             measured.ambiguous += u64::from(matches!(said, Verdict::Ambiguous(_)));
         }
     }
