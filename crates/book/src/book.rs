@@ -396,6 +396,7 @@ impl Book {
         if self.log.is_none() {
             return Ok(());
         }
+        self.keeper.settle(&self.days);
         let generation = self.manifest.generation + 1;
         let mut manifest = Manifest { generation, ..self.manifest.clone() };
         let mut parts = std::mem::take(&mut self.parts);
@@ -631,20 +632,23 @@ fn bytes<const N: usize>(from: &mut impl io::Read) -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// A slot with its values, as the open table is kept.
-const ROW_BYTES: usize = 1 + 16 + 1 + 4 + 4 + 4 + 8 + 8 + 8 + 8 + 4;
+/// Bytes of a slot, an open session and a fault in the file of the open table.
+const SLOT_BYTES: usize = 1 + 16 + 1 + 2 + 2;
+const OPEN_BYTES: usize = SLOT_BYTES + 4 + 4 + 8 + 4 * 8 + 4;
+const FAULT_BYTES: usize = SLOT_BYTES + 2 * 8;
 
 /// Writes the open sessions, the faults and the clocks.
 fn write_keeper(keeper: &Keeper, out: &mut impl io::Write) -> io::Result<()> {
     let opens = || keeper.open.iter().flat_map(|(slot, list)| list.iter().map(move |open| (slot, open)));
     out.write_all(&(opens().count() as u64).to_le_bytes())?;
     for (slot, open) in opens() {
-        let mut row = Vec::with_capacity(ROW_BYTES);
+        let mut row = Vec::with_capacity(OPEN_BYTES);
         write_slot(slot, &mut row);
         row.extend(open.line.to_le_bytes());
         row.extend(open.server.to_le_bytes());
         row.extend(open.session.to_le_bytes());
-        for time in [open.start_s, open.heard_s, open.until_s.unwrap_or(i64::MIN)] {
+        let ends = [open.until_s, open.displaced_s].map(|time| time.unwrap_or(i64::MIN));
+        for time in [open.start_s, open.heard_s, ends[0], ends[1]] {
             row.extend(time.to_le_bytes());
         }
         row.extend(open.start_doubt_s.to_le_bytes());
@@ -668,6 +672,7 @@ fn write_keeper(keeper: &Keeper, out: &mut impl io::Write) -> io::Result<()> {
         out.write_all(&count.to_le_bytes())?;
     }
     out.write_all(&keeper.fault_count.to_le_bytes())?;
+    out.write_all(&keeper.newest_s.to_le_bytes())?;
     out.write_all(&keeper.doubt_max_s.to_le_bytes())
 }
 
@@ -691,12 +696,12 @@ fn read_slot(from: &mut &[u8]) -> Option<Slot> {
 fn read_keeper(from: &mut impl io::Read) -> io::Result<Keeper> {
     let mut keeper = Keeper::default();
     for _ in 0..u64::from_le_bytes(bytes(from)?) {
-        let row: [u8; 62] = bytes(from)?;
+        let row: [u8; OPEN_BYTES] = bytes(from)?;
         let (slot, open) = read_open(&mut row.as_slice()).ok_or(io::ErrorKind::InvalidData)?;
         keeper.open.entry(slot).push(open);
     }
     for _ in 0..u64::from_le_bytes(bytes(from)?) {
-        let row: [u8; 38] = bytes(from)?;
+        let row: [u8; FAULT_BYTES] = bytes(from)?;
         let row = &mut row.as_slice();
         let slot = read_slot(row).ok_or(io::ErrorKind::InvalidData)?;
         let mut time = || take(row).map(i64::from_le_bytes).ok_or(io::ErrorKind::InvalidData);
@@ -710,6 +715,7 @@ fn read_keeper(from: &mut impl io::Read) -> io::Result<Keeper> {
         clock.add(offset, count.max(2));
     }
     keeper.fault_count = u64::from_le_bytes(bytes(from)?);
+    keeper.newest_s = i64::from_le_bytes(bytes(from)?);
     keeper.doubt_max_s = u32::from_le_bytes(bytes(from)?);
     Ok(keeper)
 }
@@ -720,10 +726,11 @@ fn read_open(from: &mut &[u8]) -> Option<(Slot, Open)> {
     let server = u32::from_le_bytes(take(from)?);
     let session = u64::from_le_bytes(take(from)?);
     let mut time = || take(from).map(i64::from_le_bytes);
-    let (start_s, heard_s, until_s) = (time()?, time()?, time()?);
+    let (start_s, heard_s) = (time()?, time()?);
+    let mut end = || time().map(|time| (time != i64::MIN).then_some(time));
+    let (until_s, displaced_s) = (end()?, end()?);
     let start_doubt_s = u32::from_le_bytes(take(from)?);
-    let until_s = (until_s != i64::MIN).then_some(until_s);
-    Some((slot, Open { line, server, session, start_s, heard_s, until_s, start_doubt_s }))
+    Some((slot, Open { line, server, session, start_s, heard_s, until_s, displaced_s, start_doubt_s }))
 }
 
 /// First second of a day.

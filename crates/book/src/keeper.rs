@@ -33,8 +33,15 @@ pub struct Open {
     pub heard_s: i64,
     /// When it ends by itself.
     pub until_s: Option<i64>,
+    /// When somebody else began on the slot. It is over unless a later word of it comes; its Stop may still come late.
+    pub displaced_s: Option<i64>,
     pub start_doubt_s: u32,
 }
+
+/// How long a word of a displaced session is waited for. Longer than access servers are silent about a session.
+const DISPLACED_KEPT_S: i64 = 26 * 3600;
+/// Displaced sessions of a slot that are waited for.
+const DISPLACED_MAX: usize = 8;
 
 impl Open {
     /// As a row: what is known of it now.
@@ -42,6 +49,10 @@ impl Open {
         let (end_s, gone_s) = match self.until_s {
             Some(until) => (until.max(self.heard_s), until.max(self.heard_s)),
             None => (self.heard_s, i64::MAX),
+        };
+        let (end_s, gone_s) = match self.displaced_s {
+            Some(displaced_s) => (end_s.min(displaced_s), gone_s.min(displaced_s)),
+            None => (end_s, gone_s),
         };
         Row {
             slot,
@@ -55,11 +66,18 @@ impl Open {
         }
     }
 
+    /// Whether it is not displaced, as far as is known.
+    fn is_there(&self) -> bool {
+        self.displaced_s.is_none()
+    }
+
     /// As a row: over without a word, because somebody else was there (or the server began anew) at `gone_s`.
     fn lost(&self, slot: Slot, gone_s: i64) -> Row {
+        let gone_s = self.displaced_s.map_or(gone_s, |displaced_s| displaced_s.min(gone_s));
         let by_itself = self.until_s.filter(|until| *until <= gone_s);
         let end_s = by_itself.unwrap_or(self.heard_s).min(gone_s);
-        Row { end_s, gone_s: by_itself.unwrap_or(gone_s).max(end_s), ..self.row(slot) }
+        let gone_s = by_itself.unwrap_or(gone_s).max(end_s);
+        Row { end_s, gone_s, ..Open { displaced_s: None, ..*self }.row(slot) }
     }
 }
 
@@ -119,7 +137,7 @@ pub struct Keeper {
     pub recent: SlotMap<Vec<Row>>,
     /// How many rows those are.
     pub recent_rows: usize,
-    /// Times in which two lines held a slot: from, to.
+    /// Slots of which rows overlap, with the times in which two lines were certainly there: from, to.
     pub faults: SlotMap<Vec<(i64, i64)>>,
     /// Faults found.
     pub fault_count: u64,
@@ -127,12 +145,15 @@ pub struct Keeper {
     pub clocks: HashMap<u32, ClockOf>,
     /// The largest doubt of any row that was made here.
     pub doubt_max_s: u32,
+    /// The latest time of any record.
+    pub newest_s: i64,
 }
 
 impl Keeper {
     /// Takes an entry in.
     pub fn apply(&mut self, entry: &Entry, days: &Days) -> Effect {
         let doubt_s = self.doubt(entry);
+        self.newest_s = self.newest_s.max(entry.at_s);
         match (entry.change, entry.slot) {
             (Change::Reset, _) => self.reset(entry, days),
             (_, None) => Effect::Nothing,
@@ -164,6 +185,7 @@ impl Keeper {
             start_s: told_s,
             heard_s: entry.at_s,
             until_s: entry.until_s,
+            displaced_s: None,
             start_doubt_s: doubt_s,
         };
         let list = self.open.entry(slot);
@@ -171,7 +193,9 @@ impl Keeper {
         if let Some(known) = list.iter_mut().find(same) {
             let moved_s = told_s - known.start_s;
             if !exact || moved_s.abs() <= SAME_START_S {
-                return goes_on(known, &new);
+                let effect = goes_on(known, &new, exact);
+                self.doubt_max_s = self.doubt_max_s.max(known.start_doubt_s);
+                return effect;
             }
             if told_s < known.heard_s {
                 // The id was used before, and this is a late word of that session.
@@ -187,30 +211,56 @@ impl Keeper {
 
     /// Puts a session that begins in the place of those on the slot.
     fn displace(&mut self, slot: Slot, new: &Open, days: &Days) -> Effect {
-        let before = std::mem::take(self.open.entry(slot));
+        let list = self.open.entry(slot);
         // Somebody began later and is still there: this is a late word of an earlier session.
-        let later = before.iter().map(|o| o.start_s).filter(|start| *start >= new.heard_s).min();
-        let mut staying: Vec<Open> = Vec::with_capacity(1);
-        let mut over = Vec::new();
-        for open in before {
+        let there = list.iter().filter(|o| o.is_there());
+        if let Some(later_s) = there.map(|o| o.start_s).filter(|start| *start >= new.heard_s).min() {
+            return self.close(Row { gone_s: later_s, end_s: new.heard_s, ..new.row(slot) }, days);
+        }
+        for open in list.iter_mut().filter(|o| o.is_there()) {
             let ended = new.start_s >= open.row(slot).end_s.min(open.heard_s);
             let reconnected = open.line == new.line && new.start_s > open.start_s + SAME_START_S;
-            if later.is_none() && (ended || reconnected) {
-                over.push(open.lost(slot, new.start_s));
-            } else {
-                staying.push(open);
+            if ended || reconnected {
+                open.displaced_s = Some(new.start_s);
             }
         }
-        if later.is_none() {
-            staying.push(*new);
+        list.push(*new);
+        let (settled, waiting): (Vec<Open>, Vec<Open>) =
+            list.iter().partition(|o| o.displaced_s.is_some_and(|at| at < new.heard_s - DISPLACED_KEPT_S));
+        *list = waiting;
+        if list.len() > DISPLACED_MAX {
+            // So many at once contradict each other for ever: the oldest is let go as far as it is certain.
+            let first = list.remove(0);
+            self.close(first.lost(slot, new.start_s), days);
         }
-        *self.open.entry(slot) = staying;
-        for row in over {
-            self.close(row, days);
+        for open in settled {
+            self.close(open.lost(slot, new.start_s), days);
         }
-        match later {
-            Some(start_s) => self.close(Row { gone_s: start_s, end_s: new.heard_s, ..new.row(slot) }, days),
-            None => Effect::Kept,
+        Effect::Kept
+    }
+
+    /// Closes displaced sessions of which no word came for long enough.
+    pub fn settle(&mut self, days: &Days) {
+        let newest_s = self.newest_s;
+        let is_over = |o: &Open| o.displaced_s.is_some_and(|at| at < newest_s - DISPLACED_KEPT_S);
+        let slots: Vec<Slot> =
+            self.open.iter().filter(|(_, list)| list.iter().any(is_over)).map(|(slot, _)| *slot).collect();
+        for slot in slots {
+            let list = std::mem::take(self.open.entry(slot));
+            let (over, staying): (Vec<Open>, Vec<Open>) = list.into_iter().partition(is_over);
+            self.leave(slot, staying);
+            for open in over {
+                self.close(open.lost(slot, i64::MAX), days);
+            }
+        }
+    }
+
+    /// Puts back what stays open on a slot.
+    fn leave(&mut self, slot: Slot, staying: Vec<Open>) {
+        if staying.is_empty() {
+            self.open.remove(&slot);
+        } else {
+            *self.open.entry(slot) = staying;
         }
     }
 
@@ -237,17 +287,21 @@ impl Keeper {
         };
         let Some((at, open)) = found else {
             let Some(line) = entry.line else { return Effect::Nothing };
+            // Without a beginning, a Stop of what is not open is a copy or tells of a moment only.
             let start_s = entry.began_s.unwrap_or(entry.at_s).min(entry.at_s);
             return match self.knows(slot, line, start_s, entry.at_s, entry.began_s.is_some(), days) {
                 true => Effect::Duplicate,
+                false if entry.began_s.is_none() => Effect::Nothing,
                 false => self.close(over(start_s, doubt_s, line), days),
             };
         };
         let another = entry.began_s.is_some_and(|began| (began - open.start_s).abs() > SAME_START_S);
         if entry.at_s < open.start_s || (another && entry.began_s < Some(open.start_s)) {
             // The Stop of an earlier session with the same id.
-            let start_s = entry.began_s.unwrap_or(entry.at_s).min(entry.at_s);
-            return self.close(over(start_s, doubt_s, open.line), days);
+            return match entry.began_s {
+                Some(began_s) => self.close(over(began_s.min(entry.at_s), doubt_s, open.line), days),
+                None => Effect::Nothing,
+            };
         }
         let list = self.open.entry(slot);
         list.swap_remove(at);
@@ -274,11 +328,7 @@ impl Keeper {
             let list = std::mem::take(self.open.entry(slot));
             let (over, staying): (Vec<Open>, Vec<Open>) =
                 list.into_iter().partition(|o| o.server == entry.server && o.heard_s <= entry.at_s);
-            if staying.is_empty() {
-                self.open.remove(&slot);
-            } else {
-                *self.open.entry(slot) = staying;
-            }
+            self.leave(slot, staying);
             for open in over {
                 self.close(open.lost(slot, entry.at_s), days);
                 effect = Effect::Kept;
@@ -308,12 +358,16 @@ impl Keeper {
     /// Keeps a session that is over.
     pub fn close(&mut self, row: Row, days: &Days) -> Effect {
         let (mut row, mut same, mut against) = (row, false, Vec::new());
-        let too_many = self.over_between(row.slot, row.start_s - SAME_START_S, row.end_s, days, |other| {
+        let mut untidy = false;
+        let too_many = self.over_between(row.slot, row.start_s - SAME_START_S, row.gone_s, days, |other| {
             if other.same_session(&row) {
                 let joined = other.joined(&row);
                 same |= joined == *other;
                 row = joined;
-            } else if other.contradicts(&row) {
+                return;
+            }
+            untidy |= other.start_s < row.gone_s && row.start_s < other.gone_s;
+            if other.contradicts(&row) {
                 against.push((other.start_s.max(row.start_s), other.end_s.min(row.end_s)));
             }
         });
@@ -324,14 +378,18 @@ impl Keeper {
             against.push((row.start_s, row.end_s));
         }
         if let Some(list) = self.open.get_mut(&row.slot) {
-            let rows = list.iter().map(|o| Row { end_s: o.heard_s, ..o.row(row.slot) });
+            let rows = list
+                .iter()
+                .map(|o| Row { end_s: o.heard_s, ..o.row(row.slot) })
+                .filter(|other| !other.same_session(&row));
             let at_once = rows.filter(|other| other.contradicts(&row));
             against.extend(at_once.map(|other| (other.start_s.max(row.start_s), other.end_s.min(row.end_s))));
         }
         self.fault_count += against.len() as u64;
-        if !against.is_empty() {
+        if untidy || !against.is_empty() {
             self.faults.entry(row.slot).extend(against);
         }
+        self.doubt_max_s = self.doubt_max_s.max(row.start_doubt_s).max(row.end_doubt_s);
         let list = self.recent.entry(row.slot);
         match list.iter_mut().find(|other| other.same_session(&row)) {
             Some(other) => *other = row,
@@ -362,19 +420,26 @@ impl Keeper {
             ControlFlow::Continue(())
         });
         let mut near = Near::new();
-        days.near(point, reach, &mut near);
+        let untidy = self.faults.get(&slot).is_some();
+        days.near(point, reach, untidy, &mut near);
         near.rows().iter().filter(|row| row.slot == slot).for_each(each);
         near.is_overfull()
     }
 }
 
-/// What another record of an open session adds.
-fn goes_on(known: &mut Open, new: &Open) -> Effect {
+/// What another record of an open session adds. Where it tells of another start, the time between is in doubt.
+fn goes_on(known: &mut Open, new: &Open, exact: bool) -> Effect {
     let before = *known;
-    if new.start_s < known.start_s {
-        (known.start_s, known.start_doubt_s) = (new.start_s, new.start_doubt_s);
+    if exact {
+        let apart_s = u32::try_from((new.start_s - known.start_s).abs()).unwrap_or(u32::MAX);
+        known.start_doubt_s = known.start_doubt_s.max(apart_s);
+        known.start_s = known.start_s.min(new.start_s);
     }
     known.heard_s = known.heard_s.max(new.heard_s);
+    if known.displaced_s.is_some_and(|at| at < known.heard_s) {
+        // It was there all the time, and so was somebody else.
+        known.displaced_s = None;
+    }
     known.until_s = known.until_s.max(new.until_s);
     if before == *known { Effect::Duplicate } else { Effect::Kept }
 }

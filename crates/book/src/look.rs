@@ -102,7 +102,8 @@ impl Book {
         let doubt_s = keeper.doubt_max_s.max(self.days.doubt_max_s());
         let reach = Reach { at_s, within_s: border_s.max(doubt_s.into()) };
         let mut near = Near::new();
-        let mut shared = self.days.near(point, reach, &mut near);
+        let (untidy, contradicted) = self.contradicted(point, at_s, border_s);
+        let mut shared = self.days.near(point, reach, untidy, &mut near);
         let mut take = |row: Row| {
             if !reach.is_near(&row) {
                 return ControlFlow::Continue(());
@@ -123,7 +124,7 @@ impl Book {
         if shared {
             return Verdict::Ambiguous(Doubt::SharedAddress);
         }
-        if self.contradicted(point, at_s, border_s) {
+        if contradicted {
             return Verdict::Ambiguous(Doubt::Overlap);
         }
         judge(&mut near, at_s, border_s)
@@ -154,16 +155,18 @@ impl Book {
         said
     }
 
-    fn contradicted(&self, point: Point, at_s: i64, border_s: i64) -> bool {
+    /// Whether rows of the slot overlap at all, and whether two lines were there at this moment.
+    fn contradicted(&self, point: Point, at_s: i64, border_s: i64) -> (bool, bool) {
         let faults = &self.keeper.faults;
-        let mut found = false;
+        let (mut untidy, mut now) = (false, false);
         if faults.len() > 0 {
             faults.visit(point, |_, times| {
-                found |= times.iter().any(|(from, to)| from - border_s <= at_s && at_s <= to + border_s);
-                if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                untidy = true;
+                now |= times.iter().any(|(from, to)| from - border_s <= at_s && at_s <= to + border_s);
+                if now { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
         }
-        found
+        (untidy, now)
     }
 
     fn source(&self, row: &Row) -> Source {

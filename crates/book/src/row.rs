@@ -90,11 +90,15 @@ impl Row {
         self.gone_s == self.end_s
     }
 
-    /// Whether both tell of the same session.
+    /// Whether both may tell of the same session. Where they do not, because a line came back at once, joining them costs an
+    /// answer and gives no wrong one: what they differ in becomes their doubt.
     pub fn same_session(&self, other: &Row) -> bool {
+        let close = |one: i64, two: i64| (one - two).abs() <= SAME_START_S;
         self.slot == other.slot
             && self.line == other.line
-            && (self.start_s - other.start_s).abs() <= SAME_START_S
+            && close(self.start_s, other.start_s)
+            && self.start_s.max(other.start_s) <= self.end_s.min(other.end_s)
+            && (!self.stopped() || !other.stopped() || close(self.end_s, other.end_s))
     }
 
     /// Whether two lines were certainly there at once.
@@ -102,22 +106,32 @@ impl Row {
         self.line != other.line && self.start_s.max(other.start_s) < self.end_s.min(other.end_s)
     }
 
-    /// Of two rows about one session, what they say together: the earliest known end counts, else what was heard last.
+    /// Of two rows about one session, what they say together: the earliest known end counts, else what was heard last; and
+    /// what lies between what they say is in doubt.
     pub fn joined(&self, other: &Row) -> Row {
-        let better = match (self.stopped(), other.stopped()) {
-            (true, false) => *self,
-            (false, true) => *other,
-            (true, true) => *[self, other].into_iter().min_by_key(|row| row.end_s).unwrap_or(self),
-            (false, false) => *[self, other].into_iter().max_by_key(|row| row.end_s).unwrap_or(self),
+        let apart = |one: i64, two: i64| u32::try_from((one - two).abs()).unwrap_or(u32::MAX);
+        let (better, end_doubt_s) = match (self.stopped(), other.stopped()) {
+            (true, false) => (self, self.end_doubt_s),
+            (false, true) => (other, other.end_doubt_s),
+            (true, true) => {
+                let first = if self.end_s <= other.end_s { self } else { other };
+                (first, self.end_doubt_s.max(other.end_doubt_s).max(apart(self.end_s, other.end_s)))
+            }
+            (false, false) => (if self.end_s >= other.end_s { self } else { other }, 0),
+        };
+        let gone_s = match better.stopped() {
+            true => better.gone_s,
+            false => self.gone_s.min(other.gone_s).max(better.end_s),
         };
         Row {
             start_s: self.start_s.min(other.start_s),
-            gone_s: if better.stopped() {
-                better.gone_s
-            } else {
-                self.gone_s.min(other.gone_s).max(better.end_s)
-            },
-            ..better
+            gone_s,
+            start_doubt_s: self
+                .start_doubt_s
+                .max(other.start_doubt_s)
+                .max(apart(self.start_s, other.start_s)),
+            end_doubt_s,
+            ..*better
         }
     }
 
@@ -190,10 +204,10 @@ pub fn judge(rows: &mut Near, at_s: i64, border_s: i64) -> Verdict {
         return Verdict::Ambiguous(Doubt::Border);
     }
     let mut held: Option<(Row, i64)> = None;
-    let mut unsure = false;
+    let mut unsure: Option<Row> = None;
     for row in rows.iter().filter(|r| r.start_s <= at_s && at_s <= r.gone_s) {
         if at_s > row.end_s {
-            unsure = true;
+            unsure = Some(*row);
             continue;
         }
         match held {
@@ -203,8 +217,12 @@ pub fn judge(rows: &mut Near, at_s: i64, border_s: i64) -> Verdict {
         }
     }
     match held {
+        // Somebody else came and was not heard of again: the two contradict each other.
+        Some((row, _)) if unsure.is_some_and(|other| other.line != row.line) => {
+            Verdict::Ambiguous(Doubt::Overlap)
+        }
         Some((row, margin_s)) => Verdict::One(row, margin_s),
-        None if unsure => Verdict::Ambiguous(Doubt::NoStop),
+        None if unsure.is_some() => Verdict::Ambiguous(Doubt::NoStop),
         None => Verdict::None,
     }
 }
@@ -317,7 +335,10 @@ mod tests {
         );
         let lost_then_stopped = [row(1, 1000, 2000, 5000), row(1, 1010, 3000, 3000)];
         assert!(matches!(ask(&lost_then_stopped, 2500), Verdict::One(r, 500) if r.line == 1));
+        assert_eq!(ask(&lost_then_stopped, 1009), Verdict::Ambiguous(Doubt::Border));
         assert_eq!(ask(&lost_then_stopped, 4000), Verdict::None);
+        let came_back_at_once = [row(1, 1000, 1060, 1060), row(1, 1061, 5000, 5000)];
+        assert!(matches!(ask(&came_back_at_once, 4000), Verdict::One(r, 1000) if r.line == 1));
     }
 
     #[test]

@@ -71,8 +71,44 @@ impl Reach {
 pub struct Found {
     /// A row of the slot that was over later than what is near: no need to look on.
     pub past: bool,
+    /// One of those was there at the moment.
+    pub covers: bool,
     /// Blocks of ports near the moment, and no port was told.
     pub shared: bool,
+}
+
+impl Found {
+    fn note(&mut self, reach: Reach, row: &Row) {
+        let past = reach.is_past(row);
+        self.past |= past;
+        self.covers |= past && row.start_s <= reach.at_s - reach.within_s;
+    }
+}
+
+/// Which sizes of blocks and prefixes there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Smallest and largest number of ports of a block, none being none.
+    ports: Option<(u32, u32)>,
+    lengths: u128,
+    whole: bool,
+}
+
+impl Sizes {
+    /// Both together.
+    pub fn with(self, other: Sizes) -> Sizes {
+        let ports = match (self.ports, other.ports) {
+            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+            (one, another) => one.or(another),
+        };
+        Sizes { ports, lengths: self.lengths | other.lengths, whole: self.whole | other.whole }
+    }
+
+    /// Whether one may lie within another.
+    pub fn mixed(self) -> bool {
+        self.ports.is_some_and(|(least, most)| least != most)
+            || self.lengths.count_ones() + u32::from(self.whole) > 1
+    }
 }
 
 /// Rows of one address family.
@@ -167,8 +203,10 @@ pub struct Segment {
     v4: Section<u64>,
     v6: Section<u128>,
     present: RoaringBitmap,
-    /// One more than the largest number of ports in a block; 0: no blocks.
+    /// The largest number of ports in a block; 0: no blocks.
     ports_max: u32,
+    /// The smallest number of ports in a block; whole addresses count as one of none.
+    ports_min: u32,
     /// Bit n: there are prefixes of n bits.
     lengths: u128,
     /// A prefix of 128 bits has no bit in `lengths`.
@@ -186,6 +224,12 @@ impl Segment {
     /// How many rows it has.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Which sizes of blocks and prefixes are in it.
+    pub fn sizes(&self) -> Sizes {
+        let ports = (self.ports_max > 0).then_some((self.ports_min, self.ports_max));
+        Sizes { ports, lengths: self.lengths, whole: self.whole }
     }
 
     /// The largest doubt about a border in it.
@@ -226,7 +270,7 @@ impl Segment {
                 }
                 _ => {}
             }
-            found.past |= reach.is_past(&row);
+            found.note(reach, &row);
             if reach.is_near(&row) {
                 near.push(row);
             }
@@ -255,7 +299,7 @@ impl Segment {
                     return;
                 }
                 let row = self.row_v6(packed);
-                found.past |= reach.is_past(&row);
+                found.note(reach, &row);
                 if reach.is_near(&row) {
                     near.push(row);
                 }
@@ -303,6 +347,7 @@ impl Segment {
         head.extend(self.day.to_le_bytes());
         head.extend(self.rows.to_le_bytes());
         head.extend(self.ports_max.to_le_bytes());
+        head.extend(self.ports_min.to_le_bytes());
         head.extend(self.lengths.to_le_bytes());
         head.push(self.whole.into());
         head.extend(self.doubt_max_s.to_le_bytes());
@@ -325,6 +370,7 @@ impl Segment {
         let day = i32::from_le_bytes(bytes(from)?);
         let rows = u64::from_le_bytes(bytes(from)?);
         let ports_max = u32::from_le_bytes(bytes(from)?);
+        let ports_min = u32::from_le_bytes(bytes(from)?);
         let lengths = u128::from_le_bytes(bytes(from)?);
         let [whole] = bytes(from)?;
         let doubt_max_s = u32::from_le_bytes(bytes(from)?);
@@ -352,6 +398,7 @@ impl Segment {
             v6: Section::new(v6_fences, v6_offsets),
             present,
             ports_max,
+            ports_min,
             lengths,
             whole: whole == 1,
             doubt_max_s,
@@ -405,6 +452,7 @@ impl Builder {
             v6: Section::default(),
             present: RoaringBitmap::new(),
             ports_max: 0,
+            ports_min: u32::MAX,
             lengths: 0,
             whole: false,
             doubt_max_s: 0,
@@ -448,6 +496,7 @@ impl Builder {
             Some(ip) => {
                 segment.present.insert(ip);
                 segment.ports_max = segment.ports_max.max(extent);
+                segment.ports_min = segment.ports_min.min(extent);
             }
             None if extent == 128 => segment.whole = true,
             None => segment.lengths |= 1 << extent,

@@ -31,6 +31,11 @@ impl<T> SlotMap<T> {
     }
 
     /// What is with exactly this slot.
+    pub fn get(&self, slot: &Slot) -> Option<&T> {
+        if slot.ports.is_some() { self.blocks.get(slot) } else { self.whole.get(slot) }
+    }
+
+    /// The same, to be changed.
     pub fn get_mut(&mut self, slot: &Slot) -> Option<&mut T> {
         if slot.ports.is_some() { self.blocks.get_mut(slot) } else { self.whole.get_mut(slot) }
     }
