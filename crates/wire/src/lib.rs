@@ -31,7 +31,7 @@ pub use assignment::{Assignment, Change, Given, Whom};
 pub use csv::{CsvError, CsvFormat, Header, Record, Records};
 pub use elements::{Element, Elements};
 pub use lines::{Encoding, Item, Line, Lines, LinesError};
-pub use radius::{Accounting, BadSealed, ClockSample, Status, read_detail, slots_of};
+pub use radius::{Accounting, BadSealed, ClockSample, Status, read_detail, read_packet, slots_of};
 pub use seized::{SeizedError, SeizedFormat, SeizedRow, read_seized};
 pub use time::{TimeFormat, Zone};
 pub use unpack::{Input, unpack};
