@@ -17,8 +17,10 @@
 
 pub mod assignment;
 pub mod csv;
+pub mod dhcp;
 pub mod elements;
 mod flat;
+pub mod kea;
 pub mod lines;
 pub mod out;
 pub mod postfix;

@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv6Net};
 use jiff::{SignedDuration, Timestamp};
 use noroshi_law::{Lockable, Sealed};
+use noroshi_model::intake::Bad;
 use serde::{Deserialize, Serialize};
 
 use super::detail::{Detail, DetailRecords};
@@ -176,6 +177,12 @@ pub struct BadSealed {
     pub raw: Sealed<Vec<u8>>,
     /// Its whole length in bytes.
     pub bytes: u64,
+}
+
+impl From<Bad> for BadSealed {
+    fn from(bad: Bad) -> Self {
+        Self { line: bad.line, reason: bad.reason, raw: Sealed::new(bad.snippet), bytes: bad.bytes }
+    }
 }
 
 impl fmt::Display for BadSealed {

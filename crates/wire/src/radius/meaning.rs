@@ -13,7 +13,7 @@ use ipnet::{IpNet, Ipv6Net};
 use jiff::Timestamp;
 
 use super::accounting::{Accounting, DELAY_S_MAX, Status, slot};
-use crate::time::{TimeFormat, Zone, in_range};
+use crate::time::{TimeFormat, abbreviated, in_range};
 
 /// The attributes that mean something here, by their numbers in a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -283,13 +283,8 @@ impl<'a> Value<'a> {
             return Some(time);
         }
         let (civil, zone) = text.trim().rsplit_once(' ')?;
-        let zone = match zone {
-            "UTC" | "GMT" => Zone::utc(),
-            "JST" => Zone::try_from("+09:00".to_owned()).ok()?,
-            _ => return None,
-        };
         let civil = jiff::civil::DateTime::strptime("%b %d %Y %H:%M:%S", civil.trim()).ok()?;
-        in_range(zone.instant(civil).ok()?).ok()
+        abbreviated(civil, zone, None).ok()
     }
 
     /// RFC 2866 §5.10, by the names that `detail` files have.
