@@ -20,6 +20,7 @@ pub mod csv;
 pub mod dhcp;
 pub mod elements;
 mod flat;
+pub mod isc;
 pub mod kea;
 pub mod lines;
 pub mod out;
