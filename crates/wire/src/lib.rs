@@ -24,6 +24,7 @@ mod flat;
 pub mod isc;
 pub mod kea;
 pub mod lines;
+pub mod nat_rules;
 pub mod out;
 pub mod postfix;
 pub mod radius;
