@@ -16,6 +16,7 @@
 //! [`assignment`] the same whoever tells it; [`out`] the other direction: events as others read them.
 
 pub mod assignment;
+pub mod assignment_csv;
 pub mod cgn;
 pub mod csv;
 pub mod dhcp;
