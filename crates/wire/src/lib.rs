@@ -16,10 +16,16 @@
 //! [`assignment`] the same whoever tells it; [`out`] the other direction: events as others read them.
 
 pub mod assignment;
+pub mod assignment_csv;
+pub mod cgn;
 pub mod csv;
+pub mod dhcp;
 pub mod elements;
 mod flat;
+pub mod isc;
+pub mod kea;
 pub mod lines;
+pub mod nat_rules;
 pub mod out;
 pub mod postfix;
 pub mod radius;
@@ -31,7 +37,7 @@ pub use assignment::{Assignment, Change, Given, Whom};
 pub use csv::{CsvError, CsvFormat, Header, Record, Records};
 pub use elements::{Element, Elements};
 pub use lines::{Encoding, Item, Line, Lines, LinesError};
-pub use radius::{Accounting, BadSealed, ClockSample, Status, read_detail, slots_of};
+pub use radius::{Accounting, BadSealed, ClockSample, Status, read_detail, read_packet, slots_of};
 pub use seized::{SeizedError, SeizedFormat, SeizedRow, read_seized};
 pub use time::{TimeFormat, Zone};
 pub use unpack::{Input, unpack};
