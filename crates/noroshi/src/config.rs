@@ -253,6 +253,7 @@ impl TryFrom<File> for Config {
             format.check().with_context(|| format!("[seized.{name}]"))?;
         }
         check_kept(&file.aggregate, &file.list)?;
+        file.enrich.check()?;
         let read = |(name, file): (String, SourceFile)| -> anyhow::Result<_> {
             let source = Source::read(&name, &file).with_context(|| format!("[source.{name}]"))?;
             Ok((name, (file, source)))

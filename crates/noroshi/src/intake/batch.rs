@@ -1,9 +1,12 @@
 //! Records on their way to the store, in a few large pieces of memory that are used again for the next ones.
 
+use std::net::IpAddr;
 use std::ops::Range;
 
 use noroshi_law::Locked;
-use noroshi_model::Bad;
+use noroshi_model::fields::append;
+use noroshi_model::{Bad, Datum};
+use noroshi_orient::enrich::ReverseDns;
 use noroshi_orient::list::Mark;
 use noroshi_store::events::Intake;
 use noroshi_store::log::NewEvent;
@@ -22,6 +25,7 @@ const ROWS_MAX: usize = 500;
 pub struct Batch {
     json: Vec<u8>,
     placed: Vec<Placed>,
+    nameless: Vec<Nameless>,
     bad: Vec<(Bad, bool)>,
     bad_bytes: usize,
     how: String,
@@ -39,6 +43,15 @@ struct Placed {
     json: Range<usize>,
     oriented: bool,
     mark: Option<Mark>,
+}
+
+/// An address of an event whose name is to be asked for.
+struct Nameless {
+    /// Which event.
+    at: usize,
+    /// The event key that the name goes to.
+    key: &'static str,
+    ip: IpAddr,
 }
 
 impl Batch {
@@ -67,6 +80,35 @@ impl Batch {
         if let Some(placed) = self.placed.last_mut() {
             placed.mark = mark;
         }
+    }
+
+    /// Notes an address of the event that was added last, for [`name`](Self::name).
+    pub fn nameless(&mut self, key: &'static str, ip: IpAddr) {
+        if let Some(at) = self.placed.len().checked_sub(1) {
+            self.nameless.push(Nameless { at, key, ip });
+        }
+    }
+
+    /// Adds the names of the addresses that were noted to their events, which keep their ids.
+    pub fn name(&mut self, dns: &dyn ReverseDns) {
+        let nameless = std::mem::take(&mut self.nameless);
+        let names = dns.names_of(&nameless.iter().map(|one| one.ip).collect());
+        if names.is_empty() {
+            return;
+        }
+        let mut json = Vec::with_capacity(self.json.len());
+        let mut nameless = nameless.iter().peekable();
+        for (at, placed) in self.placed.iter_mut().enumerate() {
+            let start = json.len();
+            json.extend_from_slice(&self.json[placed.json.clone()]);
+            while let Some(one) = nameless.next_if(|one| one.at == at) {
+                if let Some(name) = names.get(&one.ip) {
+                    append(&mut json, one.key, &Datum::from(&**name));
+                }
+            }
+            placed.json = start..json.len();
+        }
+        self.json = json;
     }
 
     /// Adds a bad record; of a sealed input nothing is kept but where it stood and why.
@@ -98,6 +140,7 @@ impl Batch {
     pub fn clear(&mut self) {
         self.json.clear();
         self.placed.clear();
+        self.nameless.clear();
         self.bad.clear();
         self.bad_bytes = 0;
         self.filtered = 0;

@@ -81,6 +81,9 @@ pub enum Keep {
 pub trait Origin {
     /// Reads one record into the batch; false at the end. A second reading of the same input gives the same records.
     fn step(&mut self, batch: &mut Batch) -> anyhow::Result<bool>;
+
+    /// Adds to a batch, before it is stored, what is better asked for many records at once.
+    fn complete(&self, _batch: &mut Batch) {}
 }
 
 /// What is read, and under which name it is counted.
@@ -248,6 +251,7 @@ fn read(
                 Err(e) => failed = Some(e),
             }
         }
+        origin.complete(&mut batch);
         // The writer is gone only with an error, which is told by its end.
         if give.send((intake.clone(), batch)).is_err() || intake.done {
             return Ok(());

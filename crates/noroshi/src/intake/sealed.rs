@@ -49,16 +49,19 @@ pub fn take_seized(
     let (input, bar) = open_one(path)?;
     let rows = seized(input, format, &known).map(|row| row.map_err(anyhow::Error::from));
     let source = Source::file("seized", campaign, path, None)?;
-    take(house, &source, &mut Rows { rows, put: admit }, &bar)
+    let put = |batch: &mut Batch, observed| admit(batch, observed, |_| {});
+    take(house, &source, &mut Rows { rows, put }, &bar)
 }
 
-/// Puts what was observed into the batch.
-pub fn admit(batch: &mut Batch, observed: Observed) {
+/// Puts what was observed into the batch. To the JSON of an event, whose id is made by then, `more` appends what the source
+/// did not say.
+pub fn admit(batch: &mut Batch, observed: Observed, more: impl FnOnce(&mut Vec<u8>)) {
     match observed {
         Observed::Event(event) => {
             let line = event.more.get(LINE_KEY).and_then(serde_json::Value::as_u64).unwrap_or(0);
             batch.event(line, event.time_source.as_millisecond(), true, |json| {
                 json.extend_from_slice(serde_json::Value::Object(event.to_intelmq()).to_string().as_bytes());
+                more(json);
                 id_bytes(&event.id())
             });
         }
