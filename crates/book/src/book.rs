@@ -671,6 +671,11 @@ fn write_keeper(keeper: &Keeper, out: &mut impl io::Write) -> io::Result<()> {
         out.write_all(&offset.to_le_bytes())?;
         out.write_all(&count.to_le_bytes())?;
     }
+    out.write_all(&(keeper.resets.len() as u64).to_le_bytes())?;
+    for (server, at_s) in &keeper.resets {
+        out.write_all(&server.to_le_bytes())?;
+        out.write_all(&at_s.to_le_bytes())?;
+    }
     out.write_all(&keeper.fault_count.to_le_bytes())?;
     out.write_all(&keeper.newest_s.to_le_bytes())?;
     out.write_all(&keeper.doubt_max_s.to_le_bytes())
@@ -713,6 +718,10 @@ fn read_keeper(from: &mut impl io::Read) -> io::Result<Keeper> {
         let (offset, count) = (i64::from_le_bytes(bytes(from)?), u64::from_le_bytes(bytes(from)?));
         let clock: &mut ClockOf = keeper.clocks.entry(server).or_default();
         clock.add(offset, count.max(2));
+    }
+    for _ in 0..u64::from_le_bytes(bytes(from)?) {
+        let server = u32::from_le_bytes(bytes(from)?);
+        keeper.resets.insert(server, i64::from_le_bytes(bytes(from)?));
     }
     keeper.fault_count = u64::from_le_bytes(bytes(from)?);
     keeper.newest_s = i64::from_le_bytes(bytes(from)?);

@@ -5,7 +5,7 @@
 //! - The clock that is believed is the receiver's. By how much a server's own clock is off in a record, compared with what
 //!   is usual for it, is the doubt of that border.
 //! - A session whose Stop was lost is certain until its last record and surely over when the next begins on the slot, or
-//!   when the server starts anew. What lies between is nobody's.
+//!   its lease ends. What lies between is nobody's.
 //! - Of several records about one border the earliest counts.
 //! - Two lines that were there at once contradict each other: for that time nobody is told, and it is counted.
 //! - Whatever is read a second time changes nothing.
@@ -145,6 +145,8 @@ pub struct Keeper {
     pub clocks: HashMap<u32, ClockOf>,
     /// The largest doubt of any row that was made here.
     pub doubt_max_s: u32,
+    /// When each server last began anew.
+    pub resets: HashMap<u32, i64>,
     /// The latest time of any record.
     pub newest_s: i64,
 }
@@ -155,7 +157,7 @@ impl Keeper {
         let doubt_s = self.doubt(entry);
         self.newest_s = self.newest_s.max(entry.at_s);
         match (entry.change, entry.slot) {
-            (Change::Reset, _) => self.reset(entry, days),
+            (Change::Reset, _) => self.reset(entry),
             (_, None) => Effect::Nothing,
             (Change::Start | Change::Interim, Some(slot)) => match entry.line {
                 Some(line) => self.hold(entry, slot, line, doubt_s, days),
@@ -191,13 +193,15 @@ impl Keeper {
         let list = self.open.entry(slot);
         let same = |o: &&mut Open| (o.line, o.server, o.session) == (line, new.server, new.session);
         if let Some(known) = list.iter_mut().find(same) {
+            let reset_s = self.resets.get(&new.server).copied().unwrap_or(i64::MIN);
+            let begun_anew = known.heard_s < reset_s && reset_s <= new.heard_s;
             let moved_s = told_s - known.start_s;
-            if !exact || moved_s.abs() <= SAME_START_S {
+            if (!exact && !begun_anew) || (exact && moved_s.abs() <= SAME_START_S) {
                 let effect = goes_on(known, &new, exact);
                 self.doubt_max_s = self.doubt_max_s.max(known.start_doubt_s);
                 return effect;
             }
-            if told_s < known.heard_s {
+            if exact && told_s < known.heard_s {
                 // The id was used before, and this is a late word of that session.
                 let row = Row { gone_s: known.start_s.max(entry.at_s), ..new.row(slot) };
                 return self.close(row, days);
@@ -317,23 +321,12 @@ impl Keeper {
         }
     }
 
-    /// Everything the server had given is over.
-    fn reset(&mut self, entry: &Entry, days: &Days) -> Effect {
-        let of_server =
-            |list: &&Vec<Open>| list.iter().any(|o| o.server == entry.server && o.heard_s <= entry.at_s);
-        let slots: Vec<Slot> =
-            self.open.iter().filter(|(_, list)| of_server(list)).map(|(slot, _)| *slot).collect();
-        let mut effect = Effect::Duplicate;
-        for slot in slots {
-            let list = std::mem::take(self.open.entry(slot));
-            let (over, staying): (Vec<Open>, Vec<Open>) =
-                list.into_iter().partition(|o| o.server == entry.server && o.heard_s <= entry.at_s);
-            self.leave(slot, staying);
-            for open in over {
-                self.close(open.lost(slot, entry.at_s), days);
-                effect = Effect::Kept;
-            }
-        }
+    /// The server began anew: what it had given is over, and its ids begin again. Who comes next is told by the next Start;
+    /// until then nobody can say, because Starts are lost when everybody comes back at once.
+    fn reset(&mut self, entry: &Entry) -> Effect {
+        let last_s = self.resets.entry(entry.server).or_insert(i64::MIN);
+        let effect = if entry.at_s > *last_s { Effect::Kept } else { Effect::Duplicate };
+        *last_s = entry.at_s.max(*last_s);
         effect
     }
 

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A row says until when it is certain (`end`) and from when it is surely over (`gone`). With a Stop both are the same.
-//! Without one, `gone` is when the next holder began or the access server started anew; so a lost Stop never swallows the
-//! next customer's time, and the time between is nobody's.
+//! Without one, `gone` is when the next holder began; so a lost Stop never swallows the next customer's time, and the time
+//! between is nobody's.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
