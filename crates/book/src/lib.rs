@@ -29,5 +29,5 @@ pub mod synth;
 
 pub use book::{Book, BookError, Forgotten, Kept, Stats};
 pub use keeper::{Effect, Keeper};
-pub use look::{Answer, Held, Look};
+pub use look::{Answer, Held, Look, Rules};
 pub use row::{Doubt, Slot};

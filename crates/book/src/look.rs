@@ -10,12 +10,36 @@ use std::net::IpAddr;
 use std::ops::ControlFlow;
 
 use jiff::Timestamp;
+use ipnet::IpNet;
 use noroshi_law::Sealed;
 use noroshi_wire::Whom;
+use noroshi_wire::nat_rules::{NatRefusal, NatRules};
 
 use crate::book::Book;
 use crate::row::{Doubt, Near, Row, Verdict, judge};
 use crate::segment::{Point, Reach, day_of};
+
+/// What the operator says of the network.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Seconds around a session's start and end in which nobody can say: how far apart the asker's clock and ours may be.
+    pub border_s: i64,
+    /// Addresses that several subscribers share (CGNAT): never answered without a mapping of the port.
+    pub shared: Vec<IpNet>,
+    /// Shared addresses whose ports are given by rule.
+    pub nat: NatRules,
+}
+
+impl Rules {
+    /// Default of `border-s`.
+    pub const BORDER_S: i64 = 5;
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { border_s: Self::BORDER_S, shared: Vec::new(), nat: NatRules::default() }
+    }
+}
 
 /// One address of the book.
 pub struct Look<'a> {
@@ -177,31 +201,58 @@ impl Book {
 }
 
 impl Look<'_> {
-    /// Who held the address at `at`, on `port` where it was told. Within `border_s` seconds of a session's start or end
-    /// nobody can say.
-    pub fn who(&self, port: Option<u16>, at: Timestamp, border_s: i64) -> Answer {
-        let at_s = at.as_second();
-        let (row, margin_s) = match self.book.judge(Point::new(self.ip, port), at_s, border_s) {
-            Verdict::None => return Answer::None,
-            Verdict::Ambiguous(doubt) => return Answer::Ambiguous(doubt),
-            Verdict::One(row, margin_s) => (row, margin_s),
-        };
+    /// Who held the address at `at`, on `port` where it was told.
+    pub fn who(&self, port: Option<u16>, at: Timestamp, rules: &Rules) -> Answer {
+        if rules.nat.is_shared(self.ip) {
+            match rules.nat.inside(self.ip, port, at) {
+                Ok(mapped) => {
+                    let near = |border: Option<Timestamp>| {
+                        border.is_some_and(|b| (b.as_second() - at.as_second()).abs() <= rules.border_s)
+                    };
+                    return match near(mapped.from) || near(mapped.until) {
+                        true => Answer::Ambiguous(Doubt::Border),
+                        false => self.inside(mapped.inside.addr(), at, rules, i64::MAX, Vec::new()),
+                    };
+                }
+                // Given out as needed: the translator's log may say.
+                Err(NatRefusal::Dynamic | NatRefusal::NoRule) => {}
+                Err(NatRefusal::Nobody) => return Answer::None,
+                Err(NatRefusal::NoPort | NatRefusal::Reserved) => return Answer::Ambiguous(Doubt::SharedAddress),
+            }
+        }
+        let shared = rules.nat.is_shared(self.ip) || rules.shared.iter().any(|net| net.contains(&self.ip));
+        if shared && port.is_none() {
+            return Answer::Ambiguous(Doubt::SharedAddress);
+        }
+        let (row, margin_s) =
+            match self.book.judge(Point::new(self.ip, port), at.as_second(), rules.border_s) {
+                Verdict::None => return Answer::None,
+                Verdict::Ambiguous(doubt) => return Answer::Ambiguous(doubt),
+                Verdict::One(row, margin_s) => (row, margin_s),
+            };
+        if shared && row.slot.ports.is_none() {
+            // Somebody has the whole of an address that is shared: no mapping of the port is known.
+            return Answer::Ambiguous(Doubt::SharedAddress);
+        }
         let source = self.book.source(&row);
         match self.book.whom(row.line) {
             None => Answer::None,
             Some(Whom::Line(line)) => Answer::One(Held { line, margin_s, rows: vec![source] }),
-            // The translator knows an address of its own side; who had that one is the same question again, once.
-            Some(Whom::Inside(inside)) => match self.book.judge(Point::new(inside, None), at_s, border_s) {
-                Verdict::One(within, inner_s) => match self.book.whom(within.line) {
-                    Some(Whom::Line(line)) => Answer::One(Held {
-                        line,
-                        margin_s: margin_s.min(inner_s),
-                        rows: vec![source, self.book.source(&within)],
-                    }),
-                    _ => Answer::Ambiguous(Doubt::Inside),
-                },
-                Verdict::None | Verdict::Ambiguous(_) => Answer::Ambiguous(Doubt::Inside),
+            Some(Whom::Inside(inside)) => self.inside(inside, at, rules, margin_s, vec![source]),
+        }
+    }
+
+    /// Who held an address behind a translator: the same question again, once.
+    fn inside(&self, ip: IpAddr, at: Timestamp, rules: &Rules, margin_s: i64, mut rows: Vec<Source>) -> Answer {
+        match self.book.judge(Point::new(ip, None), at.as_second(), rules.border_s) {
+            Verdict::One(row, inner_s) => match self.book.whom(row.line) {
+                Some(Whom::Line(line)) => {
+                    rows.push(self.book.source(&row));
+                    Answer::One(Held { line, margin_s: margin_s.min(inner_s), rows })
+                }
+                _ => Answer::Ambiguous(Doubt::Inside),
             },
+            Verdict::None | Verdict::Ambiguous(_) => Answer::Ambiguous(Doubt::Inside),
         }
     }
 }

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use ipnet::IpNet;
 use jiff::SignedDuration;
-use noroshi_act::book::Rules;
+use noroshi_book::Rules;
+use noroshi_wire::nat_rules::{NatRule, NatRules};
 use noroshi_act::notice::Operator;
 use noroshi_act::smtp::{ANSWER_S, Encryption, Submission};
 use noroshi_orient::aggregate::Aggregation;
@@ -103,6 +104,8 @@ pub struct NetworkFile {
     pub shared: Vec<IpNet>,
     /// Seconds around a session's border in which nobody can say who held the address.
     pub border_s: Option<i64>,
+    /// Shared addresses whose ports are given by rule, each with the time in which it was in force.
+    pub nat: Vec<NatRule>,
 }
 
 /// `[mail]`
@@ -166,6 +169,8 @@ pub struct Config {
     pub own: Vec<IpNet>,
     /// How addresses are attributed.
     pub rules: Rules,
+    /// The rules among them by which ports are given, as written.
+    pub nat: Vec<NatRule>,
     /// The mail server.
     pub submission: Submission,
     /// How long a mail waits for what else is found of the same matter.
@@ -272,7 +277,9 @@ impl TryFrom<File> for Config {
             rules: Rules {
                 border_s: file.network.border_s.unwrap_or(Rules::BORDER_S),
                 shared: file.network.shared,
+                nat: NatRules::new(file.network.nat.clone()).context("[[network.nat]]")?,
             },
+            nat: file.network.nat,
             submission: Submission {
                 encryption,
                 user: file.mail.user,
@@ -343,6 +350,7 @@ impl Config {
                 own: self.own.clone(),
                 shared: self.rules.shared.clone(),
                 border_s: Some(self.rules.border_s),
+                nat: self.nat.clone(),
             },
             mail: MailFile {
                 server: Some(self.submission.server.clone()),

@@ -7,7 +7,7 @@
 //! There is one door: [`Store::tx`] (or [`Store::tx_in_turn`]) runs a closure in a transaction under a name, retries it where the database asks for
 //! that, and counts it. In reading order: [`engine`] the two databases behind one face; [`row`] the three kinds of value
 //! there are; then one file per noun, each adding methods to [`Tx`]: [`log`] (the events), [`events`] (how they came in),
-//! [`sources`], [`quarantine`], [`aggregates`], [`lists`], [`sessions`], [`queue`], [`findings`],
+//! [`sources`], [`quarantine`], [`aggregates`], [`lists`], [`clocks`], [`queue`], [`findings`],
 //! [`cases`], [`outbox`], [`visits`], [`consent`], [`evidence`], [`totals`], [`cursors`] (what went out), [`gauges`].
 //!
 //! **Invariant:** no SQL outside this crate. **Invariant:** whatever a closure did is durable when `tx` returns `Ok`, and
@@ -28,7 +28,7 @@ pub mod outbox;
 pub mod quarantine;
 pub mod queue;
 pub mod row;
-pub mod sessions;
+pub mod clocks;
 pub mod sources;
 pub mod totals;
 pub mod visits;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use noroshi_book::synth::{Dice, World};
-use noroshi_book::{Answer, Book, Doubt, Look};
+use noroshi_book::{Answer, Book, Doubt, Look, Rules};
 use noroshi_law::{Lawful, TakedownNotice};
 use noroshi_wire::{Assignment, Change, Given, Whom};
 
@@ -182,7 +182,7 @@ fn whatever_happens_to_the_records_no_answer_is_wrong() {
             let told = format!(
                 "seed {seed}, address {number}, at {at_s}, truth {truth:?}, margin {margin_s}, claims {claims:?}"
             );
-            match look.read().who(None, Timestamp::from_second(at_s).unwrap(), BORDER_S) {
+            match look.read().who(None, Timestamp::from_second(at_s).unwrap(), &Rules::default()) {
                 Answer::One(held) => {
                     let right = truth.map(|line| format!("line-{line:08}"));
                     assert!(
@@ -218,7 +218,7 @@ fn on_clean_records_less_than_one_in_a_hundred_is_refused() {
         for _ in 0..500 {
             let at_s = network.world.moment(&mut dice);
             asked += 1;
-            match look.read().who(None, Timestamp::from_second(at_s).unwrap(), BORDER_S) {
+            match look.read().who(None, Timestamp::from_second(at_s).unwrap(), &Rules::default()) {
                 Answer::Ambiguous(_) => refused += 1,
                 Answer::One(held) => {
                     let (line, margin_s) = network.world.truth(number, at_s);

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
-use noroshi_law::Locked;
+use noroshi_law::{Lawful, SessionKeeping};
 use noroshi_model::fields::append;
 use noroshi_model::{Bad, Datum};
 use noroshi_orient::enrich::ReverseDns;
@@ -11,14 +11,14 @@ use noroshi_orient::list::Mark;
 use noroshi_store::events::Intake;
 use noroshi_store::log::NewEvent;
 use noroshi_store::quarantine::NewQuarantine;
-use noroshi_wire::ClockSample;
+use noroshi_wire::{Assignment, ClockSample};
 
 /// Events in one transaction, at most.
 const EVENTS_MAX: usize = 8192;
 /// Bytes of events in one transaction, unless one record has more.
 const BYTES_MAX: usize = 8 << 20;
-/// Accounting records in one transaction: each is a row of its own.
-const ROWS_MAX: usize = 500;
+/// Records of who held what in one batch of the session book.
+const ASSIGNMENTS_MAX: usize = 4096;
 
 /// What was read and is not yet stored.
 #[derive(Default)]
@@ -31,8 +31,25 @@ pub struct Batch {
     how: String,
     /// Records left out by a rule.
     pub filtered: u64,
-    /// Accounting records, sealed.
-    pub accounting: Vec<(Locked, ClockSample)>,
+    /// Records of who held what, for the session book: one record may be about several addresses.
+    pub assignments: Vec<Lawful<Assignment, SessionKeeping>>,
+    /// For each such record how many of `assignments` are its own, and what it tells of its server's clock.
+    pub records: Vec<(usize, Option<ClockSample>)>,
+    /// What the book made of them, once it has them.
+    pub kept: Option<Kept>,
+}
+
+/// What the book made of a batch, in records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Something new.
+    pub stored: u64,
+    /// Nothing new.
+    pub duplicate: u64,
+    /// They name no address, or nobody.
+    pub filtered: u64,
+    /// What those that were new told of their servers' clocks: by how many seconds each was off.
+    pub clocks: Vec<(String, i64)>,
 }
 
 /// An event, its JSON in the batch's memory.
@@ -124,6 +141,17 @@ impl Batch {
         }
     }
 
+    /// Adds a record of who held what.
+    pub fn assigned(
+        &mut self,
+        record: impl IntoIterator<Item = Lawful<Assignment, SessionKeeping>>,
+        sample: Option<ClockSample>,
+    ) {
+        let before = self.assignments.len();
+        self.assignments.extend(record);
+        self.records.push((self.assignments.len() - before, sample));
+    }
+
     /// How many bad records there are.
     pub fn bad_count(&self) -> usize {
         self.bad.len()
@@ -133,7 +161,7 @@ impl Batch {
     pub fn is_full(&self) -> bool {
         self.placed.len() + self.bad.len() >= EVENTS_MAX
             || self.json.len() + self.bad_bytes >= BYTES_MAX
-            || self.accounting.len() >= ROWS_MAX
+            || self.assignments.len() >= ASSIGNMENTS_MAX
     }
 
     /// Empties it, keeping its memory.
@@ -144,7 +172,9 @@ impl Batch {
         self.bad.clear();
         self.bad_bytes = 0;
         self.filtered = 0;
-        self.accounting.clear();
+        self.assignments.clear();
+        self.records.clear();
+        self.kept = None;
     }
 
     /// The events.

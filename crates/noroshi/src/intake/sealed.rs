@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use noroshi_law::{Ask, Role, SessionKeeping, Use};
+use noroshi_law::{Ask, Role, Sealed, SessionKeeping, Use};
 use noroshi_model::Bad;
 use noroshi_observe::{LINE_KEY, Observed, seized};
 use noroshi_store::StoreError;
 use noroshi_store::log::id_bytes;
 use noroshi_store::queue::ORIENTED;
-use noroshi_wire::SeizedFormat;
+use noroshi_wire::{Assignment, SeizedFormat};
 use noroshi_wire::radius::read_detail;
 
 use super::{Batch, Origin, Source, Taken, name, open_one, take};
@@ -76,13 +76,12 @@ pub fn take_radius(house: &House, path: &Path) -> anyhow::Result<Taken> {
     let standing = house.standing(&ask.measure)?;
     let permit = house.gate().permit::<SessionKeeping>(ask, standing, &mut house.evidence())?;
     let (input, bar) = open_one(path)?;
-    let rows = read_detail(input).map(|record| record.map_err(anyhow::Error::from));
-    let mut failed = None;
+    let rows = read_detail(input).assignments().map(|record| record.map_err(anyhow::Error::from));
     let put = |batch: &mut Batch, record| match record {
-        Ok((sealed, sample)) => match house.vault.lock(&sealed, &permit) {
-            Ok(locked) => batch.accounting.push((locked, sample)),
-            Err(e) => failed = Some(e),
-        },
+        Ok((sealed, sample)) => {
+            let sealed: Vec<Sealed<Assignment>> = sealed;
+            batch.assigned(sealed.into_iter().map(|record| record.keep(&permit)), Some(sample));
+        }
         Err(bad) => {
             let bad: noroshi_wire::BadSealed = bad;
             // The content stays sealed: the quarantine gets its place and reason only.
@@ -92,9 +91,6 @@ pub fn take_radius(house: &House, path: &Path) -> anyhow::Result<Taken> {
     };
     let source = Source::file("radius", "accounting", path, None)?;
     let taken = take(house, &source, &mut Rows { rows, put }, &bar)?;
-    if let Some(e) = failed {
-        return Err(e.into());
-    }
     if taken.counts.stored > 0 {
         reconsider(house)?;
     }
