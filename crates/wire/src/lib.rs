@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   bytes ──lines──▶ Line │ Bad ──csv──▶ Record │ Bad ──▶ seized        SeizedRow
-//!                         └──radius──▶ Sealed<Accounting> │ BadSealed
+//!                         └──radius, kea, isc, cgn, assignment_csv──▶ Sealed<Assignment>s │ BadSealed
 //! ```
 //!
 //! Every reader here is an iterator with the same three answers: an outer error means that the file as a
@@ -11,9 +11,13 @@
 //! reader is a fuzz target.
 //!
 //! In reading order: [`lines`] bytes to numbered lines; [`csv`] lines to records; [`time`] a text to an
-//! instant, or a refusal to guess; [`seized`] the log of a seized C&C server;
-//! [`elements`] the elements of a JSON document; [`unpack`](mod@unpack) what is packed; [`postfix`] what a mail server did with a mail; [`radius`] who had which address when, sealed from the moment it is recognised;
-//! [`assignment`] the same whoever tells it; [`out`] the other direction: events as others read them.
+//! instant, or a refusal to guess; [`seized`] the log of a seized C&C server; [`elements`] the elements of a JSON
+//! document; [`unpack`](mod@unpack) what is packed; [`postfix`] what a mail server did with a mail; [`out`] the other
+//! direction: events as others read them.
+//!
+//! Who had which address when, sealed from the moment it is recognised: [`assignment`] what all sources come down to;
+//! [`radius`] accounting; [`kea`] and [`isc`] leases, with [`dhcp`] for what they share; [`cgn`] the logs of address
+//! translators; [`assignment_csv`] a table; [`nat_rules`] what no log tells, because it can be computed.
 
 pub mod assignment;
 pub mod assignment_csv;

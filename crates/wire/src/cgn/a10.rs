@@ -23,15 +23,20 @@ pub(super) fn blocks(text: &str) -> Result<Option<Vec<Told<'_>>>, String> {
     if let Some(rest) = after("FIXED-NAT-PORTS ") {
         return ascii(rest, Change::Interim, None).map(Some);
     }
-    let Some((kind, rest)) = after("NAT-").and_then(|rest| rest.split_once(": ")) else { return Ok(None) };
-    let Some((protocol, event)) = kind.split_once('-') else { return Ok(None) };
-    let change = match event {
-        "C" | "B" | "N" => Change::Start,
-        "U" => Change::Interim,
-        "D" | "F" => Change::Stop,
-        _ => return Ok(None),
-    };
-    ascii(rest, change, Some(protocol)).map(Some)
+    let found = memchr::memmem::find_iter(text.as_bytes(), b"NAT-").find_map(|at| event(text.get(at..)?));
+    found.map(|(change, protocol, rest)| ascii(rest, change, Some(protocol))).transpose()
+}
+
+/// `NAT-TCP-C: `: what happened, of which protocol, and what follows.
+fn event(text: &str) -> Option<(Change, &str, &str)> {
+    let (kind, rest) = text.strip_prefix("NAT-")?.split_once(": ")?;
+    let (protocol, event) = kind.split_once('-')?;
+    match event {
+        "C" | "B" | "N" => Some((Change::Start, protocol, rest)),
+        "U" => Some((Change::Interim, protocol, rest)),
+        "D" | "F" => Some((Change::Stop, protocol, rest)),
+        _ => None,
+    }
 }
 
 /// `product|version|class|name|severity|extension`.

@@ -12,17 +12,8 @@ use super::words::{blocks as ranges, glued};
 use crate::assignment::Change;
 
 pub(super) fn blocks(text: &str) -> Result<Option<Vec<Told<'_>>>, String> {
-    let Some(at) = memchr::memmem::find(text.as_bytes(), b"LSN_") else { return Ok(None) };
-    let rest = text.get(at..).unwrap_or_default();
-    let end = rest.find(|c: char| !c.is_ascii_alphabetic() && c != '_').unwrap_or(rest.len());
-    let (event, rest) = rest.split_at(end);
-    let (change, is_block) = match event {
-        "LSN_PB_ALLOCATED" => (Change::Start, true),
-        "LSN_PB_RELEASED" => (Change::Stop, true),
-        "LSN_ADD" => (Change::Start, false),
-        "LSN_DELETE" => (Change::Stop, false),
-        _ => return Ok(None),
-    };
+    let found = memchr::memmem::find_iter(text.as_bytes(), b"LSN_").find_map(|at| event(text.get(at..)?));
+    let Some((change, is_block, rest)) = found else { return Ok(None) };
     let (inside, outside, protocol) = if text.contains("lsn_event=") {
         let client = named(text, "lsn_client").or_else(|| named(text, "cli"));
         let outside = named(text, "lsn_pb").or_else(|| named(text, "nat"));
@@ -40,6 +31,19 @@ pub(super) fn blocks(text: &str) -> Result<Option<Vec<Told<'_>>>, String> {
             .map(|ports| Told { protocol, ..Told::block(change, outside, ports, inside) })
             .collect(),
     ))
+}
+
+/// What happened, whether to a block, and what follows the word.
+fn event(rest: &str) -> Option<(Change, bool, &str)> {
+    let end = rest.find(|c: char| !c.is_ascii_alphabetic() && c != '_').unwrap_or(rest.len());
+    let (event, rest) = rest.split_at(end);
+    match event {
+        "LSN_PB_ALLOCATED" => Some((Change::Start, true, rest)),
+        "LSN_PB_RELEASED" => Some((Change::Stop, true, rest)),
+        "LSN_ADD" => Some((Change::Start, false, rest)),
+        "LSN_DELETE" => Some((Change::Stop, false, rest)),
+        _ => None,
+    }
 }
 
 /// `name="value"`.

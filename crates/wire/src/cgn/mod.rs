@@ -118,27 +118,30 @@ pub fn read_cgn<R: Read>(reader: R, format: &CgnFormat, newest: Option<Timestamp
     CgnLines::resumed(reader, format, newest, 0, 0)
 }
 
-/// Reads a datagram that was received from `source` at that time; `number` is its place in the stream, from 1.
-///
-/// # Errors
-/// A message of that make which cannot be used.
+/// Reads a datagram that was received from `source` at that time; `number` is its place in the stream, from 1. It may hold
+/// several messages, a line each (ACOS batches them): the answers are one for each, in order.
 pub fn read_cgn_datagram(
     datagram: &[u8],
     source: IpAddr,
     received: Timestamp,
     number: u64,
     format: &CgnFormat,
-) -> Result<Vec<Sealed<Assignment>>, BadSealed> {
-    // A datagram has no lines: a line break at its end is dropped, any other is white space to all makes.
-    let text = datagram.trim_ascii_end().to_vec();
-    let whole = String::from_utf8(text).map_err(|e| ("not UTF-8", e.into_bytes()));
-    let item = match whole {
-        Ok(text) if text.len() <= LINE_BYTES_MAX => Item::Line(Line { number, text, ended: true }),
-        Ok(text) => bad(number, "longer than a datagram", text.as_bytes()),
-        Err((reason, bytes)) => bad(number, reason, &bytes),
-    };
+) -> Vec<Result<Vec<Sealed<Assignment>>, BadSealed>> {
+    if datagram.len() > LINE_BYTES_MAX {
+        return vec![sealed_line(bad(number, "longer than a datagram", datagram), |_| Ok(Vec::new()))];
+    }
     let server = format.server.clone().unwrap_or_else(|| source.to_canonical().to_string());
-    sealed_line(item, |line| told(&line.text, received, &server, number, format))
+    let messages =
+        datagram.split(|byte| matches!(byte, b'\n' | b'\r' | 0)).filter(|message| !message.is_empty());
+    messages
+        .map(|message| {
+            let item = match std::str::from_utf8(message) {
+                Ok(text) => Item::Line(Line { number, text: text.to_owned(), ended: true }),
+                Err(_) => bad(number, "not UTF-8", message),
+            };
+            sealed_line(item, |line| told(&line.text, received, &server, number, format))
+        })
+        .collect()
 }
 
 fn bad(line: u64, reason: &str, bytes: &[u8]) -> Item {

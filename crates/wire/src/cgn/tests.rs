@@ -80,8 +80,13 @@ fn a_datagram_of_cisco_tells_of_several() {
     let received = "2026-11-22T11:07:03Z".parse().unwrap();
     assert_eq!(super::told(CISCO, received, "x", 1, &inside).unwrap().len(), 2);
     let source = "::ffff:192.0.2.3".parse().unwrap();
-    let sealed = read_cgn_datagram(CISCO.as_bytes(), source, received, 1, &CgnFormat::of(CgnMake::Cisco));
-    assert_eq!(sealed.unwrap().len(), 3);
+    let mut sealed = read_cgn_datagram(CISCO.as_bytes(), source, received, 1, &CgnFormat::of(CgnMake::Cisco));
+    assert_eq!((sealed.len(), sealed.remove(0).unwrap().len()), (1, 3));
+    let batch = format!("{A10}\r\nnoise\n{}\n\0", A10.replace("src=", "src=x"));
+    let told = read_cgn_datagram(batch.as_bytes(), source, received, 1, &CgnFormat::of(CgnMake::A10));
+    let told: Vec<_> =
+        told.into_iter().map(|told| told.map(|told| told.len()).map_err(|bad| bad.reason)).collect();
+    assert_eq!(told, [Ok(1), Ok(0), Err("an address is none".into())]);
 }
 
 #[test]
@@ -93,6 +98,10 @@ fn acos_is_read_as_cef_and_ascii() {
         .replace("CGN 106", "CGN 100")
         .replace(" cn3=22271 cn3Label=Last Nat Port", " dst=192.0.2.80 dpt=0");
     assert_eq!(one(CgnMake::A10, &single), "Start 203.0.113.9 22016-22016 100.64.0.1 UDP");
+    assert_eq!(
+        one(CgnMake::A10, "Nov 22 20:07:03 NAT-TOKYO NAT-UDP-D: 100.64.0.1:5 -> 203.0.113.9:22016"),
+        "Stop 203.0.113.9 22016-22016 100.64.0.1 UDP"
+    );
     for (message, expected) in [
         ("NAT-UDP-C: 100.64.0.1:5000 -> 203.0.113.9:22016", "Start 203.0.113.9 22016-22016 100.64.0.1 UDP"),
         (
@@ -120,7 +129,7 @@ fn big_ip_is_read_in_each_of_its_forms() {
         ),
         ("LSN_PB_RELEASED 100.64.0.1%0 203.0.113.9:1024-2047", "Stop 203.0.113.9 1024-2047 100.64.0.1 -"),
         (
-            "lsn_event=\"LSN_PB_RELEASED\",lsn_client=\"100.64.0.1%0\",lsn_pb=\"203.0.113.9: 1024 - 2047\"",
+            "pool=\"/Common/LSN_EAST\",lsn_event=\"LSN_PB_RELEASED\",lsn_client=\"100.64.0.1%0\",lsn_pb=\"203.0.113.9: 1024 - 2047\"",
             "Stop 203.0.113.9 1024-2047 100.64.0.1 -",
         ),
         (
@@ -201,8 +210,9 @@ fn a_log_is_read_line_by_line() {
     assert_eq!((log.offset(), log.lines()), (text.len() as u64, 5));
     let source = "192.0.2.3".parse().unwrap();
     let received = "2026-11-22T11:07:03Z".parse().unwrap();
-    let bad =
-        read_cgn_datagram(b"\xff VRF ", source, received, 9, &CgnFormat::of(CgnMake::Nfware)).unwrap_err();
+    let bad = read_cgn_datagram(b"\xff VRF ", source, received, 9, &CgnFormat::of(CgnMake::Nfware))
+        .remove(0)
+        .unwrap_err();
     assert_eq!((bad.line, bad.reason.as_str()), (9, "not UTF-8"));
 }
 
