@@ -59,6 +59,9 @@ pub enum Command {
     /// Where reports come from by themselves: folders, web servers, mailboxes, queues, senders
     #[command(subcommand)]
     Source(SourceCommand),
+    /// The session book: who held which address when
+    #[command(subcommand)]
+    Sessions(crate::sessions::SessionsCommand),
     /// Look at cases
     #[command(subcommand)]
     Case(CaseCommand),

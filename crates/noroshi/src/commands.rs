@@ -29,6 +29,7 @@ use crate::house::{House, Stay};
 use crate::intake::{Taken, take_radius, take_seized};
 use crate::receipts::Receipts;
 use crate::report::{say, say_on};
+use crate::sessions::SessionsCommand;
 use crate::serve::{Listeners, console_key, serve, until_interrupted, work};
 use crate::stages::Stage;
 use crate::{counters, demo, desk, doctor, events, lists, maps, quarantine, report, sources};
@@ -57,6 +58,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Mail(what) => mails(&at.look()?, what),
         Command::Evidence(what) => evidence(&at, what),
         Command::Outcome { json, svg } => outcome(&at.look()?, json, svg.as_deref()),
+        Command::Sessions(what) => sessions(&at, what),
         Command::Law(what) => law(&at, what),
         Command::Consent(what) => consent(&at, what),
         Command::Config(what) => config(&at, &what),
@@ -152,6 +154,15 @@ fn observe(at: &Where, what: Observe) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(code)
+}
+
+fn sessions(at: &Where, what: SessionsCommand) -> anyhow::Result<ExitCode> {
+    match what {
+        SessionsCommand::Bench(wish) => crate::sessions::bench(&wish),
+        SessionsCommand::Import(wish) => crate::sessions::import(&at.visit()?, &wish),
+        SessionsCommand::Serve { json } => crate::sessions::serve(&at.visit()?, json),
+        what => crate::sessions::look(&at.look()?, &what),
+    }
 }
 
 fn feed(at: &Where, what: FeedCommand) -> anyhow::Result<ExitCode> {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use ipnet::IpNet;
 use jiff::SignedDuration;
+use crate::sessions::RadiusFile;
 use noroshi_book::Rules;
 use noroshi_wire::nat_rules::{NatRule, NatRules};
 use noroshi_act::notice::Operator;
@@ -72,6 +73,8 @@ pub struct File {
     pub source: BTreeMap<String, SourceFile>,
     /// Where others send reports to us.
     pub push: PushFile,
+    /// Where access servers send accounting to us.
+    pub radius: RadiusFile,
 }
 
 /// `[metrics]`
@@ -201,6 +204,8 @@ pub struct Config {
     pub sources: BTreeMap<String, (SourceFile, Source)>,
     /// Where others send reports to us.
     pub push: PushFile,
+    /// Where access servers send accounting to us.
+    pub radius: RadiusFile,
 }
 
 impl File {
@@ -272,6 +277,7 @@ impl TryFrom<File> for Config {
         Ok(Self {
             sources,
             push: file.push,
+            radius: file.radius,
             database,
             own: file.network.own,
             rules: Rules {
@@ -373,6 +379,7 @@ impl Config {
             metrics: MetricsFile { listen: self.metrics },
             source: self.sources.iter().map(|(name, (file, _))| (name.clone(), file.clone())).collect(),
             push: self.push.clone(),
+            radius: self.radius.clone(),
         }
     }
 

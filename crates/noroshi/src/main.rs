@@ -29,6 +29,7 @@ mod receipts;
 mod report;
 mod reverse;
 mod serve;
+mod sessions;
 mod sources;
 mod stages;
 mod tables;

@@ -39,7 +39,7 @@ pub use aggregate::{flush, flush_some};
 pub use batch::Batch;
 pub use feed::{Arrived, Campaign, FeedOrigin, FeedSource, enrich, take_arrived, take_feed};
 pub use messages::take_messages;
-pub use sealed::{take_radius, take_seized};
+pub use sealed::{take_assignments, take_radius, take_seized};
 
 use crate::house::House;
 
@@ -296,7 +296,7 @@ fn write(
 
 /// Puts the batch's records of who held what into the session book. A crash before the rest of the batch is stored does no
 /// harm: given again, they are duplicates.
-fn keep(house: &House, batch: &mut Batch) -> anyhow::Result<()> {
+pub fn keep(house: &House, batch: &mut Batch) -> anyhow::Result<()> {
     if batch.records.is_empty() || batch.kept.is_some() {
         return Ok(());
     }

@@ -8,11 +8,12 @@ use noroshi_observe::{LINE_KEY, Observed, seized};
 use noroshi_store::StoreError;
 use noroshi_store::log::id_bytes;
 use noroshi_store::queue::ORIENTED;
-use noroshi_wire::{Assignment, SeizedFormat};
-use noroshi_wire::radius::read_detail;
+use noroshi_wire::{Assignment, Input, SeizedFormat};
+use serde_json::Map;
 
 use super::{Batch, Origin, Source, Taken, name, open_one, take};
 use crate::house::House;
+use crate::sessions::{Format, Records, records};
 
 /// Findings looked at again after new accounting records came in.
 const RECONSIDERED_MAX: u32 = 100_000;
@@ -70,17 +71,26 @@ pub fn admit(batch: &mut Batch, observed: Observed, more: impl FnOnce(&mut Vec<u
     }
 }
 
-/// Takes in FreeRADIUS accounting, sealed; keeping it needs a permit like any other use.
+/// Takes in FreeRADIUS accounting.
 pub fn take_radius(house: &House, path: &Path) -> anyhow::Result<Taken> {
+    take_assignments(house, path, |input| records(input, path, Format::RadiusDetail, &Map::new()))
+}
+
+/// Takes in a file that says who held what, sealed record by record; keeping it needs a permit like any other use.
+pub fn take_assignments(
+    house: &House,
+    path: &Path,
+    read: impl FnOnce(Input) -> anyhow::Result<Records>,
+) -> anyhow::Result<Taken> {
     let ask = Ask::of::<SessionKeeping>(Role::System, Use::Keep, &["radius.accounting"]);
     let standing = house.standing(&ask.measure)?;
     let permit = house.gate().permit::<SessionKeeping>(ask, standing, &mut house.evidence())?;
     let (input, bar) = open_one(path)?;
-    let rows = read_detail(input).assignments().map(|record| record.map_err(anyhow::Error::from));
+    let rows = read(input)?;
     let put = |batch: &mut Batch, record| match record {
         Ok((sealed, sample)) => {
             let sealed: Vec<Sealed<Assignment>> = sealed;
-            batch.assigned(sealed.into_iter().map(|record| record.keep(&permit)), Some(sample));
+            batch.assigned(sealed.into_iter().map(|record| record.keep(&permit)), sample);
         }
         Err(bad) => {
             let bad: noroshi_wire::BadSealed = bad;

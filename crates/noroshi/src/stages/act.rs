@@ -181,13 +181,15 @@ fn look_up<P: NoticePurpose>(
         .vault
         .open_one(book.look(finding.ip), &subject, permit, house.clock.now(), &mut house.evidence())
         .context("the session book cannot be opened")?;
-    Ok(look.map(|look| answers(house, finding, &look)))
+    // Only what the measure's dossier lists: a takedown notice uses address and time, and no port.
+    let with_port = permit.allows("source.port");
+    Ok(look.map(|look| answers(house, finding, &look, with_port)))
 }
 
-fn answers(house: &House, finding: &Finding, look: &Look<'_>) -> Answers {
+fn answers(house: &House, finding: &Finding, look: &Look<'_>, with_port: bool) -> Answers {
     let mut by_answer: BTreeMap<Named, (i64, Vec<Timestamp>)> = BTreeMap::new();
     for sighting in &finding.sightings {
-        let (named, margin_s) = match look.who(sighting.port, sighting.at, &house.config.rules) {
+        let (named, margin_s) = match look.who(sighting.port.filter(|_| with_port), sighting.at, &house.config.rules) {
             Answer::One(held) => (named(house, &Holder { user: held.line }), held.margin_s),
             Answer::None => (Named::Nobody, 0),
             Answer::Ambiguous(doubt) => (Named::Doubt(doubt.reason()), 0),

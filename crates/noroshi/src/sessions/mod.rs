@@ -1,0 +1,222 @@
+//! The session book from the command line: taking records in, asking under a permit, checking, forgetting, measuring.
+//!
+//! [`import`](mod@import) files; [`listen`] accounting over UDP; [`ask`] who held it; [`bench`](mod@bench) the book against
+//! sessions of which the truth is known.
+
+mod ask;
+mod bench;
+mod import;
+mod listen;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use noroshi_book::segment::day_of;
+use noroshi_law::{Purpose as _, SessionKeeping};
+
+pub use bench::bench;
+pub use import::{Records, import, records};
+pub use listen::{RadiusFile, serve};
+
+use crate::house::House;
+use crate::report::{self, say};
+
+/// The session book: who held which address when
+#[derive(Debug, Subcommand)]
+pub enum SessionsCommand {
+    /// Take in files that say who held which address
+    Import(Import),
+    /// Receive RADIUS accounting as `[radius]` of the configuration says, until interrupted
+    Serve {
+        /// Print the counts as JSON at the end
+        #[arg(long)]
+        json: bool,
+    },
+    /// Who held an address: asked under a measure, recorded in the evidence log
+    Who(Who),
+    /// What the book holds
+    Stats {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Whether every file of the book opens and holds what it says
+    Verify {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget the days that are older than the dossier of session keeping allows: their keys are destroyed
+    Forget {
+        /// Only say which
+        #[arg(long)]
+        dry_run: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Measure the book on made-up sessions and hold every answer against the truth
+    Bench(Bench),
+}
+
+/// Take in files that say who held which address
+#[derive(Debug, Args)]
+pub struct Import {
+    /// Files (plain, gzip, zstd, zip), `-` for standard input
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// How they are written
+    #[arg(long, value_enum, default_value = "radius-detail")]
+    pub format: Format,
+    /// What the format leaves open, as a JSON object: for csv the columns, for the others `server`, `zone` and so on
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub params: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// FreeRADIUS `detail`
+    RadiusDetail,
+    /// Kea lease file (memfile), IPv4 or IPv6
+    KeaLeases,
+    /// Kea forensic log (`legal_log`)
+    KeaLegal,
+    /// ISC dhcpd lease file
+    IscLeases,
+    /// Port blocks of a translator: Juniper
+    CgnJuniper,
+    /// Port blocks of a translator: Cisco
+    CgnCisco,
+    /// Port blocks of a translator: A10
+    CgnA10,
+    /// Port blocks of a translator: F5
+    CgnF5,
+    /// Port blocks of a translator: NFWare
+    CgnNfware,
+    /// A table of sessions
+    Csv,
+}
+
+/// Who held an address
+#[derive(Debug, Args)]
+pub struct Who {
+    /// The address
+    #[arg(long, required_unless_present = "batch")]
+    pub ip: Option<IpAddr>,
+    /// When, with its zone (RFC 3339)
+    #[arg(long, required_unless_present = "batch")]
+    pub at: Option<Timestamp>,
+    /// The port on the subscriber's side
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// The measure under which it is asked
+    #[arg(long, value_name = "ID")]
+    pub measure: String,
+    /// The matter it is asked for
+    #[arg(long, value_name = "N")]
+    pub case: String,
+    /// Many questions: CSV with the columns ip, time, port; one JSON line each, in order
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["ip", "at", "port"])]
+    pub batch: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Measure the book
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// How many sessions are made up
+    #[arg(long, default_value_t = 1_000_000)]
+    pub sessions: u64,
+    /// How many questions of each kind are asked
+    #[arg(long, default_value_t = 1_000_000)]
+    pub lookups: u64,
+    /// What they are made from
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Where the book is made; removed afterwards [default: a folder of the system's for temporary files]
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What only looks.
+pub fn look(house: &House, what: &SessionsCommand) -> anyhow::Result<ExitCode> {
+    match what {
+        SessionsCommand::Who(who) => ask::who(house, who),
+        SessionsCommand::Stats { json } => stats(house, *json),
+        SessionsCommand::Verify { json } => verify(house, *json),
+        SessionsCommand::Forget { dry_run, json } => forget(house, *dry_run, *json),
+        SessionsCommand::Import(_) | SessionsCommand::Serve { .. } | SessionsCommand::Bench(_) => {
+            anyhow::bail!("this takes something in")
+        }
+    }
+}
+
+fn stats(house: &House, as_json: bool) -> anyhow::Result<ExitCode> {
+    let stats = house.book()?.stats();
+    if as_json {
+        report::json(&stats)?;
+    } else {
+        say!("sessions that are over {:>12}", stats.closed);
+        say!("sessions that go on    {:>12}", stats.open);
+        say!("lines, servers         {:>12} {}", stats.lines, stats.servers);
+        say!("days                   {:>12}", stats.days);
+        say!("two lines at once      {:>12}   (data faults: nobody is named for those times)", stats.faults);
+        say!("bytes in memory, disk  {:>12} {}", stats.bytes, stats.disk_bytes);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn verify(house: &House, as_json: bool) -> anyhow::Result<ExitCode> {
+    match house.book()?.verify() {
+        Ok(rows) if as_json => report::json(&serde_json::json!({ "intact": true, "rows": rows }))?,
+        Ok(rows) => say!("intact: {rows} rows in days"),
+        Err(e) => {
+            if as_json {
+                report::json(&serde_json::json!({ "intact": false, "why": e.to_string() }))?;
+            }
+            eprintln!("noroshi: {e}");
+            return Ok(ExitCode::from(3));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The first day that the dossier of session keeping lets us keep, as days since 1970-01-01 (UTC).
+pub fn kept_from(house: &House) -> anyhow::Result<i32> {
+    let dossier = house.register.measure(SessionKeeping::MEASURE);
+    let dossier = dossier.ok_or_else(|| anyhow::anyhow!("there is no dossier of session keeping"))?;
+    let days = i32::try_from(dossier.retention_days).unwrap_or(i32::MAX);
+    Ok(day_of(house.clock.now().as_second()).saturating_sub(days))
+}
+
+fn forget(house: &House, dry_run: bool, as_json: bool) -> anyhow::Result<ExitCode> {
+    let from = kept_from(house)?;
+    if dry_run {
+        let first = house.book()?.stats().first_day.filter(|first| *first < from);
+        match first {
+            None => say!("nothing is older than the dossier allows"),
+            Some(first) => say!("days {first} to {} would be forgotten (days since 1970-01-01)", from - 1),
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    for forgotten in house.book_to_keep()?.forget_before(from)? {
+        if as_json {
+            report::json(&forgotten)?;
+        } else {
+            say!("day {} (since 1970-01-01): {} sessions, key destroyed", forgotten.day, forgotten.rows);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
