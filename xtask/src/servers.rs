@@ -15,6 +15,7 @@
 //! NOROSHI_TEST_IMAP_TLS     localhost:PORT                              the same
 //! NOROSHI_TEST_IMAP_FOLDER  DIR with mail/USER/ (maildirs), cert.pem
 //! NOROSHI_TEST_NATS         nats://127.0.0.1:PORT                       NATS with JetStream
+//! NOROSHI_TEST_DNS          127.0.0.1:PORT                              unbound, see `unbound.rs` for its zones
 //! NOROSHI_TEST_CHROMIUM     the browser's program
 //! NOROSHI_TEST_AICS         a Python that has aics-tlog
 //! NOROSHI_TEST_SHARED_DATA  ../shared/data, where that lies beside the project
@@ -30,6 +31,7 @@ mod nats;
 mod nginx;
 mod postfix;
 mod postgres;
+mod unbound;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -70,6 +72,7 @@ impl Servers {
         servers.add("nginx", nginx::start, nginx::HOW);
         servers.add("Dovecot", dovecot::start, dovecot::HOW);
         servers.add("NATS", nats::start, nats::HOW);
+        servers.add("unbound", unbound::start, unbound::HOW);
         servers.add("Chromium", chromium::find, chromium::HOW);
         servers.add("aics-tlog", aics::find, aics::HOW);
         servers.add_shared_data(root);

@@ -2,14 +2,13 @@
 //! is read under seal and opened with a permit.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 
 use noroshi_law::Sealed;
 use noroshi_model::{ContractRef, Lang, Subscriber};
 use noroshi_wire::csv::{CsvFormat, Records};
 use noroshi_wire::lines::{Encoding, Lines};
-
-use crate::book::Holder;
 
 /// Most entries a directory file may have.
 pub const ENTRIES_MAX: usize = 20_000_000;
@@ -31,6 +30,19 @@ pub enum DirectoryError {
         /// What is wrong with it; never its content.
         reason: String,
     },
+}
+
+/// One subscriber, as the network names them.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Holder {
+    /// `User-Name`, or what else names a line.
+    pub user: String,
+}
+
+impl fmt::Debug for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Holder(‹redacted›)")
+    }
 }
 
 /// Where subscribers are looked up.

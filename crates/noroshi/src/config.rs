@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use ipnet::IpNet;
 use jiff::SignedDuration;
-use noroshi_act::book::Rules;
 use noroshi_act::notice::Operator;
 use noroshi_act::smtp::{ANSWER_S, Encryption, Submission};
+use noroshi_book::Rules;
 use noroshi_orient::aggregate::Aggregation;
 use noroshi_orient::list::ListRule;
 use noroshi_store::Address;
 use noroshi_wire::SeizedFormat;
+use noroshi_wire::nat_rules::{NatRule, NatRules};
 use serde::{Deserialize, Serialize};
 
 use crate::maps::FeedsFile;
@@ -103,6 +104,8 @@ pub struct NetworkFile {
     pub shared: Vec<IpNet>,
     /// Seconds around a session's border in which nobody can say who held the address.
     pub border_s: Option<i64>,
+    /// Shared addresses whose ports are given by rule, each with the time in which it was in force.
+    pub nat: Vec<NatRule>,
 }
 
 /// `[mail]`
@@ -166,6 +169,8 @@ pub struct Config {
     pub own: Vec<IpNet>,
     /// How addresses are attributed.
     pub rules: Rules,
+    /// The rules among them by which ports are given, as written.
+    pub nat: Vec<NatRule>,
     /// The mail server.
     pub submission: Submission,
     /// How long a mail waits for what else is found of the same matter.
@@ -253,6 +258,7 @@ impl TryFrom<File> for Config {
             format.check().with_context(|| format!("[seized.{name}]"))?;
         }
         check_kept(&file.aggregate, &file.list)?;
+        file.enrich.check()?;
         let read = |(name, file): (String, SourceFile)| -> anyhow::Result<_> {
             let source = Source::read(&name, &file).with_context(|| format!("[source.{name}]"))?;
             Ok((name, (file, source)))
@@ -271,7 +277,9 @@ impl TryFrom<File> for Config {
             rules: Rules {
                 border_s: file.network.border_s.unwrap_or(Rules::BORDER_S),
                 shared: file.network.shared,
+                nat: NatRules::new(file.network.nat.clone()).context("[[network.nat]]")?,
             },
+            nat: file.network.nat,
             submission: Submission {
                 encryption,
                 user: file.mail.user,
@@ -342,6 +350,7 @@ impl Config {
                 own: self.own.clone(),
                 shared: self.rules.shared.clone(),
                 border_s: Some(self.rules.border_s),
+                nat: self.nat.clone(),
             },
             mail: MailFile {
                 server: Some(self.submission.server.clone()),

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::house::{House, Stay};
 use crate::receipts::Receipts;
 use crate::report::{self, say};
+use crate::reverse::{Reverse, ReverseFile};
 
 /// One thing looked at.
 #[derive(Debug, Serialize)]
@@ -55,6 +56,18 @@ pub fn examine(config: Config, as_json: bool) -> anyhow::Result<ExitCode> {
     if let Some(listen) = config.push.listen {
         let mend = "fine if noroshi is running; else set push.listen";
         checks.push(Check::of("push address", free(listen), mend));
+    }
+    checks.push(Check::of(
+        "tables",
+        tables(&config),
+        "mend the file or [enrich]; a running noroshi uses what it read before",
+    ));
+    if let Some(reverse) = &config.enrich.reverse_dns {
+        checks.push(Check::of(
+            "reverse DNS",
+            names(reverse),
+            "start the resolver, or set enrich.reverse-dns.resolvers; events go without names until then",
+        ));
     }
     checks.extend(config.warnings().into_iter().map(|warning| Check {
         what: "configuration",
@@ -128,6 +141,22 @@ fn sources(house: &House) -> Result<String, String> {
         [] => Ok(format!("{} configured, {untried} never tried, none failing", known.len())),
         failing => Err(format!("failing: {}", failing.join(", "))),
     }
+}
+
+/// Whether what events are enriched from can be read.
+fn tables(config: &Config) -> Result<String, String> {
+    crate::tables::read(&config.enrich).map_err(|e| format!("{e:#}"))?;
+    let (own, lists) = (config.enrich.tables.len(), config.enrich.warning_lists.len());
+    Ok(format!("{own} tables and {lists} warning lists of your own"))
+}
+
+/// Whether somebody answers.
+fn names(settings: &ReverseFile) -> Result<String, String> {
+    let reverse = Reverse::new(settings).map_err(|e| format!("{e:#}"))?;
+    let asked: Vec<String> = reverse.resolvers().iter().map(ToString::to_string).collect();
+    let asked = asked.join(", ");
+    reverse.probe().map_err(|e| format!("{asked}: {e}"))?;
+    Ok(format!("{asked} answers"))
 }
 
 fn readable(path: Option<&Path>) -> Result<String, String> {

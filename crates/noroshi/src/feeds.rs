@@ -19,8 +19,9 @@ use crate::config::Config;
 use crate::house::House;
 use crate::intake::{Campaign, FeedSource, Keep, Taken, name, take_feed};
 use crate::lists::{self, Wanted};
+use crate::maps;
 use crate::report::{self, say};
-use crate::{maps, tables};
+use crate::tables::{self, Enrichment};
 
 /// Bad records told one by one by `feed parse`; the rest is counted.
 const BAD_TOLD: u64 = 20;
@@ -220,14 +221,14 @@ pub fn load(
 ) -> anyhow::Result<ExitCode> {
     let begun = house.clock.now();
     let bundle = maps::read(&house.config)?;
-    let enricher = tables::read(&house.config.enrich)?;
+    let enrichment = Enrichment::read(&house.config.enrich)?;
     let report = what.report(&*house.clock)?;
     let keep = wanted.keep(&house.config, &report.feed_name, campaign.is_some())?;
     anyhow::ensure!(
         files.len() == 1 || !matches!(keep, Keep::List(_)),
         "a list is one file; several would each take the others' entries for gone"
     );
-    let feed = FeedSource { bundle: &bundle, report, campaign, enricher: &enricher, keep };
+    let feed = FeedSource { bundle: &bundle, report, campaign, enrichment: &enrichment, keep };
     let (mut all, mut counts, mut code) = (Vec::new(), Tally::default(), ExitCode::SUCCESS);
     for file in files {
         match take_feed(house, file, &feed) {
@@ -285,15 +286,14 @@ pub fn campaign(name: Option<String>, measure: Option<String>) -> Option<Campaig
 /// Reads reports and prints their events.
 pub fn parse(files: &[PathBuf], what: &What, config: &Config, enrich: bool) -> anyhow::Result<ExitCode> {
     let bundle = maps::read(config)?;
-    let enricher = enrich.then(|| tables::read(&config.enrich)).transpose()?;
-    let tables = enricher.as_ref().map(|enricher| enricher.now());
+    let tables = enrich.then(|| tables::read(&config.enrich)).transpose()?;
     let mut code = ExitCode::SUCCESS;
     let mut out = Printing {
         out: BufWriter::new(std::io::stdout().lock()),
         json: Vec::new(),
         bad: 0,
         report: what.report(&SystemClock)?,
-        tables: tables.as_deref(),
+        tables: tables.as_ref(),
     };
     for file in files {
         if let Err(e) = parse_file(&bundle, file, what, &mut out) {

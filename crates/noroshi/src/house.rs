@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use anyhow::{Context as _, bail};
 use noroshi_act::directory::{CsvDirectory, Directory};
+use noroshi_book::{Book, BookError};
 use noroshi_law::evidence::note::Signer;
 use noroshi_law::{Ask, Gate, Register, Standing, Vault};
 use noroshi_model::clock::Clock;
@@ -30,7 +31,9 @@ pub struct House {
     /// The database.
     pub store: Store,
     /// The keys of sealed data.
-    pub vault: Vault,
+    pub vault: Arc<Vault>,
+    /// Who held which address; opened when it is first needed, because a large one takes its time.
+    book: OnceLock<RwLock<Book>>,
     /// The evidence log's signing key.
     pub signer: Signer,
     /// The newest checkpoint, outside the database.
@@ -102,7 +105,8 @@ impl House {
         };
         let house = Self {
             store: Store::open(config.database.clone())?,
-            vault: Vault::new(&keys::secret(&key_folder, "vault.key")?),
+            vault: Arc::new(Vault::new(&keys::secret(&key_folder, "vault.key")?)),
+            book: OnceLock::new(),
             signer: keys::signer(&key_folder, &format!("{origin}/noroshi/evidence"))?,
             head: HeadFile::at(&folder.join("evidence.head")),
             links: LinkKey::new(&keys::secret(&key_folder, "link.key")?),
@@ -120,6 +124,31 @@ impl House {
         };
         house.take_over_opt_outs()?;
         Ok(house)
+    }
+
+    /// The session book, as it is now.
+    pub fn book(&self) -> Result<RwLockReadGuard<'_, Book>, BookError> {
+        drop(self.book_to_keep()?);
+        let book = self.book.get().map(|book| book.read().unwrap_or_else(PoisonError::into_inner));
+        match book {
+            Some(book) => Ok(book),
+            None => unreachable!("it was opened a line ago"),
+        }
+    }
+
+    /// The session book, to put records into; it has caught up with what others put in.
+    pub fn book_to_keep(&self) -> Result<RwLockWriteGuard<'_, Book>, BookError> {
+        let shared = match self.book.get() {
+            Some(shared) => shared,
+            None => {
+                let opened = Book::open(&self.config.data_dir.join("sessions"), Arc::clone(&self.vault))?;
+                // Where two open it at once, one of them is dropped again.
+                self.book.get_or_init(|| RwLock::new(opened))
+            }
+        };
+        let mut book = shared.write().unwrap_or_else(PoisonError::into_inner);
+        book.catch_up()?;
+        Ok(book)
     }
 
     /// The gate to sealed data.

@@ -28,6 +28,7 @@ mod outgoing;
 mod quarantine;
 mod receipts;
 mod report;
+mod reverse;
 mod serve;
 mod sources;
 mod stages;

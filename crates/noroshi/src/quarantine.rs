@@ -14,8 +14,9 @@ use serde_json::{Map, Value};
 
 use crate::house::House;
 use crate::intake::{Batch, Campaign, FeedOrigin, FeedSource, Keep, Origin, Source, take};
+use crate::maps;
 use crate::report::{self, say};
-use crate::{maps, tables};
+use crate::tables::Enrichment;
 
 /// Lines of a page.
 const PAGE: u32 = 50;
@@ -175,10 +176,10 @@ struct Replayed {
 
 fn replay(house: &House, ids: &[String], which: &Which, as_json: bool) -> anyhow::Result<ExitCode> {
     let bundle = maps::read(&house.config)?;
-    let enricher = tables::read(&house.config.enrich)?;
+    let enrichment = Enrichment::read(&house.config.enrich)?;
     let mut done = Replayed::default();
     let mut again = |kept: &Kept| -> anyhow::Result<()> {
-        let Some(counts) = read_again(house, &bundle, &enricher, kept)? else {
+        let Some(counts) = read_again(house, &bundle, &enrichment, kept)? else {
             done.not_possible += 1;
             return Ok(());
         };
@@ -231,7 +232,7 @@ fn all_ids(house: &House, filter: &QuarantineFilter) -> anyhow::Result<Vec<Strin
 fn read_again(
     house: &House,
     bundle: &Bundle,
-    enricher: &noroshi_orient::enrich::Enricher,
+    enrichment: &Enrichment,
     kept: &Kept,
 ) -> anyhow::Result<Option<Tally>> {
     let (Some(content), false) = (&kept.content, kept.entry.cut) else { return Ok(None) };
@@ -249,7 +250,7 @@ fn read_again(
     };
     let campaign = how.campaign.zip(how.measure).map(|(name, measure)| Campaign { name, measure });
     let under = campaign.as_ref().map_or(how.feed_name, |campaign| campaign.name.clone());
-    let feed = FeedSource { bundle, report: report.clone(), campaign, enricher, keep: Keep::Every };
+    let feed = FeedSource { bundle, report: report.clone(), campaign, enrichment, keep: Keep::Every };
     let open = || noroshi_feed::open(bundle, &report, Box::new(std::io::Cursor::new(text.clone())));
     let mut tried = Batch::default();
     let mut origin = FeedOrigin::new(house, &feed, &report, open()?);

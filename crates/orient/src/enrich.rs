@@ -17,8 +17,10 @@ mod ranges;
 mod tenants;
 mod text;
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -85,8 +87,8 @@ impl fmt::Debug for Cc {
 /// Where reverse DNS is asked for: a port, because asking uses the network. The answer is what the address's owner says
 /// of it and proves nothing.
 pub trait ReverseDns {
-    /// The name of an address, if it has one and it came in time.
-    fn name_of(&self, ip: IpAddr) -> Option<String>;
+    /// The names of those addresses that have one, if it came in time. Many at once, because each takes its while.
+    fn names_of(&self, ips: &HashSet<IpAddr>) -> HashMap<IpAddr, Arc<str>>;
 }
 
 /// What a loader made of a file.
@@ -167,9 +169,6 @@ pub enum EnrichError {
     /// One prefix, two tenants.
     #[error("{0} belongs to {1} and to {2}")]
     TwoTenants(IpNet, String, String),
-    /// A reload that failed.
-    #[error("not reloaded, the tables from before stay in use: {0}")]
-    Kept(Box<EnrichError>),
 }
 
 #[cfg(test)]

@@ -102,12 +102,6 @@ CREATE TABLE source (
     filtered BIGINT NOT NULL, quarantined BIGINT NOT NULL, aggregated BIGINT NOT NULL
 );
 
--- Sealed: bodies encrypted, slots are keyed hashes.
-CREATE TABLE accounting (id TEXT PRIMARY KEY, at_ms BIGINT NOT NULL, body BYTEA NOT NULL);
-CREATE TABLE accounting_slot (
-    slot TEXT NOT NULL, at_ms BIGINT NOT NULL, id TEXT NOT NULL,
-    PRIMARY KEY (slot, at_ms, id)
-);
 CREATE TABLE nas_clock (
     nas TEXT NOT NULL, offset_s BIGINT NOT NULL, samples BIGINT NOT NULL,
     PRIMARY KEY (nas, offset_s)

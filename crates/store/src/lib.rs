@@ -7,14 +7,16 @@
 //! There is one door: [`Store::tx`] (or [`Store::tx_in_turn`]) runs a closure in a transaction under a name, retries it where the database asks for
 //! that, and counts it. In reading order: [`engine`] the two databases behind one face; [`row`] the three kinds of value
 //! there are; then one file per noun, each adding methods to [`Tx`]: [`log`] (the events), [`events`] (how they came in),
-//! [`sources`], [`quarantine`], [`aggregates`], [`lists`], [`sessions`], [`queue`], [`findings`],
-//! [`cases`], [`outbox`], [`visits`], [`consent`], [`evidence`], [`tiles`] (the log as files), [`disclosure`], [`totals`], [`cursors`] (what went out), [`gauges`].
+//! [`sources`], [`quarantine`], [`aggregates`], [`lists`], [`clocks`], [`queue`], [`findings`],
+//! [`cases`], [`outbox`], [`visits`], [`consent`], [`evidence`], [`tiles`] (the same as files), [`disclosure`] (what is
+//! told of it), [`totals`], [`cursors`] (what went out), [`gauges`].
 //!
 //! **Invariant:** no SQL outside this crate. **Invariant:** whatever a closure did is durable when `tx` returns `Ok`, and
 //! never happened when it returns `Err`.
 
 pub mod aggregates;
 pub mod cases;
+pub mod clocks;
 pub mod consent;
 pub mod cursors;
 pub mod disclosure;
@@ -29,7 +31,6 @@ pub mod outbox;
 pub mod quarantine;
 pub mod queue;
 pub mod row;
-pub mod sessions;
 pub mod sources;
 pub mod tiles;
 pub mod totals;

@@ -16,8 +16,6 @@ pub struct Totals {
     pub filtered: u64,
     /// Records in quarantine, counted each time they were read.
     pub quarantined: u64,
-    /// Accounting records stored, sealed.
-    pub sessions: u64,
     /// Findings.
     pub findings: u64,
     /// Decisions.
@@ -49,7 +47,6 @@ impl Tx<'_> {
             duplicates: of("SELECT CAST(COALESCE(SUM(duplicate), 0) AS BIGINT) FROM tally")?,
             filtered: of("SELECT CAST(COALESCE(SUM(filtered), 0) AS BIGINT) FROM tally")?,
             quarantined: of("SELECT CAST(COALESCE(SUM(quarantined), 0) AS BIGINT) FROM tally")?,
-            sessions: of("SELECT COUNT(*) FROM accounting")?,
             findings: of("SELECT COUNT(*) FROM finding")?,
             decisions: of("SELECT COUNT(*) FROM decision")?,
             refusals: of("SELECT COUNT(*) FROM refusal")?,

@@ -15,6 +15,11 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
+use noroshi_law::Sealed;
+use noroshi_model::intake::Bad;
+
+use crate::lines::{Item, Line, snippet};
+use crate::radius::BadSealed;
 
 /// What was given: an address or prefix, or on a shared address a block of its ports.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,6 +86,24 @@ impl Given {
                 (Some((first, last)), Some(port)) => first <= port && port <= last,
                 (Some(_), None) => false,
             }
+    }
+}
+
+/// Seals what a line of a log tells, which may be nothing, or why it cannot be read.
+pub(crate) fn sealed_line(
+    item: Item,
+    read: impl FnOnce(&Line) -> Result<Vec<Assignment>, String>,
+) -> Result<Vec<Sealed<Assignment>>, BadSealed> {
+    let line = match item {
+        Item::Line(line) => line,
+        Item::Bad(bad) => return Err(bad.into()),
+    };
+    match read(&line) {
+        Ok(told) => Ok(told.into_iter().map(Sealed::new).collect()),
+        Err(reason) => {
+            let (snippet, bytes) = (snippet(line.text.as_bytes()), line.text.len() as u64);
+            Err(Bad { line: line.number, reason, snippet, bytes }.into())
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   bytes ──lines──▶ Line │ Bad ──csv──▶ Record │ Bad ──▶ seized        SeizedRow
-//!                         └──radius──▶ Sealed<Accounting> │ BadSealed
+//!                         └──radius, kea, isc, cgn, assignment_csv──▶ Sealed<Assignment>s │ BadSealed
 //! ```
 //!
 //! Every reader here is an iterator with the same three answers: an outer error means that the file as a
@@ -11,15 +11,25 @@
 //! reader is a fuzz target.
 //!
 //! In reading order: [`lines`] bytes to numbered lines; [`csv`] lines to records; [`time`] a text to an
-//! instant, or a refusal to guess; [`seized`] the log of a seized C&C server;
-//! [`elements`] the elements of a JSON document; [`unpack`](mod@unpack) what is packed; [`postfix`] what a mail server did with a mail; [`radius`] who had which address when, sealed from the moment it is recognised;
-//! [`assignment`] the same whoever tells it; [`out`] the other direction: events as others read them.
+//! instant, or a refusal to guess; [`seized`] the log of a seized C&C server; [`elements`] the elements of a JSON
+//! document; [`unpack`](mod@unpack) what is packed; [`postfix`] what a mail server did with a mail; [`out`] the other
+//! direction: events as others read them.
+//!
+//! Who had which address when, sealed from the moment it is recognised: [`assignment`] what all sources come down to;
+//! [`radius`] accounting; [`kea`] and [`isc`] leases, with [`dhcp`] for what they share; [`cgn`] the logs of address
+//! translators; [`assignment_csv`] a table; [`nat_rules`] what no log tells, because it can be computed.
 
 pub mod assignment;
+pub mod assignment_csv;
+pub mod cgn;
 pub mod csv;
+pub mod dhcp;
 pub mod elements;
 mod flat;
+pub mod isc;
+pub mod kea;
 pub mod lines;
+pub mod nat_rules;
 pub mod out;
 pub mod postfix;
 pub mod radius;
@@ -31,7 +41,7 @@ pub use assignment::{Assignment, Change, Given, Whom};
 pub use csv::{CsvError, CsvFormat, Header, Record, Records};
 pub use elements::{Element, Elements};
 pub use lines::{Encoding, Item, Line, Lines, LinesError};
-pub use radius::{Accounting, BadSealed, ClockSample, Status, read_detail, slots_of};
+pub use radius::{Accounting, BadSealed, ClockSample, Status, read_detail, read_packet, slots_of};
 pub use seized::{SeizedError, SeizedFormat, SeizedRow, read_seized};
 pub use time::{TimeFormat, Zone};
 pub use unpack::{Input, unpack};

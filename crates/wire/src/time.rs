@@ -69,6 +69,9 @@ pub enum TimeError {
     /// The clock never showed this time.
     #[error("time does not exist in the declared zone: the clock was set forward over it")]
     Gap,
+    /// The declared zone does not call itself so at that time.
+    #[error("time carries the abbreviation of another zone than the declared one")]
+    Called,
     /// Not written as declared.
     #[error("time is not written as {0}")]
     Shape(String),
@@ -210,6 +213,17 @@ fn instant(civil: DateTime, zone: Option<&Zone>) -> Result<Timestamp, TimeError>
     zone.ok_or(TimeError::NoZone)?.instant(civil)
 }
 
+/// A wall-clock time with the abbreviation of its zone. Of these only UTC, GMT and JST mean one thing; any other has to be
+/// what the declared zone calls itself at that time, and tells summer from winter where the clock was set back.
+pub(crate) fn abbreviated(civil: DateTime, name: &str, zone: Option<&Zone>) -> Result<Timestamp, TimeError> {
+    let time = match name {
+        "UTC" | "GMT" => at_offset(civil, Offset::UTC)?,
+        "JST" => at_offset(civil, Offset::from_seconds(9 * 3600).map_err(|_| TimeError::Range(""))?)?,
+        _ => zone.ok_or(TimeError::NoZone)?.instant_called(civil, name)?,
+    };
+    in_range(time)
+}
+
 pub(crate) fn in_range(time: Timestamp) -> Result<Timestamp, TimeError> {
     match time.as_second() {
         EARLIEST_S..LATEST_S => Ok(time),
@@ -287,6 +301,21 @@ impl Zone {
             Fold { .. } => Err(TimeError::Fold),
             Gap { .. } => Err(TimeError::Gap),
         }
+    }
+}
+
+impl Zone {
+    /// The wall-clock time that the zone calls by this abbreviation.
+    fn instant_called(&self, civil: DateTime, name: &str) -> Result<Timestamp, TimeError> {
+        use jiff::tz::AmbiguousOffset::{Fold, Gap, Unambiguous};
+        let offsets = match self.zone.to_ambiguous_timestamp(civil).offset() {
+            Unambiguous { offset } => [offset, offset],
+            Fold { before, after } => [before, after],
+            Gap { .. } => return Err(TimeError::Gap),
+        };
+        let candidates = offsets.into_iter().filter_map(|offset| at_offset(civil, offset).ok());
+        let called = |time: &Timestamp| self.zone.to_offset_info(*time).abbreviation() == name;
+        candidates.into_iter().find(called).ok_or(TimeError::Called)
     }
 }
 
@@ -425,6 +454,20 @@ mod tests {
         for zone in ["JST9", "Mars/Olympus", "+25:00", "", "Etc/Unknown"] {
             assert!(Zone::try_from(zone.to_owned()).is_err(), "{zone}");
         }
+    }
+
+    #[test]
+    fn abbreviations_mean_what_the_declared_zone_means_by_them() {
+        let berlin = Zone::try_from("Europe/Berlin".to_owned()).unwrap();
+        let read = |civil: &str, name, zone| {
+            abbreviated(civil.parse().unwrap(), name, zone).map(|time| time.to_string())
+        };
+        assert_eq!(read("2026-11-20T03:12:00", "JST", None).unwrap(), "2026-11-19T18:12:00Z");
+        assert_eq!(read("2026-11-20T03:12:00", "CET", None), Err(TimeError::NoZone));
+        assert_eq!(read("2026-10-25T02:30:00", "CEST", Some(&berlin)).unwrap(), "2026-10-25T00:30:00Z");
+        assert_eq!(read("2026-10-25T02:30:00", "CET", Some(&berlin)).unwrap(), "2026-10-25T01:30:00Z");
+        assert_eq!(read("2026-11-20T03:12:00", "CEST", Some(&berlin)), Err(TimeError::Called));
+        assert_eq!(read("2026-03-29T02:30:00", "CET", Some(&berlin)), Err(TimeError::Gap));
     }
 
     proptest! {

@@ -27,7 +27,7 @@ use crate::receipts::Receipts;
 use crate::report::say;
 use crate::serve::{Listeners, serve};
 use crate::stages::{Stage, mail, until_idle};
-use crate::tables;
+use crate::tables::Enrichment;
 use crate::{keys, report, serve};
 
 /// When the demo's clock starts: after the last recording.
@@ -168,7 +168,7 @@ fn observe(house: &House, recordings: &Path) -> anyhow::Result<Vec<Taken>> {
         take_seized(house, &file("gate.csv"), "takedown-gate", takedown, format("gate")?)?,
         take_seized(house, &file("gate.jsonl"), "takedown-panel", takedown, format("panel")?)?,
     ];
-    let (bundle, enricher) = (Bundle::shipped(), tables::read(&house.config.enrich)?);
+    let (bundle, enrichment) = (Bundle::shipped(), Enrichment::read(&house.config.enrich)?);
     let feed = FeedSource {
         bundle: &bundle,
         report: Report {
@@ -180,7 +180,7 @@ fn observe(house: &House, recordings: &Path) -> anyhow::Result<Vec<Taken>> {
             now: house.clock.now(),
         },
         campaign: Some(Campaign { name: "sinkhole".into(), measure: InfectionNotice::MEASURE.into() }),
-        enricher: &enricher,
+        enrichment: &enrichment,
         keep: Keep::Every,
     };
     for report in ["event4_sinkhole_http.csv", "event6_sinkhole_http.csv"] {

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use indicatif::ProgressBar;
 use noroshi_feed::{Bundle, Feed, Report, Sink};
+use noroshi_model::event::KEYS_MAX;
 use noroshi_model::fields::append;
 use noroshi_model::{Bad, ClassificationType, Datum, Event, Fields, Tally};
-use noroshi_observe::Source as Known;
-use noroshi_orient::enrich::{Enricher, Subject, Tables};
+use noroshi_observe::{Observed, Source as Known, is_global};
+use noroshi_orient::enrich::{Subject, Tables};
 use noroshi_orient::list::{LIST_KEY, Mark, WAS_KEY};
 use noroshi_wire::{Input, unpack};
 use serde_json::{Map, Value, json};
@@ -20,6 +21,7 @@ use super::list::{self, Begun};
 use super::sealed::admit;
 use super::{Batch, Keep, Origin, Source, Taken, aggregate, open, take};
 use crate::house::House;
+use crate::tables::Enrichment;
 
 /// Event key of the warning lists an event's address or name is on.
 pub const WARNING_KEY: &str = "extra.noroshi.warning_lists";
@@ -27,6 +29,11 @@ pub const WARNING_KEY: &str = "extra.noroshi.warning_lists";
 pub const CONFIDENCE_KEY: &str = "extra.noroshi.confidence";
 /// Event key of the tenant of our own address space.
 pub const TENANT_KEY: &str = "extra.noroshi.tenant";
+/// Event keys of the two ends, and of their names.
+const NAMES: [(&str, &str); 2] =
+    [("source.ip", "source.reverse_dns"), ("destination.ip", "destination.reverse_dns")];
+/// Room for the keys that we add to an event of the loop, which is read back as one of [`KEYS_MAX`] keys.
+const OURS_MAX: usize = 24;
 /// Records after which the tables are taken anew, so that a reload is seen within a file.
 const TABLES_HELD: u32 = 4096;
 
@@ -47,8 +54,8 @@ pub struct FeedSource<'a> {
     pub report: Report,
     /// The campaign, where the loop goes on with its events.
     pub campaign: Option<Campaign>,
-    /// The tables.
-    pub enricher: &'a Enricher,
+    /// What its events are enriched from.
+    pub enrichment: &'a Enrichment,
     /// What is kept of its events.
     pub keep: Keep,
 }
@@ -170,7 +177,7 @@ pub fn take_arrived(house: &House, feed: &FeedSource<'_>, arrived: Arrived) -> a
 /// A report being read.
 pub struct FeedOrigin<'a> {
     feed: Box<dyn Feed>,
-    enricher: &'a Enricher,
+    enrichment: &'a Enrichment,
     tables: Arc<Tables>,
     held: u32,
     stamp: Stamp,
@@ -216,8 +223,8 @@ impl<'a> FeedOrigin<'a> {
         let how = how.as_object().cloned().unwrap_or_default();
         Self {
             feed: opened,
-            enricher: feed.enricher,
-            tables: feed.enricher.now(),
+            enrichment: feed.enrichment,
+            tables: feed.enrichment.now(),
             held: 0,
             stamp,
             how,
@@ -237,10 +244,11 @@ impl Origin for FeedOrigin<'_> {
         self.held += 1;
         if self.held >= TABLES_HELD {
             self.held = 0;
-            self.tables = self.enricher.now();
+            self.tables = self.enrichment.now();
         }
         let number = self.number;
-        let mut sink = Filling { batch, tables: &self.tables, stamp: &self.stamp, bad: false, number };
+        let named = self.enrichment.names();
+        let mut sink = Filling { batch, tables: &self.tables, named, stamp: &self.stamp, bad: false, number };
         let more = self.feed.step(&mut sink)?;
         if sink.bad {
             if let Some(head) = self.feed.head() {
@@ -250,12 +258,18 @@ impl Origin for FeedOrigin<'_> {
         }
         Ok(more)
     }
+
+    fn complete(&self, batch: &mut Batch) {
+        self.enrichment.name(batch);
+    }
 }
 
 /// Puts what a report holds into the batch.
 struct Filling<'a> {
     batch: &'a mut Batch,
     tables: &'a Tables,
+    /// Whether names of addresses are asked for.
+    named: bool,
     stamp: &'a Stamp,
     bad: bool,
     number: Option<u64>,
@@ -298,6 +312,7 @@ impl Sink for Filling<'_> {
             id
         });
         self.batch.mark(mark);
+        self.note_nameless(&fields);
     }
 
     fn filtered(&mut self, _line: u64) {
@@ -318,12 +333,39 @@ impl Filling<'_> {
         let mut json = Vec::new();
         fields.write_json(&mut json);
         append(&mut json, "time.observation", &Datum::Time(known.now));
-        match serde_json::from_slice::<Event>(&json) {
-            Ok(event) => admit(self.batch, known.admit(line, event)),
-            Err(e) => {
+        let event = if fields.len() > KEYS_MAX - OURS_MAX {
+            Err(format!("more than {} fields", KEYS_MAX - OURS_MAX))
+        } else {
+            serde_json::from_slice::<Event>(&json).map_err(|e| e.to_string())
+        };
+        let observed = match event {
+            Ok(event) => known.admit(line, event),
+            Err(reason) => {
                 self.bad = true;
                 let bytes = json.len() as u64;
-                self.batch.bad(Bad { line, reason: e.to_string(), snippet: json, bytes }, false);
+                return self.batch.bad(Bad { line, reason, snippet: json, bytes }, false);
+            }
+        };
+        let is_event = matches!(observed, Observed::Event(_));
+        let tables = self.tables;
+        admit(self.batch, observed, |json| enrich(tables, &fields, json));
+        if is_event {
+            self.note_nameless(&fields);
+        }
+    }
+
+    /// Notes the addresses of the event that was added last whose names are to be asked for: those that the feed did not
+    /// say, of addresses that can have one.
+    fn note_nameless(&mut self, fields: &Fields<'_>) {
+        if !self.named {
+            return;
+        }
+        for (ip, name) in NAMES {
+            if let Some(Datum::Ip(ip)) = fields.get(ip)
+                && is_global(*ip)
+                && !fields.has(name)
+            {
+                self.batch.nameless(name, ip.to_canonical());
             }
         }
     }

@@ -64,6 +64,10 @@ impl Origin for Messages<'_> {
         }
         Ok(true)
     }
+
+    fn complete(&self, batch: &mut Batch) {
+        self.feed.enrichment.name(batch);
+    }
 }
 
 impl<'a> Messages<'a> {

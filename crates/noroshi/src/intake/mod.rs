@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
+use noroshi_book::Effect;
 use noroshi_model::{Id, Tally};
 use noroshi_orient::aggregate::Aggregation;
 use noroshi_orient::list::ListRule;
@@ -81,6 +82,9 @@ pub enum Keep {
 pub trait Origin {
     /// Reads one record into the batch; false at the end. A second reading of the same input gives the same records.
     fn step(&mut self, batch: &mut Batch) -> anyhow::Result<bool>;
+
+    /// Adds to a batch, before it is stored, what is better asked for many records at once.
+    fn complete(&self, _batch: &mut Batch) {}
 }
 
 /// What is read, and under which name it is counted.
@@ -248,6 +252,7 @@ fn read(
                 Err(e) => failed = Some(e),
             }
         }
+        origin.complete(&mut batch);
         // The writer is gone only with an error, which is told by its end.
         if give.send((intake.clone(), batch)).is_err() || intake.done {
             return Ok(());
@@ -265,10 +270,11 @@ fn write(
     batches: &Receiver<(Intake, Batch)>,
     give_back: &SyncSender<Batch>,
     bar: &ProgressBar,
-) -> Result<Tally, StoreError> {
+) -> anyhow::Result<Tally> {
     let mut all = Tally::default();
     let begun = house.clock.now();
     while let Ok((intake, mut batch)) = batches.recv() {
+        keep(house, &mut batch)?;
         let mut tried = None;
         let tried = &mut tried;
         all += patiently(|| match &source.keep {
@@ -286,6 +292,30 @@ fn write(
     }
     bar.finish_and_clear();
     Ok(all)
+}
+
+/// Puts the batch's records of who held what into the session book. A crash before the rest of the batch is stored does no
+/// harm: given again, they are duplicates.
+fn keep(house: &House, batch: &mut Batch) -> anyhow::Result<()> {
+    if batch.records.is_empty() || batch.kept.is_some() {
+        return Ok(());
+    }
+    let mut effects = house.book_to_keep()?.keep(&batch.assignments)?.effects.into_iter();
+    let mut kept = batch::Kept::default();
+    for (count, sample) in &batch.records {
+        let of_record: Vec<Effect> = effects.by_ref().take(*count).collect();
+        if of_record.contains(&Effect::Kept) {
+            kept.stored += 1;
+            let off = sample.as_ref().and_then(|sample| Some((sample.nas.clone(), sample.offset_s?)));
+            kept.clocks.extend(off);
+        } else if of_record.contains(&Effect::Duplicate) {
+            kept.duplicate += 1;
+        } else {
+            kept.filtered += 1;
+        }
+    }
+    batch.kept = Some(kept);
+    Ok(())
 }
 
 /// Waits for a store that is busy or away; every other error is an error.
@@ -336,14 +366,12 @@ fn store(
                 tx.publish(OBSERVED, &id, &id, now)?;
             }
         }
-        for (locked, sample) in &batch.accounting {
-            if tx.insert_accounting(locked)? {
-                counts.stored += 1;
-                if let Some(offset_s) = sample.offset_s {
-                    tx.add_clock_sample(&sample.nas, offset_s)?;
-                }
-            } else {
-                counts.duplicate += 1;
+        if let Some(kept) = &batch.kept {
+            counts.stored += kept.stored;
+            counts.duplicate += kept.duplicate;
+            counts.filtered += kept.filtered;
+            for (nas, offset_s) in &kept.clocks {
+                tx.add_clock_sample(nas, *offset_s)?;
             }
         }
         tx.insert_quarantined(&bad, now)?;

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use noroshi_law::{Ask, Role, SessionKeeping, Use};
+use noroshi_law::{Ask, Role, Sealed, SessionKeeping, Use};
 use noroshi_model::Bad;
 use noroshi_observe::{LINE_KEY, Observed, seized};
 use noroshi_store::StoreError;
 use noroshi_store::log::id_bytes;
 use noroshi_store::queue::ORIENTED;
-use noroshi_wire::SeizedFormat;
 use noroshi_wire::radius::read_detail;
+use noroshi_wire::{Assignment, SeizedFormat};
 
 use super::{Batch, Origin, Source, Taken, name, open_one, take};
 use crate::house::House;
@@ -49,16 +49,19 @@ pub fn take_seized(
     let (input, bar) = open_one(path)?;
     let rows = seized(input, format, &known).map(|row| row.map_err(anyhow::Error::from));
     let source = Source::file("seized", campaign, path, None)?;
-    take(house, &source, &mut Rows { rows, put: admit }, &bar)
+    let put = |batch: &mut Batch, observed| admit(batch, observed, |_| {});
+    take(house, &source, &mut Rows { rows, put }, &bar)
 }
 
-/// Puts what was observed into the batch.
-pub fn admit(batch: &mut Batch, observed: Observed) {
+/// Puts what was observed into the batch. To the JSON of an event, whose id is made by then, `more` appends what the source
+/// did not say.
+pub fn admit(batch: &mut Batch, observed: Observed, more: impl FnOnce(&mut Vec<u8>)) {
     match observed {
         Observed::Event(event) => {
             let line = event.more.get(LINE_KEY).and_then(serde_json::Value::as_u64).unwrap_or(0);
             batch.event(line, event.time_source.as_millisecond(), true, |json| {
                 json.extend_from_slice(serde_json::Value::Object(event.to_intelmq()).to_string().as_bytes());
+                more(json);
                 id_bytes(&event.id())
             });
         }
@@ -73,13 +76,12 @@ pub fn take_radius(house: &House, path: &Path) -> anyhow::Result<Taken> {
     let standing = house.standing(&ask.measure)?;
     let permit = house.gate().permit::<SessionKeeping>(ask, standing, &mut house.evidence())?;
     let (input, bar) = open_one(path)?;
-    let rows = read_detail(input).map(|record| record.map_err(anyhow::Error::from));
-    let mut failed = None;
+    let rows = read_detail(input).assignments().map(|record| record.map_err(anyhow::Error::from));
     let put = |batch: &mut Batch, record| match record {
-        Ok((sealed, sample)) => match house.vault.lock(&sealed, &permit) {
-            Ok(locked) => batch.accounting.push((locked, sample)),
-            Err(e) => failed = Some(e),
-        },
+        Ok((sealed, sample)) => {
+            let sealed: Vec<Sealed<Assignment>> = sealed;
+            batch.assigned(sealed.into_iter().map(|record| record.keep(&permit)), Some(sample));
+        }
         Err(bad) => {
             let bad: noroshi_wire::BadSealed = bad;
             // The content stays sealed: the quarantine gets its place and reason only.
@@ -89,9 +91,6 @@ pub fn take_radius(house: &House, path: &Path) -> anyhow::Result<Taken> {
     };
     let source = Source::file("radius", "accounting", path, None)?;
     let taken = take(house, &source, &mut Rows { rows, put }, &bar)?;
-    if let Some(e) = failed {
-        return Err(e.into());
-    }
     if taken.counts.stored > 0 {
         reconsider(house)?;
     }

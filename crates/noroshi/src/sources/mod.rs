@@ -36,7 +36,6 @@ use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use noroshi_feed::{Bundle, Report, formats};
 use noroshi_model::{Id, Tally};
-use noroshi_orient::enrich::Enricher;
 use noroshi_store::StoreError;
 use noroshi_store::sources::SourceState;
 use serde::Serialize;
@@ -48,7 +47,8 @@ pub use watch::start;
 
 use crate::house::House;
 use crate::intake::{Arrived, FeedSource, patiently, take_arrived};
-use crate::{lists, maps, tables};
+use crate::tables::Enrichment;
+use crate::{lists, maps};
 
 /// Reports taken in at a time: each has its batches in memory.
 const TAKES_AT_ONCE: usize = 2;
@@ -132,7 +132,7 @@ type Waiting = oneshot::Sender<Result<Tally, String>>;
 /// Everything the sources are worked with.
 pub struct Works {
     house: Arc<House>,
-    enricher: Enricher,
+    enrichment: Enrichment,
     takes: Seats,
     /// Sources in which something waits, besides those that are due.
     kicked: (Mutex<BTreeSet<String>>, Condvar),
@@ -149,10 +149,10 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Works {
     /// Reads the tables.
     pub fn new(house: Arc<House>) -> anyhow::Result<Self> {
-        let enricher = tables::read(&house.config.enrich)?;
+        let enrichment = Enrichment::read(&house.config.enrich)?;
         Ok(Self {
             house,
-            enricher,
+            enrichment,
             takes: Seats::new(TAKES_AT_ONCE),
             kicked: (Mutex::default(), Condvar::new()),
             waiting: Mutex::default(),
@@ -314,8 +314,13 @@ impl Works {
         let _seat = self.takes.sit();
         let report = self.report(source, arrived.name.as_deref(), at);
         let keep = lists::configured(&self.house.config, &source.feed_name, source.campaign.is_some());
-        let feed =
-            FeedSource { bundle, report, campaign: source.campaign.clone(), enricher: &self.enricher, keep };
+        let feed = FeedSource {
+            bundle,
+            report,
+            campaign: source.campaign.clone(),
+            enrichment: &self.enrichment,
+            keep,
+        };
         Ok(take_arrived(&self.house, &feed, arrived)?)
     }
 

@@ -136,7 +136,7 @@ fn take(
         keep => keep,
     };
     let feed =
-        FeedSource { bundle, report, campaign: source.campaign.clone(), enricher: &works.enricher, keep };
+        FeedSource { bundle, report, campaign: source.campaign.clone(), enrichment: &works.enrichment, keep };
     let identity = format!("nats {} {} {}", origin.server, origin.stream, origin.consumer).into_bytes();
     came.counts += take_messages(&works.house, &feed, &origin.stream, identity, numbered)?;
     Ok(())

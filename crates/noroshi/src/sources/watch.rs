@@ -17,7 +17,7 @@ const RUNS_AT_ONCE: usize = 16;
 /// Pause where another program works on a source, or one failed before it could be written down.
 const LATER: SignedDuration = SignedDuration::from_secs(10);
 
-/// Works the sources until the program ends, and takes what is sent to us.
+/// Works the sources until the program ends, takes what is sent to us, and keeps the tables new.
 pub fn start(house: &Arc<House>) -> anyhow::Result<()> {
     let config = &house.config;
     if config.sources.is_empty() {
@@ -27,6 +27,15 @@ pub fn start(house: &Arc<House>) -> anyhow::Result<()> {
     if let Some(listen) = config.push.listen {
         let at = push::serve(Arc::clone(&works), listen)?;
         eprintln!("push     http://{at}/feeds/NAME");
+    }
+    if works.enrichment.has_files() {
+        let works = Arc::clone(&works);
+        std::thread::Builder::new().name("tables".into()).spawn(move || {
+            loop {
+                std::thread::sleep(works.enrichment.look());
+                works.enrichment.renew();
+            }
+        })?;
     }
     std::thread::Builder::new().name("sources".into()).spawn(move || watch(&works))?;
     Ok(())

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
-use noroshi_act::book::{Answer, Book, Holder, WINDOW};
-use noroshi_act::clocks::Clocks;
+use noroshi_act::directory::Holder;
 use noroshi_act::notice::Addressee;
 use noroshi_act::plan::{Found, Plan, plan};
+use noroshi_book::{Answer, Look};
 use noroshi_decide::{ask_infection, ask_takedown};
 use noroshi_law::{
     Ask, Denied, InfectionNotice, Lawful, Locked, NoticePurpose, Permit, Purpose as _, Refusal,
@@ -21,9 +21,7 @@ use noroshi_model::case::StepState;
 use noroshi_model::{Case, ContractRef, Decision, Finding, Id, Step};
 use noroshi_store::findings::Identification;
 use noroshi_store::queue::{DECIDED, Job};
-use noroshi_store::sessions::RECORDS_MAX;
 use noroshi_store::{StoreError, Tx};
-use noroshi_wire::radius::{Accounting, slots_of};
 
 use super::StageError;
 use crate::house::House;
@@ -64,11 +62,10 @@ fn under<P: NoticePurpose>(
         Ok(permit) => permit,
         Err(refusal) => return refuse(house, jobs, &refusal),
     };
-    let clocks = Clocks::estimate(house.store.tx("act.clocks", |tx| tx.clock_samples())?);
     for job in jobs {
         let finding = house.store.tx("act.finding", |tx| tx.finding(&job.body.finding))?;
         let done = match &finding {
-            Some(finding) => pursue(house, finding, &identify, &clocks)?,
+            Some(finding) => pursue(house, finding, &identify)?,
             None => Vec::new(),
         };
         house.store.tx("act.commit", |tx| commit(tx, house, job, &done))?;
@@ -123,9 +120,8 @@ fn pursue<P: NoticePurpose>(
     house: &House,
     finding: &Finding,
     permit: &Permit<P>,
-    clocks: &Clocks,
 ) -> Result<Vec<Pursued>, StageError> {
-    let answers = look_up(house, finding, permit, clocks)?;
+    let answers = look_up(house, finding, permit)?;
     let mut pursued = Vec::new();
     for (answer, seen) in answers.read() {
         let mut said = Identification {
@@ -177,37 +173,22 @@ fn look_up<P: NoticePurpose>(
     house: &House,
     finding: &Finding,
     permit: &Permit<P>,
-    clocks: &Clocks,
 ) -> Result<Lawful<Answers, P>, StageError> {
     let (first, last) = (finding.first().unwrap_or_default(), finding.last().unwrap_or_default());
-    let slots: Vec<String> =
-        slots_of(finding.ip).iter().map(|slot| house.vault.slot::<Accounting, P>(slot, permit)).collect();
-    let rows = house.store.tx("act.book", |tx| {
-        let mut rows = Vec::new();
-        for slot in &slots {
-            rows.extend(tx.accounting(slot, first - WINDOW, last + WINDOW)?);
-        }
-        Ok::<_, StoreError>(rows)
-    })?;
-    let overfull = rows.len() >= RECORDS_MAX as usize;
     let subject = format!("address {} at {first} to {last}", finding.ip);
-    let records: Lawful<Vec<Accounting>, P> = house
+    let book = house.book().context("the session book cannot be opened")?;
+    let look = house
         .vault
-        .open(&rows, &subject, permit, house.clock.now(), &mut house.evidence())
+        .open_one(book.look(finding.ip), &subject, permit, house.clock.now(), &mut house.evidence())
         .context("the session book cannot be opened")?;
-    Ok(records.map(|mut records| {
-        // A slot can be wider than the prefix that was handed out.
-        records.retain(|r| r.covers(finding.ip));
-        let book = Book::assemble(&records, clocks, &house.config.rules, overfull);
-        answers(house, finding, &book)
-    }))
+    Ok(look.map(|look| answers(house, finding, &look)))
 }
 
-fn answers(house: &House, finding: &Finding, book: &Book) -> Answers {
+fn answers(house: &House, finding: &Finding, look: &Look<'_>) -> Answers {
     let mut by_answer: BTreeMap<Named, (i64, Vec<Timestamp>)> = BTreeMap::new();
     for sighting in &finding.sightings {
-        let (named, margin_s) = match book.answer(finding.ip, sighting.at) {
-            Answer::One(holder, margin_s) => (named(house, &holder), margin_s),
+        let (named, margin_s) = match look.who(sighting.port, sighting.at, &house.config.rules) {
+            Answer::One(held) => (named(house, &Holder { user: held.line }), held.margin_s),
             Answer::None => (Named::Nobody, 0),
             Answer::Ambiguous(doubt) => (Named::Doubt(doubt.reason()), 0),
         };

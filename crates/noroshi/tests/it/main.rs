@@ -11,6 +11,7 @@ mod export;
 mod feeds;
 mod lists;
 mod mail;
+mod names;
 mod nats;
 mod pages;
 mod postgres;

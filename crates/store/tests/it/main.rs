@@ -265,19 +265,8 @@ fn a_party_has_one_open_case_of_a_family() {
 }
 
 #[test]
-fn sealed_records_are_found_by_slot_and_time_and_kept_once() {
+fn a_servers_clock_is_counted() {
     on_both(|store| {
-        let locked = |n: u8, second| Locked {
-            id: format!("r{n}"),
-            slots: vec!["slot-a".into(), format!("slot-{n}")],
-            at: at(second),
-            body: vec![n; 3],
-        };
-        let put = |l: &Locked| store.tx("t", |tx| tx.insert_accounting(l)).unwrap();
-        assert!(put(&locked(1, 10)) && put(&locked(2, 20)) && !put(&locked(1, 10)));
-        let found = store.tx("t", |tx| tx.accounting("slot-a", at(0), at(15))).unwrap();
-        assert_eq!((found.len(), found[0].body.as_slice()), (1, &[1u8, 1, 1][..]));
-        assert_eq!(store.tx("t", |tx| tx.accounting("slot-b", at(0), at(99))).unwrap().len(), 0);
         for _ in 0..3 {
             store.tx("t", |tx| tx.add_clock_sample("nas", -5)).unwrap();
         }

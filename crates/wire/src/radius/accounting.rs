@@ -7,16 +7,17 @@
 
 use std::fmt;
 use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv6Net};
 use jiff::{SignedDuration, Timestamp};
 use noroshi_law::{Lockable, Sealed};
+use noroshi_model::intake::Bad;
 use serde::{Deserialize, Serialize};
 
 use super::detail::{Detail, DetailRecords};
+use super::meaning;
 use crate::lines::LinesError;
-use crate::time::{TimeFormat, Zone, in_range};
 
 /// A packet that claims a longer way than 30 days tells nothing about when its event was.
 pub const DELAY_S_MAX: u32 = 30 * 24 * 3600;
@@ -154,6 +155,17 @@ pub struct ClockSample {
     pub unread: bool,
 }
 
+impl ClockSample {
+    pub(super) fn of(record: &Accounting) -> Self {
+        Self {
+            nas: record.nas.clone(),
+            offset_s: record.clock_offset_s(),
+            received: record.received,
+            unread: record.nas_time_unread,
+        }
+    }
+}
+
 /// A record that could not be used; its content stays sealed.
 #[derive(Debug)]
 pub struct BadSealed {
@@ -165,6 +177,12 @@ pub struct BadSealed {
     pub raw: Sealed<Vec<u8>>,
     /// Its whole length in bytes.
     pub bytes: u64,
+}
+
+impl From<Bad> for BadSealed {
+    fn from(bad: Bad) -> Self {
+        Self { line: bad.line, reason: bad.reason, raw: Sealed::new(bad.snippet), bytes: bad.bytes }
+    }
 }
 
 impl fmt::Display for BadSealed {
@@ -200,31 +218,28 @@ impl<R: Read> Details<R> {
     pub fn lines(&self) -> u64 {
         self.records.lines_before()
     }
+
+    /// The next record, not yet under seal if it is good.
+    pub(super) fn read(&mut self) -> Option<Result<Result<Accounting, BadSealed>, LinesError>> {
+        Some(self.records.next()?.map(|detail| accounting(&detail).map_err(|reason| bad(detail, reason))))
+    }
 }
 
 impl<R: Read> Iterator for Details<R> {
     type Item = Result<Result<(Sealed<Accounting>, ClockSample), BadSealed>, LinesError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some(self.records.next()?.map(sealed))
+        Some(self.read()?.map(|record| record.map(sealed)))
     }
 }
 
-fn sealed(detail: Detail) -> Result<(Sealed<Accounting>, ClockSample), BadSealed> {
-    match accounting(&detail) {
-        Ok(record) => {
-            let sample = ClockSample {
-                nas: record.nas.clone(),
-                offset_s: record.clock_offset_s(),
-                received: record.received,
-                unread: record.nas_time_unread,
-            };
-            Ok((Sealed::new(record), sample))
-        }
-        Err(reason) => {
-            Err(BadSealed { line: detail.line, reason, raw: Sealed::new(detail.raw), bytes: detail.bytes })
-        }
-    }
+pub(super) fn sealed(record: Accounting) -> (Sealed<Accounting>, ClockSample) {
+    let sample = ClockSample::of(&record);
+    (Sealed::new(record), sample)
+}
+
+fn bad(detail: Detail, reason: String) -> BadSealed {
+    BadSealed { line: detail.line, reason, raw: Sealed::new(detail.raw), bytes: detail.bytes }
 }
 
 /// The record's meaning, or a reason that names the attribute and never its value.
@@ -232,120 +247,8 @@ fn accounting(detail: &Detail) -> Result<Accounting, String> {
     if let Some(fault) = &detail.fault {
         return Err(fault.clone());
     }
-    let text = |name: &str| Ok::<_, String>(detail.one(name)?.filter(|v| !v.is_empty()).map(str::to_owned));
-    let status = status(detail.one("Acct-Status-Type")?.ok_or("Acct-Status-Type is missing")?)?;
-    let session = text("Acct-Session-Id")?;
-    if session.is_none() && !matches!(status, Status::On | Status::Off) {
-        return Err("Acct-Session-Id is missing".into());
-    }
-    let delay_s = seconds(detail, "Acct-Delay-Time")?.unwrap_or(0);
-    if delay_s > DELAY_S_MAX {
-        return Err("Acct-Delay-Time is more than 30 days".into());
-    }
-    let stated = detail.one("Event-Timestamp")?;
-    let nas_time = stated.and_then(event_timestamp);
-    Ok(Accounting {
-        status,
-        nas: nas(detail)?,
-        session,
-        user: text("User-Name")?,
-        framed: framed(detail)?,
-        session_time_s: seconds(detail, "Acct-Session-Time")?,
-        delay_s,
-        received: epoch(detail.one("Timestamp")?.ok_or("Timestamp is missing")?)
-            .ok_or("Timestamp is no time")?,
-        nas_time,
-        nas_time_unread: stated.is_some() && nas_time.is_none(),
-        line: detail.line,
-        terminate_cause: text("Acct-Terminate-Cause")?,
-        proxied: detail.all("Proxy-State").next().is_some(),
-    })
-}
-
-fn status(text: &str) -> Result<Status, String> {
-    match text {
-        "Start" | "1" => Ok(Status::Start),
-        "Stop" | "2" => Ok(Status::Stop),
-        "Interim-Update" | "Alive" | "3" => Ok(Status::Interim),
-        "Accounting-On" | "7" => Ok(Status::On),
-        "Accounting-Off" | "8" => Ok(Status::Off),
-        _ => {
-            Err("Acct-Status-Type is none of Start, Interim-Update, Stop, Accounting-On, Accounting-Off"
-                .into())
-        }
-    }
-}
-
-fn nas(detail: &Detail) -> Result<String, String> {
-    for name in ["NAS-IP-Address", "NAS-IPv6-Address"] {
-        if let Some(text) = detail.one(name)? {
-            let ip: IpAddr = text.parse().map_err(|_| format!("{name} is no address"))?;
-            return Ok(ip.to_canonical().to_string());
-        }
-    }
-    match detail.one("NAS-Identifier")? {
-        Some(name) if !name.is_empty() => Ok(name.to_owned()),
-        _ => {
-            Err("the access server is missing: no NAS-IP-Address, NAS-IPv6-Address or NAS-Identifier".into())
-        }
-    }
-}
-
-fn seconds(detail: &Detail, name: &str) -> Result<Option<u32>, String> {
-    let read = |text: &str| text.parse().map_err(|_| format!("{name} is no number of seconds"));
-    detail.one(name)?.map(read).transpose()
-}
-
-fn framed(detail: &Detail) -> Result<Vec<IpNet>, String> {
-    let mut framed = Vec::new();
-    for text in detail.all("Framed-IP-Address") {
-        let ip: Ipv4Addr = text.parse().map_err(|_| "Framed-IP-Address is no address")?;
-        if is_given(ip) {
-            framed.push(IpNet::from(IpAddr::V4(ip)));
-        }
-    }
-    for text in detail.all("Framed-IPv6-Address") {
-        let ip: std::net::Ipv6Addr = text.parse().map_err(|_| "Framed-IPv6-Address is no address")?;
-        framed.push(IpNet::from(IpAddr::V6(ip)));
-    }
-    for name in ["Framed-IPv6-Prefix", "Delegated-IPv6-Prefix"] {
-        for text in detail.all(name) {
-            let net: Ipv6Net = text.parse().map_err(|_| format!("{name} is no prefix"))?;
-            if slot(net.into()).is_none() {
-                return Err(format!("{name} is shorter than /48"));
-            }
-            framed.push(IpNet::V6(net.trunc()));
-        }
-    }
-    framed.sort();
-    framed.dedup();
-    Ok(framed)
-}
-
-/// RFC 2865 §5.8: 255.255.255.255 and .254 say that somebody else chooses; all zeros is what an unassigned
-/// session has.
-fn is_given(ip: Ipv4Addr) -> bool {
-    !ip.is_unspecified() && u32::from(ip) < u32::MAX - 1
-}
-
-fn epoch(text: &str) -> Option<Timestamp> {
-    TimeFormat::Epoch.read(text, None).ok()
-}
-
-/// `Nov 22 2026 02:00:00 UTC`, or seconds since 1970. Of the zone abbreviations only UTC, GMT and JST mean
-/// one thing.
-fn event_timestamp(text: &str) -> Option<Timestamp> {
-    if let Some(time) = epoch(text) {
-        return Some(time);
-    }
-    let (civil, zone) = text.trim().rsplit_once(' ')?;
-    let zone = match zone {
-        "UTC" | "GMT" => Zone::utc(),
-        "JST" => Zone::try_from("+09:00".to_owned()).ok()?,
-        _ => return None,
-    };
-    let civil = jiff::civil::DateTime::strptime("%b %d %Y %H:%M:%S", civil.trim()).ok()?;
-    in_range(zone.instant(civil).ok()?).ok()
+    let received = detail.one_named("Timestamp")?.ok_or("Timestamp is missing")?;
+    meaning::accounting(detail, meaning::epoch(received).ok_or("Timestamp is no time")?, detail.line)
 }
 
 #[cfg(test)]

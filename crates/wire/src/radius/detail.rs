@@ -10,6 +10,7 @@
 
 use std::io::Read;
 
+use super::meaning::{Attribute, Attributes, Value};
 use crate::lines::{Encoding, Item, Line, Lines, LinesError};
 use noroshi_model::intake::SNIPPET_BYTES_MAX;
 
@@ -200,8 +201,8 @@ impl Detail {
     }
 
     /// The value of an attribute that may be there once; twice with the same value counts as once.
-    pub fn one(&self, name: &str) -> Result<Option<&str>, String> {
-        let mut values = self.all(name);
+    pub fn one_named(&self, name: &str) -> Result<Option<&str>, String> {
+        let mut values = self.all_named(name);
         let first = values.next();
         if values.any(|other| Some(other) != first) {
             return Err(format!("{name} is there twice with different values"));
@@ -209,9 +210,14 @@ impl Detail {
         Ok(first)
     }
 
-    /// Every value of an attribute.
-    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+    fn all_named(&self, name: &str) -> impl Iterator<Item = &str> {
         self.attributes.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl Attributes for Detail {
+    fn all(&self, which: Attribute) -> impl Iterator<Item = Value<'_>> {
+        self.all_named(which.name()).map(Value::Text)
     }
 }
 
@@ -275,7 +281,7 @@ mod tests {
         let found = details(RECORD.repeat(2).as_bytes());
         assert_eq!(found.iter().map(|d| (d.line, d.lines)).collect::<Vec<_>>(), [(1, 3), (5, 3)]);
         assert!(found.iter().all(|d| d.fault.is_none()));
-        assert_eq!(found[0].one("User-Name"), Ok(Some("a")));
+        assert_eq!(found[0].one_named("User-Name"), Ok(Some("a")));
     }
 
     #[test]
@@ -325,8 +331,8 @@ mod tests {
     #[test]
     fn two_different_values_of_one_attribute_are_not_chosen_between() {
         let detail = details(b"h\n\tA = 1\n\tA = 2\n\tB = 3\n\tB = 3\n\n").remove(0);
-        assert!(detail.one("A").is_err());
-        assert_eq!(detail.one("B"), Ok(Some("3")));
+        assert!(detail.one_named("A").is_err());
+        assert_eq!(detail.one_named("B"), Ok(Some("3")));
     }
 
     const PIECES: [&str; 8] = ["h", "\tA = 1", "\tTimestamp = 1", "", "\t", "\0", " =", "é"];

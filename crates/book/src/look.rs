@@ -1,0 +1,273 @@
+//! The only way in: a look at one address. It comes sealed, so that only a permit opens it, after the evidence is written;
+//! what it then says stays bound to the permit's purpose.
+//!
+//! ```text
+//!   Book::look(address) ──▶ Sealed<Look> ──Vault::open_one(permit, ledger)──▶ Lawful<Look, P> ──who──▶ Answer
+//! ```
+
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use noroshi_law::Sealed;
+use noroshi_wire::Whom;
+use noroshi_wire::nat_rules::{NatRefusal, NatRules};
+
+use crate::book::Book;
+use crate::row::{Doubt, Near, Row, Verdict, judge};
+use crate::segment::{Point, Reach, day_of};
+
+/// What the operator says of the network.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Seconds around a session's start and end in which nobody can say: how far apart the asker's clock and ours may be.
+    pub border_s: i64,
+    /// Addresses that several subscribers share (CGNAT): never answered without a mapping of the port.
+    pub shared: Vec<IpNet>,
+    /// Shared addresses whose ports are given by rule.
+    pub nat: NatRules,
+}
+
+impl Rules {
+    /// Default of `border-s`.
+    pub const BORDER_S: i64 = 5;
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { border_s: Self::BORDER_S, shared: Vec::new(), nat: NatRules::default() }
+    }
+}
+
+/// One address of the book.
+pub struct Look<'a> {
+    book: &'a Book,
+    ip: IpAddr,
+}
+
+/// Who held it, and the rows that say so.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The subscriber line, as the network names it.
+    pub line: String,
+    /// Seconds to the nearest known border of any session the answer rests on.
+    pub margin_s: i64,
+    /// The rows it rests on: the address's, and behind a translator that of the inside address.
+    pub rows: Vec<Source>,
+}
+
+/// A row as evidence.
+#[derive(Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Source {
+    /// The access server, DHCP server or translator.
+    pub server: String,
+    /// When the session began.
+    pub start: Timestamp,
+    /// Until when it is certain.
+    pub end: Timestamp,
+    /// Whether a record tells its end.
+    pub stopped: bool,
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Held(‹redacted›)")
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Source(‹redacted›)")
+    }
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// This line.
+    One(Held),
+    /// Nobody.
+    None,
+    /// Nobody can say.
+    Ambiguous(Doubt),
+}
+
+/// An answer without the row it rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Brief {
+    /// The line, and the margin.
+    One(u32, u32),
+    None,
+    Ambiguous(Doubt),
+}
+
+impl Brief {
+    pub(crate) fn of(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::One(row, margin_s) => Self::One(row.line, u32::try_from(*margin_s).unwrap_or(u32::MAX)),
+            Verdict::None => Self::None,
+            Verdict::Ambiguous(doubt) => Self::Ambiguous(*doubt),
+        }
+    }
+}
+
+impl Book {
+    /// A look at an address.
+    pub fn look(&self, ip: IpAddr) -> Sealed<Look<'_>> {
+        Sealed::new(Look { book: self, ip: ip.to_canonical() })
+    }
+
+    /// What the rows say. `border_s` is how far the asker's clock and ours may be apart.
+    #[inline]
+    pub(crate) fn judge(&self, point: Point, at_s: i64, border_s: i64) -> Verdict {
+        let keeper = &self.keeper;
+        let doubt_s = keeper.doubt_max_s.max(self.days.doubt_max_s());
+        let reach = Reach { at_s, within_s: border_s.max(doubt_s.into()) };
+        let mut near = Near::new();
+        let (untidy, contradicted) = self.contradicted(point, at_s, border_s);
+        let mut shared = self.days.near(point, reach, untidy, &mut near);
+        let mut take = |row: Row| {
+            if !reach.is_near(&row) {
+                return ControlFlow::Continue(());
+            }
+            if row.slot.ports.is_some() && point.port.is_none() {
+                shared = true;
+                return ControlFlow::Break(());
+            }
+            near.push(row);
+            ControlFlow::Continue(())
+        };
+        if keeper.open.len() > 0 {
+            keeper.open.visit(point, |slot, list| list.iter().try_for_each(|open| take(open.row(*slot))));
+        }
+        if keeper.recent_rows > 0 {
+            keeper.recent.visit(point, |_, rows| rows.iter().try_for_each(|row| take(*row)));
+        }
+        if shared {
+            return Verdict::Ambiguous(Doubt::SharedAddress);
+        }
+        if contradicted {
+            return Verdict::Ambiguous(Doubt::Overlap);
+        }
+        judge(&mut near, at_s, border_s)
+    }
+
+    /// The same for many questions, in their order and in brief. They are asked sorted by day and address, so that what lies
+    /// side by side is read side by side.
+    pub(crate) fn judge_all(&self, asked: &[(Point, i64)], border_s: i64) -> Vec<Brief> {
+        struct Asked {
+            place: (u64, u64),
+            point: Point,
+            at_s: i64,
+            n: u32,
+        }
+        let mut sorted: Vec<Asked> = asked
+            .iter()
+            .zip(0..)
+            .map(|((point, at_s), n)| {
+                let family = point.v4.map_or((point.addr >> 64) as u64, u64::from);
+                Asked { place: (day_of(*at_s) as u32 as u64, family), point: *point, at_s: *at_s, n }
+            })
+            .collect();
+        sorted.sort_unstable_by_key(|asked| asked.place);
+        let mut said = vec![Brief::None; asked.len()];
+        for one in &sorted {
+            said[one.n as usize] = Brief::of(&self.judge(one.point, one.at_s, border_s));
+        }
+        said
+    }
+
+    /// Whether rows of the slot overlap at all, and whether two lines were there at this moment.
+    fn contradicted(&self, point: Point, at_s: i64, border_s: i64) -> (bool, bool) {
+        let faults = &self.keeper.faults;
+        let (mut untidy, mut now) = (false, false);
+        if faults.len() > 0 {
+            faults.visit(point, |_, times| {
+                untidy = true;
+                now |= times.iter().any(|(from, to)| from - border_s <= at_s && at_s <= to + border_s);
+                if now { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+        }
+        (untidy, now)
+    }
+
+    fn source(&self, row: &Row) -> Source {
+        let time = |at_s| Timestamp::from_second(at_s).unwrap_or_default();
+        let server = String::from_utf8_lossy(self.servers.name(row.server).unwrap_or_default()).into_owned();
+        Source { server, start: time(row.start_s), end: time(row.end_s), stopped: row.stopped() }
+    }
+}
+
+impl Look<'_> {
+    /// Who held the address at `at`, on `port` where it was told.
+    pub fn who(&self, port: Option<u16>, at: Timestamp, rules: &Rules) -> Answer {
+        if rules.nat.is_shared(self.ip) {
+            match rules.nat.inside(self.ip, port, at) {
+                Ok(mapped) => {
+                    let near = |border: Option<Timestamp>| {
+                        border.is_some_and(|b| (b.as_second() - at.as_second()).abs() <= rules.border_s)
+                    };
+                    return match near(mapped.from) || near(mapped.until) {
+                        true => Answer::Ambiguous(Doubt::Border),
+                        false => self.inside(mapped.inside.addr(), at, rules, i64::MAX, Vec::new()),
+                    };
+                }
+                // Given out as needed: the translator's log may say.
+                Err(NatRefusal::Dynamic | NatRefusal::NoRule) => {}
+                Err(NatRefusal::Nobody) => return Answer::None,
+                Err(NatRefusal::NoPort | NatRefusal::Reserved) => {
+                    return Answer::Ambiguous(Doubt::SharedAddress);
+                }
+            }
+        }
+        let shared = rules.nat.is_shared(self.ip) || rules.shared.iter().any(|net| net.contains(&self.ip));
+        if shared && port.is_none() {
+            return Answer::Ambiguous(Doubt::SharedAddress);
+        }
+        let (row, margin_s) = match self.book.judge(Point::new(self.ip, port), at.as_second(), rules.border_s)
+        {
+            Verdict::None => return Answer::None,
+            Verdict::Ambiguous(doubt) => return Answer::Ambiguous(doubt),
+            Verdict::One(row, margin_s) => (row, margin_s),
+        };
+        if shared && row.slot.ports.is_none() {
+            // Somebody has the whole of an address that is shared: no mapping of the port is known.
+            return Answer::Ambiguous(Doubt::SharedAddress);
+        }
+        let source = self.book.source(&row);
+        match self.book.whom(row.line) {
+            None => Answer::None,
+            Some(Whom::Line(line)) => Answer::One(Held { line, margin_s, rows: vec![source] }),
+            Some(Whom::Inside(inside)) => self.inside(inside, at, rules, margin_s, vec![source]),
+        }
+    }
+
+    /// Who held an address behind a translator: the same question again, once.
+    fn inside(
+        &self,
+        ip: IpAddr,
+        at: Timestamp,
+        rules: &Rules,
+        margin_s: i64,
+        mut rows: Vec<Source>,
+    ) -> Answer {
+        match self.book.judge(Point::new(ip, None), at.as_second(), rules.border_s) {
+            Verdict::One(row, inner_s) => match self.book.whom(row.line) {
+                Some(Whom::Line(line)) => {
+                    rows.push(self.book.source(&row));
+                    Answer::One(Held { line, margin_s: margin_s.min(inner_s), rows })
+                }
+                _ => Answer::Ambiguous(Doubt::Inside),
+            },
+            Verdict::None | Verdict::Ambiguous(_) => Answer::Ambiguous(Doubt::Inside),
+        }
+    }
+}
+
+impl fmt::Debug for Look<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Look(‹redacted›)")
+    }
+}

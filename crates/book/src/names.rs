@@ -1,0 +1,105 @@
+//! Who the numbers are: each line and each server is named once, and rows hold a number.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+
+/// Longest name kept; what is longer is cut, and told apart by a hash of the whole.
+pub const NAME_BYTES_MAX: usize = 253;
+
+/// Names and their numbers, 0 upwards. About seven bytes for each besides the name itself.
+#[derive(Default)]
+pub struct Names {
+    text: Vec<u8>,
+    /// Where each name ends.
+    ends: Vec<u32>,
+    /// Open addressing: number + 1, or 0.
+    table: Vec<u32>,
+    hasher: RandomState,
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Names({}, ‹redacted›)", self.len())
+    }
+}
+
+impl Names {
+    /// How many there are.
+    pub fn len(&self) -> u32 {
+        self.ends.len() as u32
+    }
+
+    /// Bytes it takes in memory.
+    pub fn memory(&self) -> usize {
+        self.text.capacity() + self.ends.capacity() * 4 + self.table.capacity() * 4
+    }
+
+    /// The name of a number.
+    pub fn name(&self, number: u32) -> Option<&[u8]> {
+        let at = number as usize;
+        let end = *self.ends.get(at)? as usize;
+        let from = if at == 0 { 0 } else { self.ends[at - 1] as usize };
+        self.text.get(from..end)
+    }
+
+    /// The number of a name, and whether it is new. `None` when there is no room for another: four gigabytes of names.
+    pub fn number(&mut self, name: &[u8]) -> Option<(u32, bool)> {
+        if (self.ends.len() + 1) * 4 > self.table.len() * 3 {
+            self.grow();
+        }
+        let mask = self.table.len() - 1;
+        let mut at = self.hasher.hash_one(name) as usize & mask;
+        loop {
+            match self.table[at] {
+                0 => break,
+                found if self.name(found - 1) == Some(name) => return Some((found - 1, false)),
+                _ => at = (at + 1) & mask,
+            }
+        }
+        let end = u32::try_from(self.text.len() + name.len()).ok()?;
+        self.text.extend_from_slice(name);
+        self.ends.push(end);
+        let number = self.len() - 1;
+        self.table[at] = number + 1;
+        Some((number, true))
+    }
+
+    fn grow(&mut self) {
+        let size = (self.table.len() * 2).max(64);
+        let mut table = vec![0; size];
+        for number in 0..self.len() {
+            let name = self.name(number).unwrap_or_default();
+            let mut at = self.hasher.hash_one(name) as usize & (size - 1);
+            while table[at] != 0 {
+                at = (at + 1) & (size - 1);
+            }
+            table[at] = number + 1;
+        }
+        self.table = table;
+    }
+
+    /// Gives back the room kept for growth.
+    pub fn shrink(&mut self) {
+        self.text.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_one_number() {
+        let mut names = Names::default();
+        for n in 0..5000u32 {
+            assert_eq!(names.number(format!("line-{n}").as_bytes()), Some((n, true)));
+        }
+        for n in (0..5000u32).rev() {
+            assert_eq!(names.number(format!("line-{n}").as_bytes()), Some((n, false)));
+            assert_eq!(names.name(n), Some(format!("line-{n}").as_bytes()));
+        }
+        assert_eq!(names.number(b""), Some((5000, true)));
+        assert_eq!((names.name(5000), names.name(5001)), (Some(&b""[..]), None));
+    }
+}
