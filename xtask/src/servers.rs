@@ -17,9 +17,11 @@
 //! NOROSHI_TEST_NATS         nats://127.0.0.1:PORT                       NATS with JetStream
 //! NOROSHI_TEST_DNS          127.0.0.1:PORT                              unbound, see `unbound.rs` for its zones
 //! NOROSHI_TEST_CHROMIUM     the browser's program
+//! NOROSHI_TEST_AICS         a Python that has aics-tlog
 //! NOROSHI_TEST_SHARED_DATA  ../shared/data, where that lies beside the project
 //! ```
 
+mod aics;
 mod apt;
 mod certificate;
 mod chromium;
@@ -72,6 +74,7 @@ impl Servers {
         servers.add("NATS", nats::start, nats::HOW);
         servers.add("unbound", unbound::start, unbound::HOW);
         servers.add("Chromium", chromium::find, chromium::HOW);
+        servers.add("aics-tlog", aics::find, aics::HOW);
         servers.add_shared_data(root);
         servers
     }

@@ -9,8 +9,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 
-use jiff::Timestamp;
 use ipnet::IpNet;
+use jiff::Timestamp;
 use noroshi_law::Sealed;
 use noroshi_wire::Whom;
 use noroshi_wire::nat_rules::{NatRefusal, NatRules};
@@ -217,19 +217,21 @@ impl Look<'_> {
                 // Given out as needed: the translator's log may say.
                 Err(NatRefusal::Dynamic | NatRefusal::NoRule) => {}
                 Err(NatRefusal::Nobody) => return Answer::None,
-                Err(NatRefusal::NoPort | NatRefusal::Reserved) => return Answer::Ambiguous(Doubt::SharedAddress),
+                Err(NatRefusal::NoPort | NatRefusal::Reserved) => {
+                    return Answer::Ambiguous(Doubt::SharedAddress);
+                }
             }
         }
         let shared = rules.nat.is_shared(self.ip) || rules.shared.iter().any(|net| net.contains(&self.ip));
         if shared && port.is_none() {
             return Answer::Ambiguous(Doubt::SharedAddress);
         }
-        let (row, margin_s) =
-            match self.book.judge(Point::new(self.ip, port), at.as_second(), rules.border_s) {
-                Verdict::None => return Answer::None,
-                Verdict::Ambiguous(doubt) => return Answer::Ambiguous(doubt),
-                Verdict::One(row, margin_s) => (row, margin_s),
-            };
+        let (row, margin_s) = match self.book.judge(Point::new(self.ip, port), at.as_second(), rules.border_s)
+        {
+            Verdict::None => return Answer::None,
+            Verdict::Ambiguous(doubt) => return Answer::Ambiguous(doubt),
+            Verdict::One(row, margin_s) => (row, margin_s),
+        };
         if shared && row.slot.ports.is_none() {
             // Somebody has the whole of an address that is shared: no mapping of the port is known.
             return Answer::Ambiguous(Doubt::SharedAddress);
@@ -243,7 +245,14 @@ impl Look<'_> {
     }
 
     /// Who held an address behind a translator: the same question again, once.
-    fn inside(&self, ip: IpAddr, at: Timestamp, rules: &Rules, margin_s: i64, mut rows: Vec<Source>) -> Answer {
+    fn inside(
+        &self,
+        ip: IpAddr,
+        at: Timestamp,
+        rules: &Rules,
+        margin_s: i64,
+        mut rows: Vec<Source>,
+    ) -> Answer {
         match self.book.judge(Point::new(ip, None), at.as_second(), rules.border_s) {
             Verdict::One(row, inner_s) => match self.book.whom(row.line) {
                 Some(Whom::Line(line)) => {

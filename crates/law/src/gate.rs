@@ -196,7 +196,7 @@ impl<'a> Gate<'a> {
         let Some(dossier) = self.register.measure(&ask.measure) else {
             return Ruling {
                 allowed: false,
-                rule: "unknown-measure".into(),
+                rule: crate::evidence::disclosure::UNKNOWN_MEASURE.into(),
                 reason: format!("there is no dossier for measure '{}'", ask.measure),
                 policy_set: self.rulebook.policy_set(),
             };
@@ -265,7 +265,7 @@ impl<'a> Gate<'a> {
     ) -> Result<Refusal, LedgerError> {
         let refusal = Refusal {
             measure: permit.ask.measure.clone(),
-            rule: "opted-out".into(),
+            rule: crate::evidence::disclosure::OPTED_OUT.into(),
             reason: "the subscriber has withdrawn consent or asked not to be written to".into(),
         };
         let mut entry = permit.opening(subject, 0, now);

@@ -235,11 +235,17 @@ pub enum MailCommand {
 /// The evidence log
 #[derive(Debug, Subcommand)]
 pub enum Evidence {
-    /// Walk the whole log, or check an exported proof offline
+    /// Walk the whole log, a folder of its tiles, or check a proof offline
     Verify {
-        /// An exported proof; needs no data folder
-        #[arg(long, value_name = "FILE", requires = "key")]
+        /// A proof of an entry or of growth; needs no data folder
+        #[arg(long, value_name = "FILE", requires = "key", conflicts_with_all = ["tiles", "checkpoint"])]
         proof: Option<PathBuf>,
+        /// A folder of tiles, in place of the log in the database; with --key it needs no data folder
+        #[arg(long, value_name = "DIR")]
+        tiles: Option<PathBuf>,
+        /// A checkpoint that somebody kept: the log must have grown from it; may be given several times
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Vec<PathBuf>,
         /// The log's public key (keys/evidence.pub), got from somewhere you trust
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
@@ -247,10 +253,35 @@ pub enum Evidence {
         #[arg(long)]
         json: bool,
     },
-    /// Print the proof that one entry is in the log
-    Export {
+    /// Print a proof that verifies offline: of one entry, or that the log only grew
+    Prove {
         /// The entry's index
-        index: u64,
+        #[arg(required_unless_present = "from_size", conflicts_with = "from_size")]
+        index: Option<u64>,
+        /// Prove that the newest checkpoint's log is the one of so many entries, grown
+        #[arg(long, value_name = "N")]
+        from_size: Option<u64>,
+        /// Print it in one line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write the log as tiles for a web server, or print the proof of one entry
+    Export {
+        /// The entry's index (the same as `evidence prove`)
+        #[arg(required_unless_present = "tiles", conflicts_with = "tiles")]
+        index: Option<u64>,
+        /// A folder of tiles (C2SP tlog-tiles): writes what it lacks
+        #[arg(long, value_name = "DIR")]
+        tiles: Option<PathBuf>,
+        /// Print JSON; a proof in one line
+        #[arg(long)]
+        json: bool,
+    },
+    /// What the public is told: how many subscribers were touched, by which measure
+    Transparency {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// List entries, newest first
     List(Page),

@@ -9,8 +9,6 @@ use anyhow::{Context as _, bail};
 use clap::CommandFactory as _;
 use noroshi_act::notice::jst;
 use noroshi_feed::propose::Wish;
-use noroshi_law::evidence::note::Verifier;
-use noroshi_law::evidence::proof::Proof;
 use noroshi_law::{Ask, Purpose as _, Register, TakedownNotice};
 use noroshi_model::case::StepState;
 use noroshi_model::{CaseState, ContractRef, Id, Step, SystemClock};
@@ -20,8 +18,7 @@ use noroshi_wire::{Encoding, SeizedFormat, TimeFormat, Zone};
 use serde_json::json;
 
 use crate::cli::{
-    CaseCommand, Cli, Columns, Command, ConfigCommand, Consent, ConsentOf, Evidence, Law, MailCommand,
-    Observe, Page,
+    CaseCommand, Cli, Columns, Command, ConfigCommand, Consent, ConsentOf, Law, MailCommand, Observe, Page,
 };
 use crate::config::{Config, File};
 use crate::feeds::{self, FeedCommand};
@@ -29,19 +26,17 @@ use crate::house::{House, Stay};
 use crate::intake::{Taken, take_radius, take_seized};
 use crate::receipts::Receipts;
 use crate::report::{say, say_on};
-use crate::sessions::SessionsCommand;
 use crate::serve::{Listeners, console_key, serve, until_interrupted, work};
+use crate::sessions::SessionsCommand;
 use crate::stages::Stage;
-use crate::{counters, demo, desk, doctor, events, lists, maps, quarantine, report, sources};
+use crate::{counters, demo, desk, doctor, events, evidence, lists, maps, quarantine, report, sources};
 
 /// A check found something wrong.
-const FOUND_WRONG: u8 = 3;
+pub(crate) const FOUND_WRONG: u8 = 3;
 /// The rules refused.
 const REFUSED: u8 = 4;
-/// Faults of the evidence log shown to people.
-const FAULTS_SHOWN: usize = 20;
 /// Lines of a page.
-const PAGE: u32 = 50;
+pub(crate) const PAGE: u32 = 50;
 
 /// Does what was typed.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -56,7 +51,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Case(what) => cases(&at.look()?, what),
         Command::Quarantine(what) => quarantine::run(&at.look()?, &what),
         Command::Mail(what) => mails(&at.look()?, what),
-        Command::Evidence(what) => evidence(&at, what),
+        Command::Evidence(what) => evidence::run(&at, what),
         Command::Outcome { json, svg } => outcome(&at.look()?, json, svg.as_deref()),
         Command::Sessions(what) => sessions(&at, what),
         Command::Law(what) => law(&at, what),
@@ -76,13 +71,14 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 /// Where configuration and data are.
-struct Where {
+pub struct Where {
     config: Option<PathBuf>,
     data_dir: Option<PathBuf>,
 }
 
 impl Where {
-    fn read(&self) -> anyhow::Result<Config> {
+    /// What the configuration means, without opening anything.
+    pub fn read(&self) -> anyhow::Result<Config> {
         let mut file = File::read(self.config.as_deref())?;
         if self.data_dir.is_some() {
             file.data_dir.clone_from(&self.data_dir);
@@ -100,7 +96,8 @@ impl Where {
         self.open(Stay::Visitor)
     }
 
-    fn look(&self) -> anyhow::Result<House> {
+    /// The house, where there is one already.
+    pub fn look(&self) -> anyhow::Result<House> {
         self.open(Stay::Guest)
     }
 }
@@ -226,7 +223,7 @@ fn seized_format(house: &House, name: Option<&str>, typed: &Columns) -> anyhow::
     Ok(format)
 }
 
-fn offset(page: &Page) -> u64 {
+pub(crate) fn offset(page: &Page) -> u64 {
     u64::from(page.page.saturating_sub(1)) * u64::from(PAGE)
 }
 
@@ -318,83 +315,6 @@ fn mails(house: &House, what: MailCommand) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn evidence(at: &Where, what: Evidence) -> anyhow::Result<ExitCode> {
-    match what {
-        Evidence::Verify { proof: Some(proof), key: Some(key), .. } => verify_proof(&proof, &key),
-        Evidence::Verify { key, json, .. } => verify_log(&at.look()?, key.as_deref(), json),
-        Evidence::Export { index } => {
-            let proof =
-                at.look()?.evidence().prove(index)?.with_context(|| format!("there is no entry {index}"))?;
-            say!("{}", serde_json::to_string_pretty(&proof)?);
-            Ok(ExitCode::SUCCESS)
-        }
-        Evidence::List(page) => {
-            for entry in at.look()?.evidence().page(offset(&page), PAGE)? {
-                if page.json {
-                    report::json(&entry)?;
-                } else {
-                    let r = &entry.record;
-                    say!(
-                        "{:>6}  {}  {:<8} {:<16} {:<9} rule {} ({} records)",
-                        entry.index,
-                        jst(r.at),
-                        format!("{:?}", r.kind).to_lowercase(),
-                        r.measure,
-                        r.usage.id(),
-                        r.rule,
-                        r.records
-                    );
-                }
-            }
-            Ok(ExitCode::SUCCESS)
-        }
-    }
-}
-
-fn read_key(path: &Path) -> anyhow::Result<Verifier> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    Ok(Verifier::parse(&text)?)
-}
-
-fn verify_proof(proof: &Path, key: &Path) -> anyhow::Result<ExitCode> {
-    let text =
-        std::fs::read_to_string(proof).with_context(|| format!("{} cannot be read", proof.display()))?;
-    let proof: Proof = serde_json::from_str(&text).context("that is no proof")?;
-    match proof.verify(&read_key(key)?) {
-        Ok(()) => {
-            say!("entry {} is in the log of {} entries that was signed", proof.entry.index, proof.tree_size);
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(e) => {
-            eprintln!("noroshi: the proof does not hold: {e}");
-            Ok(ExitCode::from(FOUND_WRONG))
-        }
-    }
-}
-
-fn verify_log(house: &House, key: Option<&Path>, as_json: bool) -> anyhow::Result<ExitCode> {
-    let key = key.map_or_else(|| Ok(house.signer.verifier()), read_key)?;
-    let report = house.evidence().verify_with(&key)?;
-    let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
-    let intact = report.intact();
-    let root = report.root.map(|r| r.to_string()).unwrap_or_default();
-    if as_json {
-        report::json(&json!({
-            "intact": intact, "entries": report.entries, "checkpoints": report.checkpoints,
-            "root": root, "faults": faults,
-        }))?;
-    } else if intact {
-        say!("intact: {} entries, {} signed checkpoints, root {root}", report.entries, report.checkpoints);
-    } else {
-        say!("NOT INTACT: {} entries, {} faults", report.entries, faults.len());
-        faults.iter().take(FAULTS_SHOWN).for_each(|f| say!("  {f}"));
-        if faults.len() > FAULTS_SHOWN {
-            say!("  and {} more; --json lists them all", faults.len() - FAULTS_SHOWN);
-        }
-    }
-    Ok(if intact { ExitCode::SUCCESS } else { ExitCode::from(FOUND_WRONG) })
 }
 
 fn outcome(house: &House, as_json: bool, svg: Option<&str>) -> anyhow::Result<ExitCode> {

@@ -9,18 +9,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use ipnet::IpNet;
 use jiff::SignedDuration;
-use crate::sessions::RadiusFile;
-use noroshi_book::Rules;
-use noroshi_wire::nat_rules::{NatRule, NatRules};
 use noroshi_act::notice::Operator;
 use noroshi_act::smtp::{ANSWER_S, Encryption, Submission};
+use noroshi_book::Rules;
 use noroshi_orient::aggregate::Aggregation;
 use noroshi_orient::list::ListRule;
 use noroshi_store::Address;
 use noroshi_wire::SeizedFormat;
+use noroshi_wire::nat_rules::{NatRule, NatRules};
+use noroshi_wire::nat_rules::{NatRule, NatRules};
 use serde::{Deserialize, Serialize};
 
 use crate::maps::FeedsFile;
+use crate::sessions::RadiusFile;
 use crate::sources::{Origin, PushFile, Source, SourceFile};
 use crate::tables::EnrichFile;
 

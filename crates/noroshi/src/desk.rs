@@ -1,29 +1,40 @@
 //! The portal's desk over the house: what the pages ask for, looked up in the database.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::{SignedDuration, Timestamp};
 use noroshi_act::clocks::Clocks;
 use noroshi_law::Dossier;
 use noroshi_law::evidence::Entry;
+use noroshi_law::evidence::disclosure::Disclosure;
 use noroshi_model::case::StepState;
 use noroshi_model::{Case, CaseState, Funnel, Id, VisitKind};
 use noroshi_orient::enrich::embedded;
 use noroshi_portal::desk::{
     Attention, CaseStory, ConsentLine, Credit, Desk, DeskError, EvidenceState, FeedLine, IntakePage,
-    MeasurePage, NoticePage, QuarantineLine, RefusalLine, StoryLine, Today,
+    MeasurePage, NoticePage, QuarantineLine, RefusalLine, StoryLine, Today, TransparencyPage,
 };
 use noroshi_store::{StoreError, Tx};
 
 use crate::house::House;
-use crate::{counters, metrics};
+use crate::{counters, evidence, metrics};
 
 /// Sightings shown to a subscriber.
 const SEEN_MAX: u32 = 20;
 /// Lines of a case's story.
 const STORY_MAX: u32 = 200;
 
+/// For how long what the public is told is told again, without looking: anybody may ask, as often as they like.
+const TOLD_FOR: SignedDuration = SignedDuration::from_secs(60);
+/// Entries of the evidence log counted at most for one answer; a long log that was never counted takes several.
+const COUNTED_MAX: u64 = 50_000;
+
 /// The desk.
-pub struct HouseDesk(pub Arc<House>);
+pub struct HouseDesk {
+    house: Arc<House>,
+    /// What the public was told, and when.
+    told: Mutex<Option<(Timestamp, Disclosure)>>,
+}
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
 fn unavailable(e: StoreError) -> DeskError {
@@ -32,19 +43,24 @@ fn unavailable(e: StoreError) -> DeskError {
 }
 
 impl HouseDesk {
+    /// A desk in a house.
+    pub fn new(house: Arc<House>) -> Self {
+        Self { house, told: Mutex::new(None) }
+    }
+
     fn read<T>(
         &self,
         name: &'static str,
         work: impl FnMut(&mut Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, DeskError> {
-        self.0.store.tx(name, work).map_err(unavailable)
+        self.house.store.tx(name, work).map_err(unavailable)
     }
 }
 
 impl Desk for HouseDesk {
     fn notice(&self, token: &str) -> Result<NoticePage, DeskError> {
-        let now = self.0.clock.now();
-        let id = self.0.links.open(token, now)?;
+        let now = self.house.clock.now();
+        let id = self.house.links.open(token, now)?;
         let (case, seen, seen_total, visits, opted_out) = self
             .read("desk.notice", |tx| {
                 let Some(case) = tx.case(&id)? else { return Ok(None) };
@@ -57,13 +73,13 @@ impl Desk for HouseDesk {
         let did = |kind| visits.iter().any(|(k, _, _)| *k == kind);
         Ok(NoticePage {
             reference: case.id.reference(),
-            operator: self.0.config.operator.name.clone(),
-            desk: self.0.config.operator.desk.clone(),
+            operator: self.house.config.operator.name.clone(),
+            desk: self.house.config.operator.desk.clone(),
             measure: case.measure.clone(),
             seen,
             seen_total,
-            guide: self.0.guides.family(&case.family).clone(),
-            link_until: self.0.links.until(token),
+            guide: self.house.guides.family(&case.family).clone(),
+            link_until: self.house.links.until(token),
             steps_fetched: did(VisitKind::Steps),
             done: did(VisitKind::Done),
             opted_out,
@@ -72,8 +88,8 @@ impl Desk for HouseDesk {
     }
 
     fn act(&self, token: &str, kind: VisitKind) -> Result<(), DeskError> {
-        let now = self.0.clock.now();
-        let id = self.0.links.open(token, now)?;
+        let now = self.house.clock.now();
+        let id = self.house.links.open(token, now)?;
         let found = self.read("desk.act", |tx| {
             let Some(case) = tx.case(&id)? else { return Ok(false) };
             tx.visit(&id, kind, now)?;
@@ -90,6 +106,20 @@ impl Desk for HouseDesk {
             Ok(true)
         })?;
         if found { Ok(()) } else { Err(DeskError::NotFound) }
+    }
+
+    fn transparency(&self) -> Result<TransparencyPage, DeskError> {
+        let now = self.house.clock.now();
+        // Whoever asks meanwhile waits here, and then has the answer.
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let disclosure = match &*told {
+            Some((at, disclosure)) if now.duration_since(*at) < TOLD_FOR => disclosure.clone(),
+            _ => {
+                let disclosure = evidence::disclosure(&self.house, COUNTED_MAX).map_err(unavailable)?;
+                told.insert((now, disclosure)).1.clone()
+            }
+        };
+        Ok(TransparencyPage { operator: self.house.config.operator.name.clone(), disclosure })
     }
 
     fn today(&self) -> Result<Today, DeskError> {
@@ -150,7 +180,7 @@ impl Desk for HouseDesk {
     }
 
     fn intake(&self) -> Result<IntakePage, DeskError> {
-        let now = self.0.clock.now();
+        let now = self.house.clock.now();
         let feeds = self.read("desk.intake", |tx| tx.feed_counts(now, counters::FEEDS_MAX))?;
         let line = |f: noroshi_store::events::FeedCount| FeedLine {
             feed: f.feed,
@@ -168,7 +198,7 @@ impl Desk for HouseDesk {
             licence: table.licence,
             attribution: table.attribution,
         };
-        let credits = match self.0.config.enrich.only_own {
+        let credits = match self.house.config.enrich.only_own {
             true => Vec::new(),
             false => embedded::about().into_iter().map(credit).collect(),
         };
@@ -176,7 +206,7 @@ impl Desk for HouseDesk {
     }
 
     fn metrics(&self) -> Result<String, DeskError> {
-        metrics::text(&self.0).map_err(unavailable)
+        metrics::text(&self.house).map_err(unavailable)
     }
 
     fn quarantine(&self, offset: u64, limit: u32) -> Result<Vec<QuarantineLine>, DeskError> {
@@ -217,20 +247,20 @@ impl Desk for HouseDesk {
     }
 
     fn measures(&self) -> Result<Vec<MeasurePage>, DeskError> {
-        Ok(self.0.register.iter().map(measure_page).collect())
+        Ok(self.house.register.iter().map(measure_page).collect())
     }
 
     fn evidence(&self, offset: u64, limit: u32) -> Result<Vec<Entry>, DeskError> {
-        self.0.evidence().page(offset, limit).map_err(unavailable)
+        self.house.evidence().page(offset, limit).map_err(unavailable)
     }
 
     fn evidence_proof(&self, index: u64) -> Result<serde_json::Value, DeskError> {
-        let proof = self.0.evidence().prove(index).map_err(unavailable)?.ok_or(DeskError::NotFound)?;
+        let proof = self.house.evidence().prove(index).map_err(unavailable)?.ok_or(DeskError::NotFound)?;
         serde_json::to_value(proof).map_err(|e| DeskError::Unavailable(e.to_string()))
     }
 
     fn evidence_state(&self) -> Result<EvidenceState, DeskError> {
-        let report = self.0.evidence().verify().map_err(unavailable)?;
+        let report = self.house.evidence().verify().map_err(unavailable)?;
         Ok(EvidenceState {
             entries: report.entries,
             checkpoints: report.checkpoints,

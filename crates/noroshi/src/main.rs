@@ -15,6 +15,7 @@ mod demo;
 mod desk;
 mod doctor;
 mod events;
+mod evidence;
 mod export;
 mod feeds;
 mod house;

@@ -51,7 +51,7 @@ pub fn serve(house: Arc<House>, listeners: Listeners) -> anyhow::Result<String> 
     let console_at = listeners.console.local_addr()?;
     let key = console_key(&house)?;
     let url = format!("http://{console_at}{}", key.login_path());
-    let desk = Arc::new(HouseDesk(house));
+    let desk = Arc::new(HouseDesk::new(house));
     let mut pages = vec![
         (listeners.portal, subscriber_pages(Arc::clone(&desk) as _)?),
         (listeners.console, console(Arc::clone(&desk) as _, key)?),

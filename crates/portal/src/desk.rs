@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use noroshi_law::evidence::Entry;
+use noroshi_law::evidence::disclosure::Disclosure;
 use noroshi_model::guide::Guide;
 use noroshi_model::link::LinkError;
 use noroshi_model::{Case, Funnel, Id, Tally, VisitKind};
@@ -52,6 +53,15 @@ pub struct NoticePage {
     pub opted_out: bool,
     /// Whether the case closed as clean.
     pub clean: bool,
+}
+
+/// What anybody may know of what was done.
+#[derive(Clone, Debug)]
+pub struct TransparencyPage {
+    /// The ISP's name.
+    pub operator: String,
+    /// The numbers.
+    pub disclosure: Disclosure,
 }
 
 /// The operator's first page.
@@ -244,6 +254,8 @@ pub trait Desk: Send + Sync + 'static {
     fn notice(&self, token: &str) -> Result<NoticePage, DeskError>;
     /// Counts a deliberate act on the page: steps asked for, done, opted out.
     fn act(&self, token: &str, kind: VisitKind) -> Result<(), DeskError>;
+    /// How many were touched, by which measure: for everybody, and asked for by everybody, so it must cost little.
+    fn transparency(&self) -> Result<TransparencyPage, DeskError>;
 
     /// The first page.
     fn today(&self) -> Result<Today, DeskError>;

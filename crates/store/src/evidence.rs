@@ -1,28 +1,33 @@
-//! Where the evidence log lives: entries, checkpoints, the tree's frontier, and a copy of the newest checkpoint outside
-//! the database, so that cutting the log's tail off shows.
+//! Where the evidence log lives: entries, checkpoints, the tree's frontier, the roots of its full tiles, and a copy of the
+//! newest checkpoint outside the database, so that cutting the log's tail off shows.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use noroshi_law::evidence::audit::{Fault, Report, StoredEntry, audit};
+use noroshi_law::evidence::audit::{Claims, Fault, Report, StoredEntry, TileRoots, audit};
 use noroshi_law::evidence::note::{Signer, Verifier};
-use noroshi_law::evidence::proof::Proof;
+use noroshi_law::evidence::proof::{Growth, Proof};
+use noroshi_law::evidence::tile::{self, ENTRY_BYTES_MAX, HEIGHT, Tile, TileError, Tiled};
 use noroshi_law::evidence::tree::{Frontier, leaf_hash};
 use noroshi_law::evidence::{Digest, Entry};
 use noroshi_law::{Ledger, LedgerError, Record};
 
-use crate::row::{Row, values};
+use crate::row::{Row, Value, values};
 use crate::{Store, StoreError, Tx};
 
 /// Entries read at a time.
 const PAGE: u32 = 1000;
+/// Entries appended in one transaction, under one signature; more take several.
+pub const BATCH_MAX: usize = 8192;
+/// Entries in one statement.
+const ROWS: usize = 32;
 
 /// The evidence log in a store. Cheap to make; appends are serialised by the database.
 #[derive(Debug)]
 pub struct EvidenceLog<'a> {
-    store: &'a Store,
-    signer: &'a Signer,
+    pub(crate) store: &'a Store,
+    pub(crate) signer: &'a Signer,
     head: Option<&'a HeadFile>,
 }
 
@@ -75,9 +80,16 @@ impl<'a> EvidenceLog<'a> {
 
     /// The same against a public key from elsewhere.
     pub fn verify_with(&self, key: &Verifier) -> Result<Report, StoreError> {
-        let heads: Vec<String> = self.head.and_then(HeadFile::read).into_iter().collect();
+        self.verify_against(key, &[])
+    }
+
+    /// The same, with checkpoints that somebody kept: the log must be each of theirs, with entries added.
+    pub fn verify_against(&self, key: &Verifier, kept: &[String]) -> Result<Report, StoreError> {
+        let mut heads: Vec<String> = self.head.and_then(HeadFile::read).into_iter().collect();
+        let headless = self.head.is_some() && heads.is_empty();
+        heads.extend_from_slice(kept);
         let mut report = self.store.verify_evidence(key, &heads)?;
-        if self.head.is_some() && heads.is_empty() && report.entries > 0 {
+        if headless && report.entries > 0 {
             report.faults.push(Fault::NoHead);
         }
         Ok(report)
@@ -85,14 +97,45 @@ impl<'a> EvidenceLog<'a> {
 
     /// The proof of one entry against the newest checkpoint.
     pub fn prove(&self, index: u64) -> Result<Option<Proof>, StoreError> {
-        self.store.tx("evidence.prove", |tx| {
+        let key = self.signer.verifier();
+        let proof = self.store.tx("evidence.prove", |tx| {
             let Some(body) = tx.row("SELECT body FROM evidence WHERE idx = ?1", values![index])? else {
                 return Ok(None);
             };
-            let newest = "SELECT note, size FROM evidence_checkpoint ORDER BY size DESC LIMIT 1";
-            let Some(newest) = tx.row(newest, &[])? else { return Ok(None) };
-            let leaves = tx.leaves(newest.count(1)?)?;
-            Ok(Proof::build(index, body.bytes(0)?, &leaves, newest.text(0)?, &self.signer.verifier()))
+            let Some((size, note)) = tx.newest_checkpoint()? else { return Ok(None) };
+            let mut tiles = Tiled::new(size, |tile| tx.tile(tile));
+            Proof::build(index, body.bytes(0)?, (&note, &key), &mut tiles).map_err(of_tiles)
+        })?;
+        match proof.as_ref().map(|proof| proof.verify(&key)) {
+            Some(Err(e)) => {
+                Err(StoreError::Corrupt(format!("the proof of entry {index} does not hold: {e}")))
+            }
+            _ => Ok(proof),
+        }
+    }
+
+    /// The proof that the newest checkpoint's log is that of an earlier one, grown: of one in the log, by its size.
+    pub fn prove_growth(&self, from: u64) -> Result<Option<Growth>, StoreError> {
+        let sql = "SELECT note FROM evidence_checkpoint WHERE size = ?1";
+        let key = self.signer.verifier();
+        self.store.tx("evidence.growth", |tx| {
+            let Some(row) = tx.row(sql, values![from])? else { return Ok(None) };
+            let Some((size, note)) = tx.newest_checkpoint()? else { return Ok(None) };
+            let mut tiles = Tiled::new(size, |tile| tx.tile(tile));
+            Growth::build(row.text(0)?, &note, &key, &mut tiles).map_err(of_tiles)
+        })
+    }
+
+    /// The sizes below and above one that were signed, for somebody who asked for one that was not.
+    pub fn signed_sizes_around(&self, size: u64) -> Result<Vec<u64>, StoreError> {
+        self.store.tx("evidence.sizes", |tx| {
+            let below = "SELECT CAST(MAX(size) AS BIGINT) FROM evidence_checkpoint WHERE size < ?1";
+            let above = "SELECT CAST(MIN(size) AS BIGINT) FROM evidence_checkpoint WHERE size > ?1";
+            let mut sizes = Vec::new();
+            for sql in [below, above] {
+                sizes.extend(tx.row(sql, values![size])?.and_then(|row| row.count(0).ok()));
+            }
+            Ok(sizes)
         })
     }
 
@@ -113,16 +156,38 @@ impl<'a> EvidenceLog<'a> {
     }
 }
 
+/// What went wrong with the tree's own hashes.
+pub(crate) fn of_tiles(e: TileError<StoreError>) -> StoreError {
+    match e {
+        TileError::Source(e) => e,
+        TileError::Short(_) => StoreError::Corrupt(format!("the evidence log's tree: {e}")),
+    }
+}
+
+impl From<StoreError> for LedgerError {
+    fn from(e: StoreError) -> Self {
+        LedgerError(e.to_string())
+    }
+}
+
 impl Ledger for EvidenceLog<'_> {
     fn append(&mut self, record: Record) -> Result<u64, LedgerError> {
-        let (index, note) = self
-            .store
-            .tx_in_turn("evidence.append", |tx| tx.append_evidence(record.clone(), self.signer))
-            .map_err(|e| LedgerError(e.to_string()))?;
-        if let Some(head) = self.head {
-            head.write(index + 1, &note).map_err(|e| LedgerError(format!("head file: {e}")))?;
+        let indices = self.append_all(std::slice::from_ref(&record))?;
+        indices.first().copied().ok_or_else(|| LedgerError("nothing was appended".into()))
+    }
+
+    fn append_all(&mut self, records: &[Record]) -> Result<Vec<u64>, LedgerError> {
+        let mut indices = Vec::with_capacity(records.len());
+        for batch in records.chunks(BATCH_MAX) {
+            let (first, note) =
+                self.store.tx_in_turn("evidence.append", |tx| tx.append_evidence(batch, self.signer))?;
+            let end = first + batch.len() as u64;
+            if let Some(head) = self.head {
+                head.write(end, &note).map_err(|e| LedgerError(format!("head file: {e}")))?;
+            }
+            indices.extend(first..end);
         }
-        Ok(index)
+        Ok(indices)
     }
 }
 
@@ -135,8 +200,17 @@ impl Store {
                 .iter()
                 .map(|row| Ok((row.count(0)?, row.text(1)?.to_owned())))
                 .collect::<Result<Vec<_>, StoreError>>()?;
+            let hashes = tx.rows("SELECT level, idx, hash FROM evidence_hash", &[])?;
+            let hashes = hashes
+                .iter()
+                .map(|row| {
+                    let hash = Digest::from_slice(row.bytes(2)?).unwrap_or(Digest::ZERO);
+                    Ok(((row.count(0)? as u32, row.count(1)?), hash))
+                })
+                .collect::<Result<TileRoots, StoreError>>()?;
             let mut pages = Pages { tx, next: -1, rows: Vec::new().into_iter(), failed: None };
-            let report = audit(&mut pages, &notes, heads, key);
+            let claims = Claims { checkpoints: &notes, heads, hashes: &hashes };
+            let report = audit(&mut pages, claims, key);
             pages.failed.map_or(Ok(report), Err)
         })
     }
@@ -178,18 +252,35 @@ impl Iterator for &mut Pages<'_, '_> {
 }
 
 impl Tx<'_> {
-    fn append_evidence(&mut self, record: Record, signer: &Signer) -> Result<(u64, String), StoreError> {
+    /// Appends side by side and signs once; gives the first index and the checkpoint.
+    fn append_evidence(&mut self, records: &[Record], signer: &Signer) -> Result<(u64, String), LedgerError> {
         let mut frontier = self.frontier()?;
-        let index = frontier.size();
-        let body = Entry { index, record }.to_bytes();
-        let leaf = leaf_hash(&body);
-        frontier.append(leaf);
+        let first = frontier.size();
+        let mut roots = Vec::new();
+        let mut rows = Vec::with_capacity(records.len() * 3);
+        for (index, record) in (first..).zip(records) {
+            let body = record.at_place(index);
+            if body.len() > ENTRY_BYTES_MAX {
+                let why = format!("an entry of {} bytes; {ENTRY_BYTES_MAX} are the most", body.len());
+                return Err(LedgerError(why));
+            }
+            let leaf = leaf_hash(&body);
+            frontier.append_telling(leaf, &mut |height, index, root| {
+                if height > 0 && height.is_multiple_of(HEIGHT) {
+                    roots.push((height / HEIGHT, index, root));
+                }
+            });
+            rows.extend([index.into(), body.into(), leaf.0.to_vec().into()]);
+        }
         let note = signer.checkpoint(frontier.size(), frontier.root());
+        self.insert_entries(&rows)?;
+        if !roots.is_empty() {
+            self.fill_tile_roots(first)?;
+        }
+        for (level, index, root) in roots {
+            self.put_tile_root(level, index, root)?;
+        }
         let peaks: Vec<u8> = frontier.peaks().iter().flat_map(|p| p.0).collect();
-        self.execute(
-            "INSERT INTO evidence (idx, body, leaf) VALUES (?1, ?2, ?3)",
-            values![index, body, leaf.0.to_vec()],
-        )?;
         self.execute(
             "INSERT INTO evidence_checkpoint (size, note) VALUES (?1, ?2)",
             values![frontier.size(), &note],
@@ -199,7 +290,92 @@ impl Tx<'_> {
              ON CONFLICT (id) DO UPDATE SET size = excluded.size, peaks = excluded.peaks",
             values![frontier.size(), peaks],
         )?;
-        Ok((index, note))
+        Ok((first, note))
+    }
+
+    /// Writes entries, three values each, many in a statement: over a network the statements are what costs.
+    fn insert_entries(&mut self, values: &[Value]) -> Result<(), StoreError> {
+        let insert = |rows: usize| {
+            let row = |n: usize| format!("(?{}, ?{}, ?{})", 3 * n + 1, 3 * n + 2, 3 * n + 3);
+            let rows: Vec<String> = (0..rows).map(row).collect();
+            format!("INSERT INTO evidence (idx, body, leaf) VALUES {}", rows.join(", "))
+        };
+        let (one, many) = (insert(1), insert(ROWS));
+        let whole = values.chunks_exact(3 * ROWS);
+        let rest = whole.remainder();
+        for rows in whole {
+            self.execute(&many, rows)?;
+        }
+        for row in rest.chunks_exact(3) {
+            self.execute(&one, row)?;
+        }
+        Ok(())
+    }
+
+    fn put_tile_root(&mut self, level: u32, index: u64, root: Digest) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO evidence_hash (level, idx, hash) VALUES (?1, ?2, ?3)",
+            values![level, index, root.0.to_vec()],
+        )?;
+        Ok(())
+    }
+
+    /// Writes the roots of full tiles that a log from before they were stored has none of.
+    fn fill_tile_roots(&mut self, size: u64) -> Result<(), StoreError> {
+        for level in 1..u64::BITS / HEIGHT {
+            let sql = "SELECT CAST(COALESCE(MAX(idx) + 1, 0) AS BIGINT) FROM evidence_hash WHERE level = ?1";
+            let next = self.number(sql, values![level])?.unsigned_abs();
+            for index in next..size >> (level * HEIGHT) {
+                let root = self.tile_root(level, index)?;
+                self.put_tile_root(level, index, root)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The root of the full tile below a place of a level's row.
+    fn tile_root(&mut self, level: u32, index: u64) -> Result<Digest, StoreError> {
+        let below = Tile { level: level - 1, index, width: tile::WIDTH };
+        let hashes = self.tile(below)?;
+        tile::root(&hashes)
+            .ok_or_else(|| StoreError::Corrupt(format!("the evidence log's tree: {below} is incomplete")))
+    }
+
+    /// The hashes of a tile: leaves are with their entries, the others stored, or else made from the level below.
+    pub(crate) fn tile(&mut self, tile: Tile) -> Result<Vec<Digest>, StoreError> {
+        let (first, end) = (tile.first(), tile.first() + tile.width);
+        let rows = match tile.level {
+            0 => self.rows(
+                "SELECT idx, leaf FROM evidence WHERE idx >= ?1 AND idx < ?2 ORDER BY idx",
+                values![first, end],
+            )?,
+            level => self.rows(
+                "SELECT idx, hash FROM evidence_hash WHERE level = ?1 AND idx >= ?2 AND idx < ?3 ORDER BY idx",
+                values![level, first, end],
+            )?,
+        };
+        let mut rows = rows.iter().peekable();
+        let mut hashes = Vec::with_capacity(tile.width as usize);
+        for index in first..end {
+            let stored = match rows.peek() {
+                Some(row) if row.count(0)? == index => rows.next(),
+                _ => None,
+            };
+            hashes.push(match stored {
+                Some(row) => Digest::from_slice(row.bytes(1)?)
+                    .ok_or_else(|| StoreError::Corrupt("a hash of the wrong length".into()))?,
+                None if tile.level > 0 => self.tile_root(tile.level, index)?,
+                None => return Err(StoreError::Corrupt(format!("evidence entry {index} is missing"))),
+            });
+        }
+        Ok(hashes)
+    }
+
+    /// The newest checkpoint and the number of entries that it is of.
+    pub(crate) fn newest_checkpoint(&mut self) -> Result<Option<(u64, String)>, StoreError> {
+        let newest = "SELECT size, note FROM evidence_checkpoint ORDER BY size DESC LIMIT 1";
+        let row = self.row(newest, &[])?;
+        row.map(|row| Ok((row.count(0)?, row.text(1)?.to_owned()))).transpose()
     }
 
     fn frontier(&mut self) -> Result<Frontier, StoreError> {
@@ -209,16 +385,6 @@ impl Tx<'_> {
         let peaks = row.bytes(1)?.chunks(32).filter_map(Digest::from_slice).collect();
         Frontier::restore(row.count(0)?, peaks)
             .ok_or_else(|| StoreError::Corrupt("the evidence tree's frontier does not fit its size".into()))
-    }
-
-    fn leaves(&mut self, size: u64) -> Result<Vec<Digest>, StoreError> {
-        let rows = self.rows("SELECT leaf FROM evidence WHERE idx < ?1 ORDER BY idx", values![size])?;
-        rows.iter()
-            .map(|row| {
-                Digest::from_slice(row.bytes(0)?)
-                    .ok_or_else(|| StoreError::Corrupt("a leaf hash of the wrong length".into()))
-            })
-            .collect()
     }
 
     /// How many entries the log has.

@@ -138,10 +138,23 @@ pub struct Entry {
     pub record: Record,
 }
 
+impl Record {
+    /// The bytes of the entry that this record becomes at a place of the log, as they are stored and hashed.
+    pub fn at_place(&self, index: u64) -> Vec<u8> {
+        /// The form of [`Entry`], for a record that is only lent.
+        #[derive(Serialize)]
+        struct Placed<'a> {
+            index: u64,
+            record: &'a Record,
+        }
+        serde_json::to_vec(&Placed { index, record: self }).unwrap_or_default()
+    }
+}
+
 impl Entry {
     /// The bytes that are stored and hashed.
     pub fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
+        self.record.at_place(self.index)
     }
 
     /// Reads stored bytes.

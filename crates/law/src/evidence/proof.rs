@@ -1,11 +1,12 @@
-//! One entry as a document that an auditor verifies offline: the entry's bytes, its path to the root, the signed root.
+//! Documents that an auditor verifies offline. [`Proof`]: one entry's bytes, its path to the root, the signed root.
+//! [`Growth`]: two signed checkpoints and what shows that the later log is the earlier one, with entries added.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::note::{NoteError, Verifier};
-use super::tree::{inclusion_path, leaf_hash, root_from_path};
+use super::tree::{Subtrees, consistency_path, inclusion_path, is_grown, leaf_hash, root_from_path};
 use super::{Digest, Entry};
 
 /// A proof that one entry is in the log whose root was signed.
@@ -52,22 +53,25 @@ pub enum ProofError {
 }
 
 impl Proof {
-    /// Builds the proof of entry `index`, given all leaf hashes up to the checkpoint's size.
-    pub fn build(
+    /// Builds the proof of entry `index` of the tree that the checkpoint states; `None` where that has no such entry.
+    pub fn build<T: Subtrees>(
         index: u64,
         body: &[u8],
-        leaves: &[Digest],
-        checkpoint: &str,
-        key: &Verifier,
-    ) -> Option<Self> {
-        Some(Self {
-            entry: Entry::from_bytes(body)?,
+        (checkpoint, key): (&str, &Verifier),
+        trees: &mut T,
+    ) -> Result<Option<Self>, T::Error> {
+        let (Ok(stated), Some(entry)) = (key.open(checkpoint), Entry::from_bytes(body)) else {
+            return Ok(None);
+        };
+        let Some(path) = inclusion_path(index, stated.size, trees)? else { return Ok(None) };
+        Ok(Some(Self {
+            entry,
             entry_bytes: STANDARD.encode(body),
-            tree_size: leaves.len() as u64,
-            path: inclusion_path(usize::try_from(index).ok()?, leaves)?,
+            tree_size: stated.size,
+            path,
             checkpoint: checkpoint.to_owned(),
             key: key.line(),
-        })
+        }))
     }
 
     /// Verifies against a trusted key, with nothing but this document.
@@ -84,6 +88,62 @@ impl Proof {
         match root_from_path(index, self.tree_size, leaf_hash(&body), &self.path) {
             Some(root) if root == stated.root => Ok(()),
             _ => Err(ProofError::Path { index }),
+        }
+    }
+}
+
+/// A proof that the log of one checkpoint is the beginning of the log of another.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Growth {
+    /// The earlier signed checkpoint.
+    pub from: String,
+    /// The later one.
+    pub to: String,
+    /// The hashes that show it (RFC 9162 section 2.1.4), hexadecimal.
+    pub path: Vec<Digest>,
+    /// The log's public key, for convenience; check it against one you trust.
+    pub key: String,
+}
+
+/// Why growth is not shown.
+#[derive(Debug, thiserror::Error)]
+pub enum GrowthError {
+    /// A checkpoint is not the log's.
+    #[error(transparent)]
+    Note(#[from] NoteError),
+    /// The path shows nothing of the kind.
+    #[error(
+        "the log of {to} entries is not the log of {from} entries with others added: one of them is a fork"
+    )]
+    Forked {
+        /// Entries of the earlier checkpoint.
+        from: u64,
+        /// Entries of the later one.
+        to: u64,
+    },
+}
+
+impl Growth {
+    /// Builds it from two signed checkpoints; `None` where one is not signed, or the first is not the smaller.
+    pub fn build<T: Subtrees>(
+        from: &str,
+        to: &str,
+        key: &Verifier,
+        trees: &mut T,
+    ) -> Result<Option<Self>, T::Error> {
+        let (Ok(old), Ok(new)) = (key.open(from), key.open(to)) else { return Ok(None) };
+        let Some(path) = consistency_path(old.size, new.size, trees)? else { return Ok(None) };
+        Ok(Some(Self { from: from.to_owned(), to: to.to_owned(), path, key: key.line() }))
+    }
+
+    /// Verifies against a trusted key, with nothing but this document, and says from how many entries to how many.
+    pub fn verify(&self, key: &Verifier) -> Result<(u64, u64), GrowthError> {
+        let (old, new) = (key.open(&self.from)?, key.open(&self.to)?);
+        if is_grown((old.size, old.root), (new.size, new.root), &self.path) {
+            Ok((old.size, new.size))
+        } else {
+            Err(GrowthError::Forked { from: old.size, to: new.size })
         }
     }
 }

@@ -137,8 +137,10 @@ fn answers<P: NoticePurpose>(
     };
     let with_port = permit.allows("source.port");
     let book = house.book()?;
-    let mut said: Vec<Said> =
-        questions.iter().map(|q| Said::not("refused", q.as_ref().err().cloned().unwrap_or_default())).collect();
+    let mut said: Vec<Said> = questions
+        .iter()
+        .map(|q| Said::not("refused", q.as_ref().err().cloned().unwrap_or_default()))
+        .collect();
     let mut by_address: BTreeMap<IpAddr, Vec<(usize, Question)>> = BTreeMap::new();
     for (n, question) in questions.iter().enumerate() {
         if let Ok(question) = question {

@@ -33,8 +33,18 @@ pub fn bench(wish: &Bench) -> anyhow::Result<ExitCode> {
         report::json(&measured)?;
     } else {
         let m = &measured.book;
-        say!("{} sessions: {:.2} bytes each on disk, {:.2} in memory", m.sessions, m.bytes_per_session, m.memory_per_session);
-        say!("{:.0} look-ups/s, {:.0}/s in batches, 99 of 100 within {:.2} µs", m.lookups_per_s, m.batched_per_s, m.p99_us);
+        say!(
+            "{} sessions: {:.2} bytes each on disk, {:.2} in memory",
+            m.sessions,
+            m.bytes_per_session,
+            m.memory_per_session
+        );
+        say!(
+            "{:.0} look-ups/s, {:.0}/s in batches, 99 of 100 within {:.2} µs",
+            m.lookups_per_s,
+            m.batched_per_s,
+            m.p99_us
+        );
         say!("{} of {} wrong, {} ambiguous", m.wrong, m.lookups, m.ambiguous);
         say!("{} MiB at most", measured.rss_max_bytes >> 20);
     }

@@ -55,9 +55,7 @@ pub fn records(
     let plain = |record: Result<Vec<Sealed<Assignment>>, BadSealed>| record.map(|all| (all, None));
     Ok(match format {
         Format::RadiusDetail => Box::new(
-            read_detail(input)
-                .assignments()
-                .map(|r| Ok(r?.map(|(all, sample)| (all, Some(sample))))),
+            read_detail(input).assignments().map(|r| Ok(r?.map(|(all, sample)| (all, Some(sample))))),
         ),
         Format::KeaLeases => {
             Box::new(read_kea_leases(input, &meant::<LeaseFormat>(params)?).map(move |r| Ok(plain(r?))))
@@ -68,9 +66,9 @@ pub fn records(
         Format::IscLeases => {
             Box::new(read_isc_leases(input, &meant::<LeaseFormat>(params)?).map(move |r| Ok(plain(r?))))
         }
-        Format::Csv => Box::new(
-            read_assignments(input, &meant::<AssignmentFormat>(params)?).map(move |r| Ok(plain(r?))),
-        ),
+        Format::Csv => {
+            Box::new(read_assignments(input, &meant::<AssignmentFormat>(params)?).map(move |r| Ok(plain(r?))))
+        }
         Format::CgnJuniper => cgn(input, CgnMake::Juniper, params, newest)?,
         Format::CgnCisco => cgn(input, CgnMake::Cisco, params, newest)?,
         Format::CgnA10 => cgn(input, CgnMake::A10, params, newest)?,

@@ -157,7 +157,14 @@ fn arrived(
     while packets.len() < PACKETS_MAX {
         let (length, from) = match socket.recv_from(&mut bytes) {
             Ok(got) => got,
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => break,
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) =>
+            {
+                break;
+            }
             Err(e) => return Err(e).context("radius.listen"),
         };
         socket.set_nonblocking(true)?;

@@ -189,11 +189,12 @@ fn look_up<P: NoticePurpose>(
 fn answers(house: &House, finding: &Finding, look: &Look<'_>, with_port: bool) -> Answers {
     let mut by_answer: BTreeMap<Named, (i64, Vec<Timestamp>)> = BTreeMap::new();
     for sighting in &finding.sightings {
-        let (named, margin_s) = match look.who(sighting.port.filter(|_| with_port), sighting.at, &house.config.rules) {
-            Answer::One(held) => (named(house, &Holder { user: held.line }), held.margin_s),
-            Answer::None => (Named::Nobody, 0),
-            Answer::Ambiguous(doubt) => (Named::Doubt(doubt.reason()), 0),
-        };
+        let (named, margin_s) =
+            match look.who(sighting.port.filter(|_| with_port), sighting.at, &house.config.rules) {
+                Answer::One(held) => (named(house, &Holder { user: held.line }), held.margin_s),
+                Answer::None => (Named::Nobody, 0),
+                Answer::Ambiguous(doubt) => (Named::Doubt(doubt.reason()), 0),
+            };
         let (least, seen) = by_answer.entry(named).or_insert((i64::MAX, Vec::new()));
         *least = (*least).min(margin_s);
         seen.push(sighting.at);

@@ -72,6 +72,38 @@ home-genuine-1 = Do not use links or telephone numbers in the notice. Search for
 home-genuine-2 = Give the desk the reference in the notice.
 home-genuine-3 = A genuine notice has no file attached, and never asks for a password or payment data, to buy software, or to let somebody control your computer.
 
+# What anybody may know: numbers of uses of communications data
+open-title = How many subscribers were affected
+open-lead = To tell subscribers about infected devices, { $operator } has to use communications data. Every use is by a written measure, is decided by rules, and is recorded before it happens. These are the numbers since the record began.
+open-small = Numbers below { $k } are shown only as “fewer than { $k }”, so that nobody can be identified. None is shown as 0.
+open-counted = Counted are the first { $counted } entries of the record.
+open-measure = Measure
+told-fewer = fewer than { $k }
+told-permits = Permits given
+told-looks = Looks at sealed data
+told-subscribers = Different subscribers found
+told-notices = Notices sent
+told-opt-outs = Stopped because the subscriber does not want notices
+open-refused = Refused by the rules
+open-refused-none = Nothing was refused.
+open-rule = Rule
+open-unknown-title = Measures that do not exist
+open-unknown = Requests that named no existing measure are all refused. Number:
+open-words-title = What these words mean
+open-words-permit = A permit is the rules' leave for one purpose, for at most 15 minutes. Several looks may follow from it.
+open-words-look = A look is one opening of sealed records, such as who held an address at a time. It is counted whether or not anybody was found.
+open-words-subscriber = Subscribers are counted by keyed hashes of their contracts. The record holds no names, addresses or contract numbers.
+open-words-refusal = A refusal is a use that was asked for and not allowed. Nothing was opened.
+open-log-title = How to check the record
+open-log = The record is an append-only log of { $entries } entries. Whoever kept an earlier signed state can show it if entries were removed or changed later.
+open-log-empty = Nothing was recorded yet.
+open-checkpoint = The newest signed state
+open-checkpoint-keep = Keep a copy of it, with the day.
+open-key = The public key
+open-check = How to check
+open-check-1 = Ask the desk for the published record: a folder of files after the open specification C2SP tlog-tiles. Any program that implements it can check it.
+open-check-2 = With noroshi, check that it is whole, is signed with the key, and continues the state that you kept:
+
 # When a page cannot be shown: what it is, what that means, what to do
 trouble-forged-title = This link does not open a page
 trouble-forged-what = A part of the link may be missing or changed. Some mail programs cut long links.

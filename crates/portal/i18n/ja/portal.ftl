@@ -72,6 +72,38 @@ home-genuine-1 = お知らせの中のリンクや電話番号は使わず、事
 home-genuine-2 = 窓口に、お知らせに書かれた受付番号を伝えます。
 home-genuine-3 = 本物のお知らせは、ファイルを添付せず、パスワードや支払い情報の入力、ソフトウェアの購入、遠隔操作を求めません。
 
+# What anybody may know: numbers of uses of communications data
+open-title = 通信データの取扱いの公表(対象となった契約者の数)
+open-lead = 感染した機器についてお知らせするため、{ $operator } は通信に関するデータを使うことがあります。使うときは必ず、書面で定めた措置に基づき、規則による判断を受け、使う前に記録します。以下は記録を始めてからの数です。
+open-small = 個人が特定されないよう、{ $k } 未満の数は「{ $k } 未満」とだけ表示します。ない場合は 0 と表示します。
+open-counted = 記録の最初から { $counted } 件を数えています。
+open-measure = 措置
+told-fewer = { $k } 未満
+told-permits = 許可した回数
+told-looks = 封印したデータを開いた回数
+told-subscribers = 確認した契約者の数(重複を除く)
+told-notices = 送ったお知らせの数
+told-opt-outs = 契約者の希望により取りやめた回数
+open-refused = 規則により拒否したもの
+open-refused-none = 拒否したものはありません。
+open-rule = 規則
+open-unknown-title = 存在しない措置
+open-unknown = 存在しない措置による求めは、すべて拒否しています。その数:
+open-words-title = 用語の説明
+open-words-permit = 「許可」は、1つの目的について規則が認めた最長15分間の許しです。1つの許可で複数回開くことがあります。
+open-words-look = 「開いた回数」は、ある時刻にIPアドレスを使っていた契約など、封印した記録を開いた回数です。誰も見つからなかった場合も数えます。
+open-words-subscriber = 契約者は、契約の鍵付きハッシュ値で数えます。記録には氏名・住所・契約番号を含みません。
+open-words-refusal = 「拒否」は、求められたが認めなかったものです。何も開いていません。
+open-log-title = 記録を確かめるには
+open-log = 記録は { $entries } 件からなる追記専用のログです。以前の署名付きの状態を保管している人は、後から記録が削除・変更されたときに、それを示せます。
+open-log-empty = まだ何も記録していません。
+open-checkpoint = 最新の署名付きの状態
+open-checkpoint-keep = 日付とともに写しを保管してください。
+open-key = 公開鍵
+open-check = 確かめ方
+open-check-1 = 公開している記録(公開仕様 C2SP tlog-tiles によるファイル)を窓口にお求めください。この仕様に対応したプログラムなら、どれでも確かめられます。
+open-check-2 = noroshi では次のようにして、欠けがないこと、公開鍵による署名があること、保管した状態の続きであることを確かめます。
+
 # When a page cannot be shown: what it is, what that means, what to do
 trouble-forged-title = このリンクではページを開けません
 trouble-forged-what = リンクの一部が欠けているか、変わっている可能性があります。メールソフトが長いリンクを途中で切ることもあります。

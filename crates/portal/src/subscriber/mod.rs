@@ -8,9 +8,10 @@
 //!
 //! A GET acts never, because mail scanners follow links; a POST answers 303 back to the page. There are no
 //! cookies: the language is in the query. A token that opens nothing is answered in both languages and
-//! without saying why it is wrong.
+//! without saying why it is wrong. Beside them, for everybody: what was done to how many (`/transparency`).
 
 mod speech;
+mod transparency;
 mod trouble;
 pub(crate) mod visitor;
 
@@ -50,6 +51,7 @@ pub fn subscriber_pages(desk: Arc<dyn Desk>) -> Result<Router, TextError> {
     let pages = Pages { counter: Counter::new(desk, SUBSCRIBER_SEATS), texts: Arc::clone(&texts) };
     let router = Router::new()
         .route("/", get(home))
+        .route("/transparency", get(transparency::page))
         .route("/n/{token}", get(notice))
         .route("/n/{token}/steps", post(steps).get(back))
         .route("/n/{token}/done", post(done).get(back))

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     /// Keys that the code puts together from parts.
-    const PUT_TOGETHER: [&str; 3] = ["why-", "state-", "trouble-"];
+    const PUT_TOGETHER: [&str; 4] = ["why-", "state-", "trouble-", "told-"];
 
     #[test]
     fn every_text_a_page_asks_for_is_written_and_every_text_written_is_asked_for() {

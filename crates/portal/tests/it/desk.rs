@@ -4,6 +4,7 @@
 use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
+use noroshi_law::evidence::disclosure::{Disclosure, Figures, Told};
 use noroshi_law::evidence::{Digest, Entry, Kind, Record};
 use noroshi_law::{Role, Use};
 use noroshi_model::guide::{Both, Guide, Guides};
@@ -138,6 +139,36 @@ impl Desk for InMemory {
         self.notice(token)?;
         self.visits.lock().unwrap().push(kind);
         Ok(())
+    }
+
+    fn transparency(&self) -> Result<TransparencyPage, DeskError> {
+        let measures = self.list(0, 1, |_| Figures {
+            measure: self.text("takedown-notice"),
+            title_ja: self.text("テイクダウンされたC&Cサーバの通信履歴に基づく注意喚起"),
+            title_en: self.text("Notice to users found in the log of a C&C server that was taken down"),
+            permits: Told::of(1_234),
+            looks: Told::of(24_680),
+            subscribers: Told::of(3_420),
+            notices: Told::of(2_977),
+            opt_outs: Told::of(3),
+            refusals: vec![
+                (self.text("purpose-limitation"), Told::of(4)),
+                (self.text("field-minimisation"), Told::of(17)),
+            ],
+        })?;
+        let checkpoint = if self.kept == Kept::Nothing { "" } else { "log.example\n1206\nAAAA=\n" };
+        Ok(TransparencyPage {
+            operator: self.text("のろしネット"),
+            disclosure: Disclosure {
+                counted: 1_200,
+                entries: 1_206,
+                fewer_than: 5,
+                measures,
+                unknown_measure: Told::of(0),
+                checkpoint: self.text(checkpoint),
+                key: "log.example+00000000+AAAA".into(),
+            },
+        })
     }
 
     fn today(&self) -> Result<Today, DeskError> {

@@ -26,7 +26,7 @@ const HEADERS: [(&str, &str); 8] = [
 async fn answers(kept: Kept) -> Vec<(String, Answer)> {
     let (_, router) = portal(kept);
     let mut all = Vec::new();
-    let subscriber = ["/", "/nothing", "/n/forged", "/assets/none.css"].map(str::to_owned);
+    let subscriber = ["/", "/transparency", "/nothing", "/n/forged", "/assets/none.css"].map(str::to_owned);
     let notices = [EXPIRED, DOWN, TOKEN].map(|token| format!("/n/{token}"));
     for path in subscriber.into_iter().chain(notices).chain([format!("/n/{TOKEN}/opt-out")]) {
         for lang in ["ja", "en"] {

@@ -197,8 +197,58 @@ async fn the_first_page_explains_and_asks_for_nothing() {
 #[tokio::test]
 async fn no_page_for_subscribers_sets_a_cookie() {
     let (_, router) = portal(Kept::Usual);
-    for path in ["/".to_owned(), page(""), page("?lang=en"), page("/opt-out"), "/nothing".to_owned()] {
+    for path in [
+        "/".to_owned(),
+        "/transparency".into(),
+        page(""),
+        page("?lang=en"),
+        page("/opt-out"),
+        "/nothing".to_owned(),
+    ] {
         assert_eq!(get(&router, &path).await.header("set-cookie"), "");
     }
     assert_eq!(post(&router, &page("/steps")).await.header("set-cookie"), "");
+}
+
+#[tokio::test]
+async fn anybody_may_read_how_many_were_touched_by_which_measure_and_what_was_refused() {
+    let (desk, router) = portal(Kept::Usual);
+    get(&router, "/").await.says("href=\"/transparency\"");
+    let answer = get(&router, "/transparency").await;
+    assert_eq!((answer.status, answer.header("content-language")), (StatusCode::OK, "ja"));
+    for text in [
+        "のろしネット",
+        "テイクダウンされたC&#38;Cサーバ",
+        "<dt>確認した契約者の数(重複を除く)</dt><dd>3,420</dd>",
+        "<dt>契約者の希望により取りやめた回数</dt><dd>5 未満</dd>",
+        "<code>purpose-limitation</code></dt><dd>5 未満</dd>",
+        "<code>field-minimisation</code></dt><dd>17</dd>",
+        "log.example\n1206",
+        "href=\"/transparency?lang=en\"",
+    ] {
+        answer.says(text);
+    }
+    let answer = get(&router, "/transparency?lang=en").await;
+    for text in [
+        "<html lang=\"en\">",
+        "C&#38;C server that was taken down",
+        "<dt>Looks at sealed data</dt><dd>24,680</dd>",
+        "fewer than 5",
+        "1,206 entries",
+        "evidence verify --tiles",
+        "<b>0</b>",
+    ] {
+        answer.says(text);
+    }
+    answer.says_not("<form");
+    answer.says_not("<script");
+    assert!(desk.visits.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn where_nothing_was_done_yet_the_page_says_so() {
+    let (_, router) = portal(Kept::Nothing);
+    let answer = get(&router, "/transparency?lang=en").await;
+    answer.says("Nothing was recorded yet");
+    answer.says_not("newest signed state");
 }

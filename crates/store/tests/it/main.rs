@@ -24,6 +24,8 @@ use noroshi_store::findings::Identification;
 use noroshi_store::queue::{Job, LEASE, OBSERVED};
 use noroshi_store::{Address, Store, StoreError, Tx};
 
+mod evidence;
+mod foreign;
 mod gathered;
 mod log;
 mod out;
