@@ -12,7 +12,7 @@ use noroshi_wire::{SeizedFormat, read_detail, read_seized};
 const GROWTH_KIB_MAX: u64 = 16 << 10;
 const FLOOD_BYTES: u64 = 300 << 20;
 /// A long line that says nothing.
-const COMMENT: [u8; 32768] = {
+static COMMENT: [u8; 32768] = {
     let mut line = [b'#'; 32768];
     line[32767] = b'\n';
     line
