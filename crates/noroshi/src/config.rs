@@ -15,8 +15,6 @@ use noroshi_book::Rules;
 use noroshi_orient::aggregate::Aggregation;
 use noroshi_orient::list::ListRule;
 use noroshi_store::Address;
-use noroshi_wire::SeizedFormat;
-use noroshi_wire::nat_rules::{NatRule, NatRules};
 use noroshi_wire::nat_rules::{NatRule, NatRules};
 use serde::{Deserialize, Serialize};
 
