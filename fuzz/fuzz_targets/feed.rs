@@ -8,13 +8,15 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use noroshi_feed::kind::is_known;
-use noroshi_feed::{Bundle, Report, Sink, formats, open};
+use noroshi_feed::{Bundle, Report, Sink, formats, n6, open};
 use noroshi_model::{Bad, Fields};
 
 static BUNDLE: LazyLock<Bundle> = LazyLock::new(Bundle::shipped);
 static FORMATS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let mut all: Vec<String> = formats::FORMATS.iter().map(|(name, _)| (*name).to_owned()).collect();
     all.extend(BUNDLE.formats().map(|(name, _)| name.to_owned()));
+    all.extend(n6::formats());
+    all.extend(["n6-shadowserver-ftp", "n6-shadowserver-dns", "n6-manual-any"].map(str::to_owned));
     all.sort();
     all.dedup();
     let one = std::env::var("NOROSHI_FUZZ_FORMAT").ok();
@@ -25,11 +27,12 @@ static FORMATS: LazyLock<Vec<String>> = LazyLock::new(|| {
 /// Reports whose type is in their name.
 const NAMES: [&str; 4] = ["scan_ssh.csv", "event4_sinkhole_http.csv", "blocklist.csv", "never_seen.csv"];
 /// Parameters of the parsers that have some.
-const PARAMS: [&str; 4] = [
+const PARAMS: [&str; 5] = [
     "{}",
     r#"{"columns": ["time.source", "source.ip|source.fqdn", "__IGNORE__", "extra.x"], "type": "scanner"}"#,
     r#"{"columns": ["source.url", "extra.json"], "delimiter": ";", "skip_header": true, "time_format": "fuzzy", "default_url_protocol": "http://"}"#,
     r#"{"keys": {"ip": "source.ip"}, "pair_separator": ",", "kv_separator": ":", "strip_quotes": true, "minimal_mode": true, "category": "cnc"}"#,
+    r#"{"columns": "time,ip,dport,fqdn,-,url", "category": "bots", "field_separator": ";", "time_format": "%d.%m.%Y %H:%M:%S", "event": {"name": "x"}}"#,
 ];
 
 struct Checking {

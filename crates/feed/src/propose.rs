@@ -244,7 +244,17 @@ impl Sample {
             let _ = writeln!(read, "comment = \"{mark}\"");
         }
         let names: Vec<String> = if headed {
-            rows.remove(0).into_iter().map(|name| name.trim().to_owned()).collect()
+            let names = rows.remove(0).into_iter().zip(1..);
+            // The reader's name for a column that has none.
+            let named = |(name, n): (String, usize)| match name.trim() {
+                "" => format!("column-{n}"),
+                name => name.to_owned(),
+            };
+            let names: Vec<String> = names.map(named).collect();
+            if let Some((_, name)) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+                return Err(format!("column {} is there twice", quoted(name)));
+            }
+            names
         } else {
             let names: Vec<String> = (1..=width).map(|n| format!("column-{n}")).collect();
             let _ = writeln!(
@@ -362,6 +372,14 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("as = \"epoch\""), "{text}");
+    }
+
+    #[test]
+    fn columns_without_a_name_have_a_number_and_two_of_one_name_are_refused() {
+        let (text, _) = proposed("ip,,,seen\n192.0.2.1,a,b,2026-11-20 10:00:00\n");
+        assert!(text.contains("column-2 = ") && text.contains("column-3 = "), "{text}");
+        let refused = propose("ip,ip,seen\n192.0.2.1,192.0.2.2,x\n", &Wish::default()).unwrap_err();
+        assert_eq!(refused, "column \"ip\" is there twice");
     }
 
     #[test]

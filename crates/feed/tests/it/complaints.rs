@@ -153,6 +153,19 @@ fn a_forwarded_complaint_is_read_and_a_reported_mail_is_not() {
     has(&got.events[0], &[("source.ip", "192.0.2.1")]);
 }
 
+/// A mail that is nothing but a mail, in a complaint: found by fuzzing, the MIME parser asserts that this cannot be.
+#[test]
+fn a_complaint_of_a_mail_that_is_a_mail_is_read() {
+    let nested = ARF.replace(
+        "Content-Type: message/rfc822\n",
+        "Content-Type: message/rfc822\n\nContent-Type: message/rfc822\n",
+    );
+    assert_ne!(nested, ARF);
+    let got = read("arf", &nested);
+    assert_eq!((got.events.len(), got.bad.len()), (1, 0), "{:?}", got.bad);
+    has(&got.events[0], &[("source.ip", "192.0.2.1")]);
+}
+
 #[test]
 fn mails_that_cannot_be_used() {
     for (from, to, bad) in [
