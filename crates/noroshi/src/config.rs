@@ -15,6 +15,7 @@ use noroshi_book::Rules;
 use noroshi_orient::aggregate::Aggregation;
 use noroshi_orient::list::ListRule;
 use noroshi_store::Address;
+use noroshi_wire::SeizedFormat;
 use noroshi_wire::nat_rules::{NatRule, NatRules};
 use serde::{Deserialize, Serialize};
 

@@ -60,7 +60,7 @@ impl Clients {
             let path = &client.secret_file;
             let text = std::fs::read_to_string(path)
                 .with_context(|| format!("{} cannot be read", path.display()))?;
-            let secret = Secret::new(text.trim().as_bytes());
+            let secret = Secret::try_from(text.trim().as_bytes().to_vec());
             clients.push((client.net, secret.with_context(|| format!("{}: no secret", path.display()))?));
         }
         clients.sort_by_key(|(net, _)| std::cmp::Reverse(net.prefix_len()));
@@ -101,7 +101,8 @@ pub fn serve(house: &House, as_json: bool) -> anyhow::Result<ExitCode> {
             if *ended.borrow() {
                 break;
             }
-            let arrived = arrived(house, &socket, &clients, &mut some, all.counts.read + some.counts.read)?;
+            let number = all.counts.read + some.counts.read;
+            let arrived = arrived(house, &socket, &clients, &mut some, number)?;
             take(house, &socket, &clients, arrived, &permit, &mut some)?;
         }
         count(house, &some.counts)?;
