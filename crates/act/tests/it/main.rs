@@ -47,7 +47,7 @@ fn testdata(name: &str) -> PathBuf {
 fn permit(notes: &mut Notes) -> Permit<TakedownNotice> {
     let register = Register::shipped().unwrap();
     let ask = Ask::of::<TakedownNotice>(Role::System, Use::Identify, &["source.ip", "time.source"]);
-    let standing = Standing { consent: true, now: Timestamp::UNIX_EPOCH };
+    let standing = Standing::of_terms(true, Timestamp::UNIX_EPOCH);
     Gate::new(&Yes, &register).permit(ask, standing, notes).unwrap()
 }
 
