@@ -5,8 +5,10 @@
 //! cargo xtask servers          start the same servers and wait, for single tests in another shell
 //! cargo xtask tidy             the house rules (also a test of this package)
 //! cargo xtask tables [FOLDER]  the tables compiled into the program, made anew
+//! cargo xtask prove            the rules, proved to be within the law for every request there can be
 //! ```
 
+mod prove;
 mod servers;
 mod suite;
 mod tables;
@@ -20,7 +22,8 @@ use anyhow::{Context, Result, bail};
 const USAGE: &str = "usage: cargo xtask test [-- ARGS for cargo test]\n       \
                             cargo xtask servers\n       \
                             cargo xtask tidy\n       \
-                            cargo xtask tables [FOLDER of MISP's warning lists]";
+                            cargo xtask tables [FOLDER of MISP's warning lists]\n       \
+                            cargo xtask prove";
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {
@@ -40,6 +43,7 @@ fn run(args: Vec<String>) -> Result<ExitCode> {
         Some("servers") => suite::wait_with_servers(&root),
         Some("tidy") => tidy::run(&root),
         Some("tables") => tables::run(&root, args.collect()),
+        Some("prove") => prove::run(&root),
         _ => bail!("{USAGE}"),
     }
 }

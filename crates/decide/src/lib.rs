@@ -93,7 +93,7 @@ mod tests {
 
     fn verdict(measure: &str, allow: bool, consent: bool) -> Verdict {
         let register = Register::shipped().unwrap();
-        let standing = Standing { consent, now: jiff::Timestamp::UNIX_EPOCH };
+        let standing = Standing::of_terms(consent, jiff::Timestamp::UNIX_EPOCH);
         decide(&finding(measure), ask(measure).as_ref(), &Gate::new(&Fixed(allow), &register), standing)
             .verdict
     }
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn the_same_verdict_on_the_same_finding_is_the_same_decision() {
         let register = Register::shipped().unwrap();
-        let standing = Standing { consent: true, now: jiff::Timestamp::UNIX_EPOCH };
+        let standing = Standing::of_terms(true, jiff::Timestamp::UNIX_EPOCH);
         let id = |allow| {
             let asked = ask("takedown-notice");
             decide(

@@ -22,6 +22,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// Everybody there is.
+    pub const ALL: [Role; 4] = [Role::System, Role::Analyst, Role::Legal, Role::Auditor];
+
     /// The name used in dossiers and policy text.
     pub fn id(self) -> &'static str {
         match self {
@@ -29,6 +32,16 @@ impl Role {
             Role::Analyst => "analyst",
             Role::Legal => "legal",
             Role::Auditor => "auditor",
+        }
+    }
+
+    /// For a reader who is no engineer: English, Japanese.
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Role::System => ("noroshi itself", "noroshi自身"),
+            Role::Analyst => ("a person at the abuse desk", "対応窓口の担当者"),
+            Role::Legal => ("counsel", "法務担当者"),
+            Role::Auditor => ("an auditor", "監査担当者"),
         }
     }
 }
@@ -43,15 +56,64 @@ pub enum Use {
     Identify,
     /// Tell that line's subscriber.
     Notify,
+    /// Put a warning before what was asked for; the user may go on.
+    Warn,
+    /// Drop packets at the border by a fixed pattern.
+    Filter,
+    /// Stop connections to a named host.
+    Block,
+    /// Suspend an account that is being abused.
+    Suspend,
+    /// Work over many records for a pattern, naming nobody.
+    Analyse,
+    /// Approve that a measure is used. No use of data: only evidence entries name it.
+    Approve,
+    /// Review a use afterwards. No use of data: only evidence entries name it.
+    Review,
 }
 
 impl Use {
+    /// All uses of data.
+    pub const ALL: [Use; 8] = [
+        Use::Keep,
+        Use::Identify,
+        Use::Notify,
+        Use::Warn,
+        Use::Filter,
+        Use::Block,
+        Use::Suspend,
+        Use::Analyse,
+    ];
+
     /// The action's name in policy text.
     pub fn id(self) -> &'static str {
         match self {
             Use::Keep => "keep",
             Use::Identify => "identify",
             Use::Notify => "notify",
+            Use::Warn => "warn",
+            Use::Filter => "filter",
+            Use::Block => "block",
+            Use::Suspend => "suspend",
+            Use::Analyse => "analyse",
+            Use::Approve => "approve",
+            Use::Review => "review",
+        }
+    }
+
+    /// For a reader who is no engineer: English, Japanese.
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Use::Keep => ("keep the records", "記録の保存"),
+            Use::Identify => ("find out whose line it was", "利用者の割り出し"),
+            Use::Notify => ("tell the subscriber", "利用者への注意喚起"),
+            Use::Warn => ("show a warning before access", "アクセス前の警告表示"),
+            Use::Filter => ("drop packets at the border", "網の境界での遮断"),
+            Use::Block => ("stop the connection", "接続の遮断"),
+            Use::Suspend => ("suspend the account", "IDの一時停止"),
+            Use::Analyse => ("analyse many records", "多数の記録の分析"),
+            Use::Approve => ("approve the measure's use", "施策の利用の承認"),
+            Use::Review => ("review a use", "利用の事後確認"),
         }
     }
 }

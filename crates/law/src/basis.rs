@@ -46,6 +46,46 @@ pub enum BasisKind {
     LegitimateBusiness,
 }
 
+impl BasisKind {
+    /// All three.
+    pub const ALL: [BasisKind; 3] = [BasisKind::Consent, BasisKind::Emergency, BasisKind::LegitimateBusiness];
+
+    /// The elements that must be argued for it.
+    pub fn elements(self) -> &'static [&'static str] {
+        match self {
+            BasisKind::Consent => &[TermsClause::ID, OptOutMeans::ID],
+            BasisKind::Emergency => &[PresentDanger::ID, BalanceOfInterests::ID, NoOtherMeans::ID],
+            BasisKind::LegitimateBusiness => &[ProperAim::ID, Necessity::ID, AdequateMeans::ID],
+        }
+    }
+
+    /// For a reader who is no engineer: English, Japanese.
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            BasisKind::Consent => ("consent", "有効な同意"),
+            BasisKind::Emergency => ("emergency (Penal Code, Art. 37)", "緊急避難(刑法第37条)"),
+            BasisKind::LegitimateBusiness => {
+                ("legitimate business (Penal Code, Art. 35)", "正当業務行為(刑法第35条)")
+            }
+        }
+    }
+}
+
+/// What an element is called: English, Japanese.
+pub fn element_words(id: &str) -> (&'static str, &'static str) {
+    match id {
+        PresentDanger::ID => ("present danger", "現在の危難の存在"),
+        BalanceOfInterests::ID => ("balance of interests", "法益の権衡"),
+        NoOtherMeans::ID => ("no other means", "補充性"),
+        ProperAim::ID => ("proper aim", "目的の正当性"),
+        Necessity::ID => ("necessity of the act", "行為の必要性"),
+        AdequateMeans::ID => ("adequate means", "手段の相当性"),
+        TermsClause::ID => ("clause of the contract terms", "契約約款の条項"),
+        OptOutMeans::ID => ("means to opt out at any time", "随時オプトアウトできる手段"),
+        _ => ("an element that no basis has", "どの根拠にもない要件"),
+    }
+}
+
 impl fmt::Display for BasisKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -63,6 +103,18 @@ pub trait Basis: Sized + 'static {
     /// Each element's name and the written argument for it.
     fn elements(&self) -> Vec<(&'static str, &str)>;
 }
+
+/// A basis that can carry a measure which is always on. Emergency cannot: what runs every day is no present danger averted
+/// ("常時行われる対策については、急迫性、現在の危難といった要件を満たさない", the ministry's summary of 2015).
+///
+/// ```compile_fail,E0277
+/// // An always-on measure cannot rest on emergency.
+/// fn carries<B: noroshi_law::basis::Lasting>() {}
+/// carries::<noroshi_law::Emergency>();
+/// ```
+pub trait Lasting: Basis {}
+impl Lasting for Consent {}
+impl Lasting for LegitimateBusiness {}
 
 /// The argument for an element is missing or is no argument.
 #[derive(Debug, thiserror::Error)]
@@ -187,5 +239,21 @@ impl Basis for LegitimateBusiness {
             (Necessity::ID, &self.necessity.0),
             (AdequateMeans::ID, &self.means.0),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_element_of_every_basis_has_words_of_its_own() {
+        let mut words: Vec<_> =
+            BasisKind::ALL.iter().flat_map(|b| b.elements()).map(|id| element_words(id)).collect();
+        assert_eq!(words.len(), 8);
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), 8);
+        assert!(!words.contains(&element_words("")));
     }
 }

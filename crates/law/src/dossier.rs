@@ -15,11 +15,21 @@ use crate::basis::{
 use crate::evidence::Digest;
 
 /// Measures shipped with noroshi, in the order in which they are listed.
-const SHIPPED: [(&str, &str); 3] = [
+const SHIPPED: [(&str, &str); 10] = [
     ("takedown-notice.toml", include_str!("../measures/takedown-notice.toml")),
     ("infection-notice.toml", include_str!("../measures/infection-notice.toml")),
     ("session-keeping.toml", include_str!("../measures/session-keeping.toml")),
+    ("site-warning.toml", include_str!("../measures/site-warning.toml")),
+    ("dns-amp-filter.toml", include_str!("../measures/dns-amp-filter.toml")),
+    ("smtp-auth-abuse.toml", include_str!("../measures/smtp-auth-abuse.toml")),
+    ("cnc-blocking.toml", include_str!("../measures/cnc-blocking.toml")),
+    ("reflector-notice.toml", include_str!("../measures/reflector-notice.toml")),
+    ("pppoe-abuse.toml", include_str!("../measures/pppoe-abuse.toml")),
+    ("flow-cnc.toml", include_str!("../measures/flow-cnc.toml")),
 ];
+
+/// How long an approval of an emergency stands: what lasts longer than a weekend and its Monday is looked at again.
+pub const EMERGENCY_APPROVAL: jiff::SignedDuration = jiff::SignedDuration::from_hours(72);
 
 /// Why a dossier is refused.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +60,14 @@ pub enum DossierError {
         /// The basis stated.
         basis: BasisKind,
     },
+    /// Emergency for something that runs every day.
+    #[error(
+        "{file}: a measure that is always on cannot rest on emergency: nothing that runs every day averts a present danger"
+    )]
+    AlwaysOnEmergency {
+        /// The file's name.
+        file: String,
+    },
     /// The same measure twice.
     #[error("{file}: measure '{measure}' is already defined")]
     Twice {
@@ -68,7 +86,10 @@ struct Written {
     title: Titles,
     purpose: String,
     basis: BasisKind,
+    always_on: bool,
+    two_people: bool,
     settled_in: String,
+    words: Words,
     fields: BTreeSet<String>,
     retention_days: u32,
     roles: BTreeSet<Role>,
@@ -76,6 +97,16 @@ struct Written {
     approved_on: Date,
     expires_on: Date,
     elements: BTreeMap<String, String>,
+}
+
+/// Whose words the elements are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Words {
+    /// The settlement's own, as the ministry's summary prints them.
+    Settlement,
+    /// The project's, after what the settlement is reported to say; to be held against its text by counsel.
+    Summary,
 }
 
 /// A title in both languages.
@@ -101,8 +132,14 @@ pub struct Dossier {
     pub purpose: String,
     /// The basis stated.
     pub basis: BasisKind,
+    /// Whether it runs every day, which emergency cannot carry.
+    pub always_on: bool,
+    /// Whether two different people must have approved its use.
+    pub two_people: bool,
     /// The report or law that settled it.
     pub settled_in: String,
+    /// Whose words the elements are in.
+    pub words: Words,
     /// Event fields it may use, in IntelMQ names.
     pub fields: BTreeSet<String>,
     /// How long what is derived may be kept.
@@ -122,6 +159,25 @@ pub struct Dossier {
 }
 
 impl Dossier {
+    /// How many people's approval must stand before it may be used: an emergency is somebody's word for a few days, and a
+    /// sensitive measure is two people's.
+    pub fn approvers_needed(&self) -> u32 {
+        match (self.two_people, self.basis) {
+            (true, _) => 2,
+            (false, BasisKind::Emergency) => 1,
+            (false, _) => 0,
+        }
+    }
+
+    /// Until when an approval given now stands.
+    pub fn approved_until(&self, now: jiff::Timestamp) -> jiff::Timestamp {
+        let expiry = jiff::tz::TimeZone::UTC.to_timestamp(self.expires_on.at(0, 0, 0, 0)).unwrap_or(now);
+        match self.basis {
+            BasisKind::Emergency => expiry.min(now + EMERGENCY_APPROVAL),
+            _ => expiry,
+        }
+    }
+
     /// Reads one dossier; `file` is used in messages only.
     pub fn parse(file: &str, text: &str) -> Result<Self, DossierError> {
         let w: Written = toml::from_str(text)
@@ -135,13 +191,19 @@ impl Dossier {
                 basis: w.basis,
             });
         }
+        if w.always_on && w.basis == BasisKind::Emergency {
+            return Err(DossierError::AlwaysOnEmergency { file: file.into() });
+        }
         Ok(Self {
             id: w.id,
             version: w.version,
             title: w.title,
             purpose: w.purpose,
             basis: w.basis,
+            always_on: w.always_on,
+            two_people: w.two_people,
             settled_in: w.settled_in,
+            words: w.words,
             fields: w.fields,
             retention_days: w.retention_days,
             roles: w.roles,
@@ -250,6 +312,44 @@ mod tests {
         let text = SHIPPED[0].1.replace("no-other-means", "other-means");
         let e = Dossier::parse("t.toml", &text).unwrap_err().to_string();
         assert!(e.contains("no-other-means"), "{e}");
+    }
+
+    #[test]
+    fn an_emergency_that_is_always_on_is_refused() {
+        let text = SHIPPED[0].1.replace("always-on = false", "always-on = true");
+        assert!(matches!(Dossier::parse("t.toml", &text), Err(DossierError::AlwaysOnEmergency { .. })));
+    }
+
+    #[test]
+    fn every_purpose_has_its_dossier_on_its_basis_and_every_dossier_its_purpose() {
+        let register = Register::shipped().unwrap();
+        let purposes = crate::purpose::all();
+        assert_eq!(purposes.len(), register.iter().count());
+        for (measure, purpose, basis) in purposes {
+            let dossier = register.measure(measure).unwrap();
+            assert_eq!((dossier.purpose.as_str(), dossier.basis), (purpose, basis), "{measure}");
+            assert!(!dossier.fields.is_empty() && !dossier.roles.is_empty(), "{measure}");
+            assert!(dossier.retention_days > 0 && dossier.approved_on < dossier.expires_on, "{measure}");
+            let both = |text: &str| text.contains('(') && text.chars().any(|c| c > '\u{3000}');
+            assert!(
+                dossier.elements.iter().all(|(_, text)| both(text)),
+                "{measure}: an element that is not in both languages"
+            );
+        }
+    }
+
+    #[test]
+    fn an_approval_of_an_emergency_ends_after_three_days_and_no_approval_outlives_its_dossier() {
+        let register = Register::shipped().unwrap();
+        let dossier = |id: &str| register.measure(id).unwrap();
+        let until = |id: &str, now: &str| dossier(id).approved_until(now.parse().unwrap()).to_string();
+        assert_eq!(until("takedown-notice", "2026-12-01T00:00:00Z"), "2026-12-04T00:00:00Z");
+        assert_eq!(until("takedown-notice", "2029-10-31T00:00:00Z"), "2029-11-01T00:00:00Z");
+        assert_eq!(until("flow-cnc", "2026-12-01T00:00:00Z"), "2029-11-01T00:00:00Z");
+        let needed: Vec<u32> = ["takedown-notice", "flow-cnc", "cnc-blocking", "dns-amp-filter"]
+            .map(|id| dossier(id).approvers_needed())
+            .into();
+        assert_eq!(needed, [1, 2, 2, 0]);
     }
 
     #[test]

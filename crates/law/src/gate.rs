@@ -26,7 +26,7 @@ use std::marker::PhantomData;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
-use crate::ask::Ask;
+use crate::ask::{Ask, Role, Use};
 use crate::basis::{Basis, BasisKind};
 use crate::dossier::{Dossier, Register};
 use crate::evidence::{Digest, Kind, Ledger, LedgerError, Record};
@@ -40,8 +40,21 @@ pub const PERMIT_LIFE: SignedDuration = SignedDuration::from_mins(15);
 pub struct Standing {
     /// Whether the contract terms in force carry the consent clause for the measure.
     pub consent: bool,
+    /// Whether the subscriber concerned has withdrawn; `false` as long as nobody is known to be concerned.
+    pub opted_out: bool,
+    /// Whether an address concerned is a fixed one, which the settlement on DNS amplification leaves alone.
+    pub static_address: bool,
+    /// How many different people's approval of the measure stands.
+    pub approvers: u32,
     /// The time of asking.
     pub now: Timestamp,
+}
+
+impl Standing {
+    /// What is true of an ask about nobody in particular: whether the terms carry the clause, and the time.
+    pub fn of_terms(consent: bool, now: Timestamp) -> Self {
+        Self { consent, opted_out: false, static_address: false, approvers: 0, now }
+    }
 }
 
 /// What the rulebook says of an ask.
@@ -95,6 +108,7 @@ pub struct Permit<P: Purpose> {
     dossier: (u32, Digest),
     policy_set: Digest,
     expires: Timestamp,
+    retention_days: u32,
     entry: u64,
     purpose: PhantomData<fn() -> P>,
 }
@@ -129,6 +143,16 @@ impl<P: Purpose> Permit<P> {
     /// Whether it still serves.
     pub fn in_force(&self, now: Timestamp) -> bool {
         now < self.expires
+    }
+
+    /// When it ends.
+    pub fn expires(&self) -> Timestamp {
+        self.expires
+    }
+
+    /// How long what is derived under it may be kept.
+    pub fn retention_days(&self) -> u32 {
+        self.retention_days
     }
 
     /// The evidence record of a look under this permit. `subject` must be a keyed hash or an opaque reference.
@@ -211,6 +235,18 @@ impl<'a> Gate<'a> {
         standing: Standing,
         ledger: &mut dyn Ledger,
     ) -> Result<Permit<P>, Denied> {
+        self.permit_about(ask, standing, "", ledger)
+    }
+
+    /// The same where it is known whom it concerns, as a keyed hash: the entry of a refusal names it, so that an opt-out that
+    /// was honoured before anything was looked at can be shown.
+    pub fn permit_about<P: Purpose>(
+        &self,
+        ask: Ask,
+        standing: Standing,
+        subject: &str,
+        ledger: &mut dyn Ledger,
+    ) -> Result<Permit<P>, Denied> {
         let ruling = self.judge(&ask, standing);
         let dossier = self.register.measure(&ask.measure);
         let stamp = dossier.map_or((0, Digest::ZERO), |d| (d.version, d.digest));
@@ -227,6 +263,7 @@ impl<'a> Gate<'a> {
         entry.rule.clone_from(&rule);
         if !allowed {
             entry.kind = Kind::Refusal;
+            entry.subject = subject.to_owned();
             ledger.append(entry)?;
             return Err(Refusal { measure: ask.measure, rule, reason }.into());
         }
@@ -237,6 +274,7 @@ impl<'a> Gate<'a> {
             dossier: stamp,
             policy_set: ruling.policy_set,
             expires: standing.now + PERMIT_LIFE,
+            retention_days: dossier.map_or(0, |d| d.retention_days),
             entry: index,
             purpose: PhantomData,
         })
@@ -253,6 +291,28 @@ impl<'a> Gate<'a> {
         entry.note.clone_from(&ruling.reason);
         ledger.append(entry)?;
         Ok(ruling)
+    }
+
+    /// Records that somebody approved a measure's use, or reviewed a use of it; opens nothing.
+    pub fn remark(
+        &self,
+        dossier: &Dossier,
+        usage: Use,
+        note: String,
+        under: Option<u64>,
+        now: Timestamp,
+        ledger: &mut dyn Ledger,
+    ) -> Result<u64, LedgerError> {
+        let ask = Ask {
+            measure: dossier.id.clone(),
+            purpose: dossier.purpose.clone(),
+            role: Role::Legal,
+            usage,
+            fields: std::collections::BTreeSet::new(),
+        };
+        let stamp = (dossier.version, dossier.digest);
+        let entry = record(&ask, dossier.basis, usage.id(), stamp, self.rulebook.policy_set(), now);
+        ledger.append(Record { kind: Kind::Asked, note, under, ..entry })
     }
 
     /// Records that a subscriber's own choice stops a use that the rules would allow.

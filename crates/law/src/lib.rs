@@ -14,8 +14,9 @@
 //! ```
 //!
 //! In reading order: [`purpose`] what data may be used for; [`basis`] why that is lawful; [`dossier`] one measure as a
-//! document; [`ask`] a request; [`gate`] ruling, permit, refusal; [`sealed`] data under seal and data that may be read;
-//! [`vault`] the same at rest; [`shelf`] keys that end; [`evidence`] the tamper-evident record of every look.
+//! document; [`ask`] a request; [`gate`] ruling, permit, refusal; [`per_record`] what is left to check of each record under a
+//! permit; [`sealed`] data under seal and data that may be read; [`vault`] the same at rest; [`shelf`] keys that end;
+//! [`evidence`] the tamper-evident record of every look.
 //!
 //! **Absent on purpose:** no `Deref`, `Clone`, `Serialize` or transparent `Debug` on anything sealed, and no constructor of
 //! a permit outside the gate. The `compile_fail` examples on [`sealed`] and [`gate`] are tests.
@@ -25,6 +26,7 @@ pub mod basis;
 pub mod dossier;
 pub mod evidence;
 pub mod gate;
+pub mod per_record;
 pub mod purpose;
 pub mod sealed;
 pub mod shelf;
@@ -35,7 +37,11 @@ pub use basis::{Basis, BasisKind, Consent, Emergency, LegitimateBusiness};
 pub use dossier::{Dossier, Register};
 pub use evidence::{Ledger, LedgerError, Record};
 pub use gate::{Denied, Gate, Permit, Refusal, Rulebook, Ruling, Standing};
-pub use purpose::{InfectionNotice, NoticePurpose, Purpose, SessionKeeping, TakedownNotice};
+pub use per_record::{OptOuts, PerRecord, Stop};
+pub use purpose::{
+    AlwaysOn, CncBlocking, DnsAmpFilter, FlowCnc, InfectionNotice, NoticePurpose, PppoeAbuse, Purpose,
+    ReflectorNotice, SessionKeeping, SiteWarning, SmtpAuthAbuse, TakedownNotice,
+};
 pub use sealed::{Lawful, Sealed};
 pub use shelf::{FileKey, ShelfKey};
 pub use vault::{Lockable, Locked, Vault};

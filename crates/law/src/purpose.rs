@@ -10,8 +10,32 @@
 //!     const PURPOSE: &'static str = "advertising";
 //! }
 //! ```
+//! ```compile_fail,E0277
+//! // A filter tells nobody: what it saw may not be mailed.
+//! use noroshi_law::{DnsAmpFilter, Lawful, NoticePurpose};
+//! fn notify<P: NoticePurpose>(_: &Lawful<String, P>) {}
+//! fn misuse(seen: &Lawful<String, DnsAmpFilter>) { notify(seen); }
+//! ```
+//! ```compile_fail,E0277
+//! // Nor may what a flow analysis saw: it looks for servers, not for subscribers.
+//! use noroshi_law::{FlowCnc, NoticePurpose};
+//! fn mailer<P: NoticePurpose>() {}
+//! mailer::<FlowCnc>();
+//! ```
+//! ```compile_fail,E0277
+//! // A takedown notice is never always on.
+//! use noroshi_law::{AlwaysOn, TakedownNotice};
+//! fn every_day<P: AlwaysOn>() {}
+//! every_day::<TakedownNotice>();
+//! ```
+//! ```compile_fail,E0308
+//! // What was opened against abused mail accounts does not serve against abused lines.
+//! use noroshi_law::{Lawful, PppoeAbuse, SmtpAuthAbuse};
+//! fn suspend(_: Lawful<String, PppoeAbuse>) {}
+//! fn misuse(seen: Lawful<String, SmtpAuthAbuse>) { suspend(seen); }
+//! ```
 
-use crate::basis::{Basis, Consent, Emergency, LegitimateBusiness};
+use crate::basis::{Basis, Consent, Emergency, Lasting, LegitimateBusiness};
 
 mod known {
     pub trait Known {}
@@ -30,6 +54,9 @@ pub trait Purpose: known::Known + Send + Sync + 'static {
 /// A purpose under which the subscriber may be told; only these may reach the mailer.
 pub trait NoticePurpose: Purpose {}
 
+/// A purpose whose measure runs every day; its basis must be one that lasts.
+pub trait AlwaysOn: Purpose<Basis: Lasting> {}
+
 /// Telling the holder of an address found in the log of a C&C server that was taken down
 /// (MIC study group, first report 2014-04-04: emergency, Penal Code Art. 37).
 #[derive(Debug)]
@@ -45,25 +72,64 @@ pub enum InfectionNotice {}
 #[derive(Debug)]
 pub enum SessionKeeping {}
 
-impl known::Known for TakedownNotice {}
-impl Purpose for TakedownNotice {
-    type Basis = Emergency;
-    const MEASURE: &'static str = "takedown-notice";
-    const PURPOSE: &'static str = "subscriber-notice";
-}
-impl NoticePurpose for TakedownNotice {}
+/// Warning a user before a site that spreads malware opens, under the contract terms' consent (first report 2014: ACTIVE).
+#[derive(Debug)]
+pub enum SiteWarning {}
 
-impl known::Known for InfectionNotice {}
-impl Purpose for InfectionNotice {
-    type Basis = Consent;
-    const MEASURE: &'static str = "infection-notice";
-    const PURPOSE: &'static str = "subscriber-notice";
-}
-impl NoticePurpose for InfectionNotice {}
+/// Dropping UDP port 53 from outside to dynamic subscriber addresses (first report 2014: legitimate business).
+#[derive(Debug)]
+pub enum DnsAmpFilter {}
 
-impl known::Known for SessionKeeping {}
-impl Purpose for SessionKeeping {
-    type Basis = LegitimateBusiness;
-    const MEASURE: &'static str = "session-keeping";
-    const PURPOSE: &'static str = "session-keeping";
+/// Suspending a mail account whose password others use for spam, and telling its owner (first report 2014: legitimate
+/// business).
+#[derive(Debug)]
+pub enum SmtpAuthAbuse {}
+
+/// Stopping connections to a C&C server's name, under the contract terms' consent (second report 2015).
+#[derive(Debug)]
+pub enum CncBlocking {}
+
+/// Telling the owner of a router that others can use to reflect attacks (second report 2015).
+#[derive(Debug)]
+pub enum ReflectorNotice {}
+
+/// Suspending a line's credentials that others use to connect, and telling their owner (second report 2015: legitimate
+/// business).
+#[derive(Debug)]
+pub enum PppoeAbuse {}
+
+/// Analysing flows in quiet times to find C&C servers nobody knows yet (fourth report 2021: legitimate business).
+#[derive(Debug)]
+pub enum FlowCnc {}
+
+macro_rules! purposes {
+    ($($name:ident on $basis:ident: $measure:literal for $purpose:literal $(, $mark:ident)*;)+) => {
+        $(
+            impl known::Known for $name {}
+            impl Purpose for $name {
+                type Basis = $basis;
+                const MEASURE: &'static str = $measure;
+                const PURPOSE: &'static str = $purpose;
+            }
+            $(impl $mark for $name {})*
+        )+
+
+        /// Every purpose there is: measure, purpose, basis.
+        pub fn all() -> Vec<(&'static str, &'static str, crate::BasisKind)> {
+            vec![$((<$name as Purpose>::MEASURE, <$name as Purpose>::PURPOSE, <$basis as Basis>::KIND)),+]
+        }
+    };
+}
+
+purposes! {
+    TakedownNotice on Emergency: "takedown-notice" for "subscriber-notice", NoticePurpose;
+    InfectionNotice on Consent: "infection-notice" for "subscriber-notice", NoticePurpose, AlwaysOn;
+    SessionKeeping on LegitimateBusiness: "session-keeping" for "session-keeping", AlwaysOn;
+    SiteWarning on Consent: "site-warning" for "malicious-site-warning", AlwaysOn;
+    DnsAmpFilter on LegitimateBusiness: "dns-amp-filter" for "dns-amp-prevention", AlwaysOn;
+    SmtpAuthAbuse on LegitimateBusiness: "smtp-auth-abuse" for "mail-account-protection", NoticePurpose, AlwaysOn;
+    CncBlocking on Consent: "cnc-blocking" for "cnc-blocking", AlwaysOn;
+    ReflectorNotice on LegitimateBusiness: "reflector-notice" for "router-notice", NoticePurpose, AlwaysOn;
+    PppoeAbuse on LegitimateBusiness: "pppoe-abuse" for "line-account-protection", NoticePurpose, AlwaysOn;
+    FlowCnc on LegitimateBusiness: "flow-cnc" for "cnc-detection", AlwaysOn;
 }

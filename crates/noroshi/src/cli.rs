@@ -1,16 +1,16 @@
 //! What can be typed. Noun then verb; `--json` on every listing; data on stdout, log on stderr.
 //!
 //! Exit codes: 0 done; 1 failed, with the cause on stderr; 2 the command line is wrong; 3 a check found something wrong
-//! (`evidence verify`, `doctor`, `config check`); 4 the rules refused (`law ask`).
+//! (`evidence verify`, `doctor`, `config check`, `law check`); 4 the rules refused (`law ask`, `law explain`).
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-use noroshi_law::{Role, Use};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use crate::demo;
 use crate::events::EventCommand;
 use crate::feeds::FeedCommand;
+use crate::law::LawCommand;
 use crate::quarantine::QuarantineCommand;
 use crate::sources::commands::SourceCommand;
 use crate::stages::Stage;
@@ -85,7 +85,7 @@ pub enum Command {
     },
     /// Measures, rules, and what they say
     #[command(subcommand)]
-    Law(Law),
+    Law(LawCommand),
     /// The consent register
     #[command(subcommand)]
     Consent(Consent),
@@ -285,83 +285,6 @@ pub enum Evidence {
     },
     /// List entries, newest first
     List(Page),
-}
-
-/// Measures and rules
-#[derive(Debug, Subcommand)]
-pub enum Law {
-    /// List the measures and their basis
-    Measures {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Ask what the rules say; recorded, opens nothing
-    Ask {
-        /// The measure
-        #[arg(long)]
-        measure: String,
-        /// For what [default: the measure's own purpose]
-        #[arg(long)]
-        purpose: Option<String>,
-        /// Which fields [default: all that the measure may use]
-        #[arg(long, value_delimiter = ',')]
-        fields: Vec<String>,
-        /// Who asks
-        #[arg(long, value_enum, default_value = "system")]
-        role: Asker,
-        /// To do what
-        #[arg(long = "use", value_enum, default_value = "identify")]
-        usage: Usage,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-/// Who asks.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Asker {
-    /// noroshi itself
-    System,
-    /// The abuse desk
-    Analyst,
-    /// Counsel
-    Legal,
-    /// Who checks the others
-    Auditor,
-}
-
-impl From<Asker> for Role {
-    fn from(asker: Asker) -> Self {
-        match asker {
-            Asker::System => Role::System,
-            Asker::Analyst => Role::Analyst,
-            Asker::Legal => Role::Legal,
-            Asker::Auditor => Role::Auditor,
-        }
-    }
-}
-
-/// To do what.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Usage {
-    /// Keep it, sealed
-    Keep,
-    /// Find the line that held an address
-    Identify,
-    /// Tell its subscriber
-    Notify,
-}
-
-impl From<Usage> for Use {
-    fn from(usage: Usage) -> Self {
-        match usage {
-            Usage::Keep => Use::Keep,
-            Usage::Identify => Use::Identify,
-            Usage::Notify => Use::Notify,
-        }
-    }
 }
 
 /// The consent register

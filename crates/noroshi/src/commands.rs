@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::CommandFactory as _;
 use noroshi_act::notice::jst;
 use noroshi_feed::propose::Wish;
-use noroshi_law::{Ask, Purpose as _, Register, TakedownNotice};
+use noroshi_law::{Purpose as _, TakedownNotice};
 use noroshi_model::case::StepState;
 use noroshi_model::{CaseState, ContractRef, Id, Step, SystemClock};
 use noroshi_store::StoreError;
@@ -18,7 +18,7 @@ use noroshi_wire::{Encoding, SeizedFormat, TimeFormat, Zone};
 use serde_json::json;
 
 use crate::cli::{
-    CaseCommand, Cli, Columns, Command, ConfigCommand, Consent, ConsentOf, Law, MailCommand, Observe, Page,
+    CaseCommand, Cli, Columns, Command, ConfigCommand, Consent, ConsentOf, MailCommand, Observe, Page,
 };
 use crate::config::{Config, File};
 use crate::feeds::{self, FeedCommand};
@@ -29,12 +29,10 @@ use crate::report::{say, say_on};
 use crate::serve::{Listeners, console_key, serve, until_interrupted, work};
 use crate::sessions::SessionsCommand;
 use crate::stages::Stage;
-use crate::{counters, demo, desk, doctor, events, evidence, lists, maps, quarantine, report, sources};
+use crate::{counters, demo, desk, doctor, events, evidence, law, lists, maps, quarantine, report, sources};
 
 /// A check found something wrong.
 pub(crate) const FOUND_WRONG: u8 = 3;
-/// The rules refused.
-const REFUSED: u8 = 4;
 /// Lines of a page.
 pub(crate) const PAGE: u32 = 50;
 
@@ -54,7 +52,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Evidence(what) => evidence::run(&at, what),
         Command::Outcome { json, svg } => outcome(&at.look()?, json, svg.as_deref()),
         Command::Sessions(what) => sessions(&at, what),
-        Command::Law(what) => law(&at, what),
+        Command::Law(what) => law::run(|| at.visit(), || at.look(), what),
         Command::Consent(what) => consent(&at, what),
         Command::Config(what) => config(&at, &what),
         Command::Doctor { json } => doctor::examine(at.read()?, json),
@@ -328,60 +326,6 @@ fn outcome(house: &House, as_json: bool, svg: Option<&str>) -> anyhow::Result<Ex
         say_on!("{}", noroshi_improve::funnel::table(&funnels));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn law(at: &Where, what: Law) -> anyhow::Result<ExitCode> {
-    match what {
-        Law::Measures { json: as_json } => {
-            for d in Register::shipped()?.iter() {
-                if as_json {
-                    report::json(&json!({
-                        "id": d.id, "version": d.version, "basis": d.basis, "purpose": d.purpose, "fields": d.fields,
-                        "expires-on": d.expires_on.to_string(), "elements": d.elements.iter().map(|(id, _)| id).collect::<Vec<_>>(),
-                    }))?;
-                } else {
-                    say!("{:<18} {:<20} {} (until {})", d.id, d.basis.to_string(), d.title.en, d.expires_on);
-                }
-            }
-            Ok(ExitCode::SUCCESS)
-        }
-        Law::Ask { measure, purpose, fields, role, usage, json: as_json } => {
-            let house = at.visit()?;
-            let known = house.register.measure(&measure);
-            let purpose = purpose.or(known.map(|d| d.purpose.clone())).unwrap_or_default();
-            let fields = match known {
-                Some(dossier) if fields.is_empty() => dossier.fields.clone(),
-                _ => fields.into_iter().collect(),
-            };
-            let (role, usage) = (role.into(), usage.into());
-            let ask = Ask { measure, purpose, role, usage, fields };
-            let standing = house.standing(&ask.measure)?;
-            let ruling = house.gate().ask(&ask, standing, &mut house.evidence())?;
-            if !ruling.allowed {
-                let refusal = noroshi_law::Refusal {
-                    measure: ask.measure,
-                    rule: ruling.rule.clone(),
-                    reason: ruling.reason.clone(),
-                };
-                house
-                    .store
-                    .tx("law.refusal", |tx| tx.insert_refusal(&refusal, None, None, house.clock.now()))?;
-            }
-            if as_json {
-                report::json(
-                    &json!({ "allowed": ruling.allowed, "rule": ruling.rule, "reason": ruling.reason }),
-                )?;
-            } else {
-                say!(
-                    "{} by rule {}: {}",
-                    if ruling.allowed { "allowed" } else { "refused" },
-                    ruling.rule,
-                    ruling.reason
-                );
-            }
-            Ok(if ruling.allowed { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
-        }
-    }
 }
 
 fn consent(at: &Where, what: Consent) -> anyhow::Result<ExitCode> {

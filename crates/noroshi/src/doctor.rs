@@ -105,7 +105,13 @@ fn inside(house: &House) -> Vec<Check> {
         0 => Ok("none".into()),
         n => Err(format!("{n} mails")),
     });
+    let unreviewed = house.store.tx("doctor.unreviewed", |tx| tx.unreviewed()).map_err(|e| e.to_string());
     let mut checks = vec![
+        Check::of(
+            "emergency uses",
+            unreviewed.map(|n| format!("{n} wait for their review (`noroshi law permits --unreviewed`)")),
+            "see the message",
+        ),
         Check::of(
             "database",
             totals.map(|t| format!("{}, {} events", house.store.address(), t.events)),

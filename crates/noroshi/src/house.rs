@@ -9,13 +9,16 @@ use anyhow::{Context as _, bail};
 use noroshi_act::directory::{CsvDirectory, Directory};
 use noroshi_book::{Book, BookError};
 use noroshi_law::evidence::note::Signer;
-use noroshi_law::{Ask, Gate, Register, Standing, Vault};
+use noroshi_law::{
+    Ask, Basis as _, BasisKind, Denied, Gate, Permit, Purpose, Refusal, Register, Standing, Use, Vault,
+};
 use noroshi_model::clock::Clock;
 use noroshi_model::guide::Guides;
 use noroshi_model::link::LinkKey;
 use noroshi_model::text::Catalogue;
 use noroshi_model::{ContractRef, Id};
 use noroshi_policy::CedarRulebook;
+use noroshi_store::approvals::{Approval, Review};
 use noroshi_store::consent::TERMS;
 use noroshi_store::evidence::{EvidenceLog, HeadFile};
 use noroshi_store::{Address, Store, StoreError};
@@ -171,8 +174,95 @@ impl House {
 
     /// The facts the rules look at, now.
     pub fn standing(&self, measure: &str) -> Result<Standing, StoreError> {
-        let consent = self.store.tx("consent.terms", |tx| tx.consent(TERMS, measure))?.unwrap_or(false);
-        Ok(Standing { consent, now: self.clock.now() })
+        let now = self.clock.now();
+        self.store.tx("law.standing", |tx| {
+            let consent = tx.consent(TERMS, measure)?.unwrap_or(false);
+            let approvers = match self.register.measure(measure) {
+                Some(dossier) => tx.approvers(measure, dossier.digest, now)?,
+                None => 0,
+            };
+            Ok(Standing { approvers, ..Standing::of_terms(consent, now) })
+        })
+    }
+
+    /// The one way to a permit: where the basis is emergency its use is in the queue for review before anybody has it.
+    /// `subject` is whom it concerns, as a keyed hash, where that is known.
+    pub fn permit<P: Purpose>(&self, ask: Ask, subject: &str) -> anyhow::Result<Result<Permit<P>, Refusal>> {
+        let mut standing = self.standing(P::MEASURE)?;
+        if !subject.is_empty() {
+            standing.opted_out = self.store.tx("law.opted-out", |tx| tx.opted_out(subject, P::MEASURE))?;
+        }
+        let usage = ask.usage;
+        let permit = match self.gate().permit_about::<P>(ask, standing, subject, &mut self.evidence()) {
+            Ok(permit) => permit,
+            Err(Denied::Refused(refusal)) => return Ok(Err(refusal)),
+            Err(Denied::Ledger(e)) => return Err(e.into()),
+        };
+        if P::Basis::KIND == BasisKind::Emergency {
+            self.store.tx("law.emergency-use", |tx| {
+                tx.put_emergency_use(permit.evidence(), P::MEASURE, usage, standing.now)
+            })?;
+        }
+        Ok(Ok(permit))
+    }
+
+    /// Records that somebody approved a measure's use.
+    pub fn approve(&self, measure: &str, person: &str, why: &str) -> anyhow::Result<Approval> {
+        let dossier = self
+            .register
+            .measure(measure)
+            .with_context(|| format!("there is no measure '{measure}'; see `noroshi law measures`"))?;
+        if dossier.approvers_needed() == 0 {
+            bail!("{measure} needs no approval beyond its dossier's");
+        }
+        let now = self.clock.now();
+        let until = dossier.approved_until(now);
+        let note = format!("approved by {person} until {until}: {why}");
+        let entry = self.gate().remark(dossier, Use::Approve, note, None, now, &mut self.evidence())?;
+        let approval = Approval {
+            entry,
+            measure: measure.to_owned(),
+            dossier: dossier.digest,
+            person: person.to_owned(),
+            why: why.to_owned(),
+            at: now,
+            until,
+        };
+        self.store.tx("law.approve", |tx| tx.put_approval(&approval))?;
+        Ok(approval)
+    }
+
+    /// Records what somebody else says afterwards of a use in an emergency.
+    pub fn review(&self, entry: u64, person: &str, verdict: &str, why: &str) -> anyhow::Result<Review> {
+        let (used, approved) = self.store.tx("law.used", |tx| {
+            let Some(used) = tx.emergency_use(entry)? else { return Ok((None, false)) };
+            let approved = tx.approved_by(&used.measure, person, used.at)?;
+            Ok::<_, StoreError>((Some(used), approved))
+        })?;
+        let used =
+            used.with_context(|| format!("{entry} is no use of an emergency; see `noroshi law permits`"))?;
+        if used.review.is_some() {
+            bail!("{entry} was reviewed already");
+        }
+        if approved {
+            bail!("{person} approved it, so somebody else must review it");
+        }
+        let dossier = self.register.measure(&used.measure).context("the measure has no dossier any more")?;
+        let now = self.clock.now();
+        let note = format!("{verdict}, says {person}: {why}");
+        let log = &mut self.evidence();
+        let evidence = self.gate().remark(dossier, Use::Review, note, Some(entry), now, log)?;
+        let review = Review {
+            at: now,
+            reviewer: person.to_owned(),
+            verdict: verdict.to_owned(),
+            why: why.to_owned(),
+            entry: evidence,
+        };
+        if !self.store.tx("law.review", |tx| tx.put_review(entry, &review))? {
+            bail!("{entry} was reviewed already");
+        }
+        Ok(review)
     }
 
     /// The keyed hash under which a contract's cases and consents are kept.

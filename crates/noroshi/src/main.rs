@@ -5,7 +5,7 @@
 //! ```
 //!
 //! In reading order: [`cli`]; [`config`] what the file means; [`house`] everything at hand; [`intake`] and [`sources`] observe;
-//! [`stages`] orient to improve; [`desk`] what the pages show; [`serve`]; [`demo`].
+//! [`stages`] orient to improve; [`desk`] what the pages show; [`law`] what counsel does; [`serve`]; [`demo`].
 
 mod cli;
 mod commands;
@@ -21,6 +21,7 @@ mod feeds;
 mod house;
 mod intake;
 mod keys;
+mod law;
 mod lists;
 mod maps;
 mod metrics;

@@ -3,6 +3,11 @@
 //! The text is in `policies/`: `limits.cedar` (what no measure may exceed), `measures.cedar` (what is allowed, one rule per
 //! settlement), `schema.cedarschema` (what rules can speak of). Cedar is evaluated once per measure, role, purpose and
 //! field set, never per record; it lives in this leaf crate because building it takes longer than everything else.
+//!
+//! [`check`] puts every class of requests to a rulebook and holds its answers against [`law`], which is written by hand.
+
+pub mod check;
+pub mod law;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -20,6 +25,11 @@ const MEASURES: &str = include_str!("../policies/measures.cedar");
 
 /// The rule named where no rule allows an ask.
 pub const NO_RULE: &str = "no-rule-permits";
+
+/// The text of the rules shipped with noroshi.
+pub fn shipped_text() -> String {
+    format!("{LIMITS}\n{MEASURES}")
+}
 
 /// Why a policy set is refused.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +51,7 @@ pub struct CedarRulebook {
     schema: Schema,
     authorizer: Authorizer,
     reasons: BTreeMap<String, String>,
+    japanese: BTreeMap<String, String>,
     digest: Digest,
 }
 
@@ -53,7 +64,7 @@ impl std::fmt::Debug for CedarRulebook {
 impl CedarRulebook {
     /// The policies shipped with noroshi.
     pub fn shipped() -> Result<Self, PolicyError> {
-        Self::read(&format!("{LIMITS}\n{MEASURES}"))
+        Self::read(&shipped_text())
     }
 
     /// Reads and strictly validates policy text.
@@ -62,10 +73,13 @@ impl CedarRulebook {
             Schema::from_cedarschema_str(SCHEMA).map_err(|e| PolicyError::Syntax(e.to_string()))?;
         let written: PolicySet = text.parse().map_err(|e| PolicyError::Syntax(format!("{e}")))?;
         let mut policies = PolicySet::new();
-        let mut reasons = BTreeMap::new();
+        let (mut reasons, mut japanese) = (BTreeMap::new(), BTreeMap::new());
         for policy in written.policies() {
             let id = policy.annotation("id").unwrap_or_default().to_owned();
             let reason = policy.annotation("reason").unwrap_or_default().to_owned();
+            if let Some(text) = policy.annotation("ja") {
+                japanese.insert(id.clone(), text.to_owned());
+            }
             if id.is_empty() || reasons.insert(id.clone(), reason).is_some() {
                 return Err(PolicyError::Unnamed(policy.to_string()));
             }
@@ -78,12 +92,22 @@ impl CedarRulebook {
             return Err(PolicyError::Invalid(checked.to_string()));
         }
         let digest = Digest::of(format!("{SCHEMA}\n{text}").as_bytes());
-        Ok(Self { policies, schema, authorizer: Authorizer::new(), reasons, digest })
+        Ok(Self { policies, schema, authorizer: Authorizer::new(), reasons, japanese, digest })
     }
 
     /// Rule ids and their reasons, for display.
     pub fn rules(&self) -> impl Iterator<Item = (&str, &str)> {
         self.reasons.iter().map(|(id, reason)| (id.as_str(), reason.as_str()))
+    }
+
+    /// A ruling's reason in Japanese, where the text has one.
+    pub fn japanese(&self, ruling: &Ruling) -> String {
+        let first = ruling.rule.split(", ").next().unwrap_or_default();
+        match self.japanese.get(first) {
+            Some(text) => text.clone(),
+            None if first == NO_RULE => "この施策について、この利用を許可する規則はない".into(),
+            None => ruling.reason.clone(),
+        }
     }
 
     fn evaluate(&self, ask: &Ask, dossier: &Dossier, standing: Standing) -> Result<Ruling, String> {
@@ -95,12 +119,15 @@ impl CedarRulebook {
             ("purpose".to_owned(), string(&ask.purpose)),
             ("fields".to_owned(), set(ask.fields.iter().map(String::as_str))),
             ("consent".to_owned(), RestrictedExpression::new_bool(standing.consent)),
+            ("optedOut".to_owned(), RestrictedExpression::new_bool(standing.opted_out)),
+            ("staticAddress".to_owned(), RestrictedExpression::new_bool(standing.static_address)),
+            ("approvers".to_owned(), RestrictedExpression::new_long(standing.approvers.into())),
             ("today".to_owned(), RestrictedExpression::new_long(day_number(standing.now))),
         ])
         .map_err(|e| e.to_string())?;
         let entities = Entities::from_entities(
             [measure(resource.clone(), dossier)?, Entity::new_no_attrs(principal.clone(), HashSet::new())],
-            Some(&self.schema),
+            None,
         )
         .map_err(|e| e.to_string())?;
         let request = Request::new(principal, action, resource, context, Some(&self.schema))
@@ -144,6 +171,8 @@ fn measure(resource: EntityUid, dossier: &Dossier) -> Result<Entity, String> {
     let attributes = HashMap::from([
         ("purpose".to_owned(), string(&dossier.purpose)),
         ("basis".to_owned(), string(&dossier.basis.to_string())),
+        ("alwaysOn".to_owned(), RestrictedExpression::new_bool(dossier.always_on)),
+        ("twoPeople".to_owned(), RestrictedExpression::new_bool(dossier.two_people)),
         ("fields".to_owned(), set(dossier.fields.iter().map(String::as_str))),
         ("roles".to_owned(), set(dossier.roles.iter().map(|r| r.id()))),
         ("elements".to_owned(), set(dossier.elements.iter().map(|(id, _)| id.as_str()))),

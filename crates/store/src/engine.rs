@@ -11,8 +11,11 @@ use crate::log::Glimpse;
 use crate::row::{Row, Value};
 
 /// Migrations in order; the database's version is how many of them it has.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../migrations/0001.sql"), include_str!("../migrations/evidence-tiles.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../migrations/0001.sql"),
+    include_str!("../migrations/evidence-tiles.sql"),
+    include_str!("../migrations/approvals.sql"),
+];
 /// How long SQLite waits for another writer, in milliseconds.
 const BUSY_MS: u64 = 10_000;
 /// SQLite's page cache per connection. The event log is written in order and needs next to none; what is keyed by a hash

@@ -8,13 +8,14 @@
 //! that, and counts it. In reading order: [`engine`] the two databases behind one face; [`row`] the three kinds of value
 //! there are; then one file per noun, each adding methods to [`Tx`]: [`log`] (the events), [`events`] (how they came in),
 //! [`sources`], [`quarantine`], [`aggregates`], [`lists`], [`clocks`], [`queue`], [`findings`],
-//! [`cases`], [`outbox`], [`visits`], [`consent`], [`evidence`], [`tiles`] (the same as files), [`disclosure`] (what is
-//! told of it), [`totals`], [`cursors`] (what went out), [`gauges`].
+//! [`cases`], [`outbox`], [`visits`], [`consent`], [`approvals`], [`evidence`], [`tiles`] (the same as files), [`disclosure`]
+//! (what is told of it), [`totals`], [`cursors`] (what went out), [`gauges`].
 //!
 //! **Invariant:** no SQL outside this crate. **Invariant:** whatever a closure did is durable when `tx` returns `Ok`, and
 //! never happened when it returns `Err`.
 
 pub mod aggregates;
+pub mod approvals;
 pub mod cases;
 pub mod clocks;
 pub mod consent;

@@ -96,6 +96,7 @@ pub fn play(options: &Options, data_dir: Option<PathBuf>) -> anyhow::Result<()> 
         ));
     }
     consent(&house, !options.without_consent)?;
+    house.approve(TakedownNotice::MEASURE, "counsel (demo)", "the takedown whose logs are played here")?;
     for taken in observe(&house, &recordings)? {
         tell(format!("observe  {:<28} {}", taken.file, taken.counts));
     }

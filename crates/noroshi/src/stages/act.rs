@@ -14,8 +14,7 @@ use noroshi_act::plan::{Found, Plan, plan};
 use noroshi_book::{Answer, Look};
 use noroshi_decide::{ask_infection, ask_takedown};
 use noroshi_law::{
-    Ask, Denied, InfectionNotice, Lawful, Locked, NoticePurpose, Permit, Purpose as _, Refusal,
-    TakedownNotice, Use,
+    Ask, InfectionNotice, Lawful, Locked, NoticePurpose, Permit, Purpose as _, Refusal, TakedownNotice, Use,
 };
 use noroshi_model::case::StepState;
 use noroshi_model::{Case, ContractRef, Decision, Finding, Id, Step};
@@ -58,10 +57,11 @@ fn under<P: NoticePurpose>(
         return Ok(());
     }
     // Asked again now, since the decision may be older than the rules, the dossier or the consent.
-    let identify = match permit::<P>(house, ask(Use::Identify))? {
-        Ok(permit) => permit,
-        Err(refusal) => return refuse(house, jobs, &refusal),
-    };
+    let identify =
+        match house.permit::<P>(house.stated(ask(Use::Identify)), "").map_err(StageError::Failed)? {
+            Ok(permit) => permit,
+            Err(refusal) => return refuse(house, jobs, &refusal),
+        };
     for job in jobs {
         let finding = house.store.tx("act.finding", |tx| tx.finding(&job.body.finding))?;
         let done = match &finding {
@@ -71,15 +71,6 @@ fn under<P: NoticePurpose>(
         house.store.tx("act.commit", |tx| commit(tx, house, job, &done))?;
     }
     Ok(())
-}
-
-fn permit<P: NoticePurpose>(house: &House, ask: Ask) -> Result<Result<Permit<P>, Refusal>, StageError> {
-    let standing = house.standing(P::MEASURE)?;
-    match house.gate().permit::<P>(house.stated(ask), standing, &mut house.evidence()) {
-        Ok(permit) => Ok(Ok(permit)),
-        Err(Denied::Refused(refusal)) => Ok(Err(refusal)),
-        Err(Denied::Ledger(e)) => Err(StageError::Failed(e.into())),
-    }
 }
 
 fn refuse(house: &House, jobs: &[Job<Decision>], refusal: &Refusal) -> Result<(), StageError> {

@@ -83,12 +83,12 @@ fn opened<P: NoticePurpose>(
     case: &Case,
     ask: fn(Use) -> Ask,
 ) -> Result<Opened<P>, StageError> {
-    let standing = house.standing(P::MEASURE)?;
-    let permit = match house.gate().permit::<P>(ask(Use::Notify), standing, &mut house.evidence()) {
+    // Whom it concerns is known: who has opted out of a measure by consent is refused by the rules, before any look.
+    let permit = match house.permit::<P>(ask(Use::Notify), &case.party).map_err(StageError::Failed)? {
         Ok(permit) => permit,
-        Err(noroshi_law::Denied::Refused(refusal)) => return Ok(Opened::Stopped(refusal.to_string())),
-        Err(noroshi_law::Denied::Ledger(e)) => return Err(StageError::Failed(e.into())),
+        Err(refusal) => return Ok(Opened::Stopped(refusal.to_string())),
     };
+    // The others need no consent to be told, and their wish not to be is honoured all the same.
     if house.store.tx("mail.consent", |tx| tx.opted_out(&case.party, P::MEASURE))? {
         house
             .gate()

@@ -9,6 +9,7 @@ mod demo;
 mod evidence;
 mod export;
 mod feeds;
+mod law;
 mod lists;
 mod mail;
 mod names;

@@ -24,6 +24,7 @@ use noroshi_store::findings::Identification;
 use noroshi_store::queue::{Job, LEASE, OBSERVED};
 use noroshi_store::{Address, Store, StoreError, Tx};
 
+mod approvals;
 mod evidence;
 mod foreign;
 mod gathered;
@@ -271,6 +272,22 @@ fn a_servers_clock_is_counted() {
             store.tx("t", |tx| tx.add_clock_sample("nas", -5)).unwrap();
         }
         assert_eq!(store.tx("t", |tx| tx.clock_samples()).unwrap(), [("nas".to_owned(), -5, 3)]);
+    });
+}
+
+#[test]
+fn an_opt_out_is_seen_by_every_other_process_at_its_next_look() {
+    on_both(|store| {
+        let elsewhere = Store::open(store.address().clone()).unwrap();
+        let mut slowest = std::time::Duration::ZERO;
+        for n in 0..200 {
+            let party = format!("party-{n}");
+            let said = std::time::Instant::now();
+            store.tx("t", |tx| tx.put_consent(&party, "*", false, "the page", at(n))).unwrap();
+            assert!(elsewhere.tx("t", |tx| tx.opted_out(&party, "cnc-blocking")).unwrap());
+            slowest = slowest.max(said.elapsed());
+        }
+        assert!(slowest < std::time::Duration::from_secs(1), "{slowest:?}");
     });
 }
 
