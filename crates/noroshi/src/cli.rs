@@ -1,7 +1,8 @@
 //! What can be typed. Noun then verb; `--json` on every listing; data on stdout, log on stderr.
 //!
 //! Exit codes: 0 done; 1 failed, with the cause on stderr; 2 the command line is wrong; 3 a check found something wrong
-//! (`evidence verify`, `doctor`, `config check`, `law check`); 4 the rules refused (`law ask`, `law explain`).
+//! (`evidence verify`, `evidence export --tiles`, `doctor`, `config check`, `law check`, `sessions verify`); 4 the rules
+//! refused (`law ask`, `law explain`, `sessions who`).
 
 use std::path::PathBuf;
 

@@ -83,6 +83,11 @@ fn chromium_renders_the_page_of_a_notice_in_both_languages_and_the_console() {
         chromium(&browser, &profile, &["--window-size=360,1400", &screenshot], &url);
         assert!(std::fs::metadata(&picture).unwrap().len() > 20_000, "a page with nothing on it");
     }
+    for (lang, says) in [("ja", "封印したデータを開いた回数"), ("en", "Looks at sealed data")] {
+        let url = format!("{}/transparency?lang={lang}", serving.portal);
+        let page = chromium(&browser, &profile, &["--dump-dom"], &url);
+        assert!(page.contains(says) && page.contains("/noroshi/evidence"), "{lang}: {page}");
+    }
     let today = chromium(&browser, &profile, &["--dump-dom"], &serving.console);
     assert!(today.contains("192.0.2.2") && today.contains("takedown-gate"), "{today}");
 }

@@ -101,8 +101,8 @@ open-checkpoint = The newest signed state
 open-checkpoint-keep = Keep a copy of it, with the day.
 open-key = The public key
 open-check = How to check
-open-check-1 = Ask the desk for the published record: a folder of files after the open specification C2SP tlog-tiles. Any program that implements it can check it.
-open-check-2 = With noroshi, check that it is whole, is signed with the key, and continues the state that you kept:
+open-check-1 = Anybody: ask the desk for the proof that the record has only grown since the state that you kept. It shows no entry.
+open-check-2 = Auditors are given the record itself, a folder of files after the open specification C2SP tlog-tiles. Any program that implements it can check that it is whole, is signed with the key, and continues the state that they kept.
 
 # When a page cannot be shown: what it is, what that means, what to do
 trouble-forged-title = This link does not open a page

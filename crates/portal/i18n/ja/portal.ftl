@@ -101,8 +101,8 @@ open-checkpoint = 最新の署名付きの状態
 open-checkpoint-keep = 日付とともに写しを保管してください。
 open-key = 公開鍵
 open-check = 確かめ方
-open-check-1 = 公開している記録(公開仕様 C2SP tlog-tiles によるファイル)を窓口にお求めください。この仕様に対応したプログラムなら、どれでも確かめられます。
-open-check-2 = noroshi では次のようにして、欠けがないこと、公開鍵による署名があること、保管した状態の続きであることを確かめます。
+open-check-1 = どなたでも:保管した状態から追記だけが行われたことの証明を、窓口にお求めください。証明に記録の中身は含まれません。
+open-check-2 = 監査を行う人には、記録そのもの(公開仕様 C2SP tlog-tiles によるファイル)を渡します。この仕様に対応したプログラムなら、どれでも、欠けがないこと、公開鍵による署名があること、保管した状態の続きであることを確かめられます。
 
 # When a page cannot be shown: what it is, what that means, what to do
 trouble-forged-title = このリンクではページを開けません
