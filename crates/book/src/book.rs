@@ -330,7 +330,8 @@ impl Book {
             read_names(&mut reader, &mut self.servers)?;
             reader.finish()?;
         }
-        (self.lines.shrink(), self.servers.shrink());
+        self.lines.shrink();
+        self.servers.shrink();
         self.named = (self.lines.len(), self.servers.len());
         self.keeper = Keeper::default();
         if let Some(name) = &manifest.open {

@@ -343,7 +343,7 @@ impl Keeper {
         };
         let mut known = false;
         self.over_between(slot, told_s - SAME_START_S, at_s.max(told_s) + SAME_START_S, days, |row| {
-            known |= tells(row)
+            known |= tells(row);
         });
         known
     }

@@ -15,7 +15,6 @@ use noroshi_model::{CaseState, ContractRef, Id, Step, SystemClock};
 use noroshi_store::StoreError;
 use noroshi_store::consent::TERMS;
 use noroshi_wire::{Encoding, SeizedFormat, TimeFormat, Zone};
-use serde_json::json;
 
 use crate::cli::{
     CaseCommand, Cli, Columns, Command, ConfigCommand, Consent, ConsentOf, MailCommand, Observe, Page,
