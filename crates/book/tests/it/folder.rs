@@ -135,7 +135,7 @@ fn a_log_cut_off_by_a_crash_loses_only_what_was_not_acknowledged() {
         std::fs::write(&log, &whole).unwrap();
     }
     // A byte changed in a whole frame is no crash.
-    let mut changed = whole.clone();
+    let mut changed = whole;
     changed[60] ^= 1;
     std::fs::write(&log, &changed).unwrap();
     assert!(Book::open(folder.path(), vault()).is_err());

@@ -80,10 +80,10 @@ impl Network {
             let mut records = vec![record(Change::Start, row.start_s, None)];
             let mut at_s = row.start_s + INTERIM_S;
             while at_s < row.end_s {
-                records.push(record(Change::Interim, at_s, (number % 2 == 0).then_some(row.start_s)));
+                records.push(record(Change::Interim, at_s, number.is_multiple_of(2).then_some(row.start_s)));
                 at_s += INTERIM_S;
             }
-            let stop = record(Change::Stop, row.end_s, (number % 3 > 0).then_some(row.start_s));
+            let stop = record(Change::Stop, row.end_s, (!number.is_multiple_of(3)).then_some(row.start_s));
             if self.one_in(20) {
                 self.lost_stops += 1;
             } else {

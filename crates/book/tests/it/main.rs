@@ -44,7 +44,7 @@ pub(crate) fn now() -> jiff::Timestamp {
 }
 
 fn standing() -> Standing {
-    Standing { consent: true, now: now() }
+    Standing::of_terms(true, now())
 }
 
 pub(crate) fn keeping() -> Permit<SessionKeeping> {

@@ -93,7 +93,7 @@ fn a_foreign_implementation_accepts_our_log_and_refuses_what_we_refuse() {
     let good = grown(&signer, None);
     let said = judged(&python, &good, &key);
     assert_eq!(said, Ok("accepted: 1100 entries, 6 tiles, 5 bundles".to_owned()));
-    assert!(audited(&good.files, &[good.older.clone()], &signer).intact());
+    assert!(audited(&good.files, std::slice::from_ref(&good.older), &signer).intact());
     let stranger = self::signer().verifier().line();
     assert!(judged(&python, &good, &stranger).is_err(), "another's key");
 

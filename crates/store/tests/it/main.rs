@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use jiff::{SignedDuration, Timestamp};
 use noroshi_law::evidence::note::Signer;
 use noroshi_law::evidence::{Digest, Kind};
-use noroshi_law::{Ledger as _, Locked, Record, Refusal, Role, Use};
+use noroshi_law::{Ledger as _, Record, Refusal, Role, Use};
 use noroshi_model::case::StepState;
 use noroshi_model::{
     Bad, Case, CaseState, ClassificationType, Decision, Event, Id, Step, Tally, Verdict, VisitKind,
