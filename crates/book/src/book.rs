@@ -496,18 +496,17 @@ impl Book {
 
     fn forget_locked(&mut self, before: i32) -> io::Result<Vec<Forgotten>> {
         if self.manifest.days.range(..before).next().is_none() {
-            return Ok(Vec::new());
+            // What a crash left of an earlier time is destroyed now.
+            return self.sweep().map(|()| Vec::new());
         }
+        self.keeper.forget_faults_before(day_begins_s(before));
         // What is over and not yet in its day would come back with the next checkpoint.
         self.checkpoint_locked()?;
         let kept = self.manifest.days.split_off(&before);
         let gone = std::mem::replace(&mut self.manifest.days, kept);
         let text = serde_json::to_vec_pretty(&self.manifest).map_err(io::Error::other)?;
-        // The keys first: a crash in between leaves a day that is named and cannot be read, which is found and forgotten
-        // again; the other way round it would leave a key that nobody looks for.
-        for day in gone.keys() {
-            destroy(&self.key_path(&format!("day-{day}")))?;
-        }
+        // The manifest first: a book that names a day whose key is gone would not open. A crash in between leaves keys that
+        // nobody names, which the next sweep destroys.
         replace(&self.folder.join("manifest.json"), &text)?;
         let rows = |day: &i32| self.parts.get(day).map_or(0, |d| d.parts.values().map(|p| p.rows()).sum());
         let forgotten: Vec<Forgotten> =
@@ -744,6 +743,6 @@ fn read_open(from: &mut &[u8]) -> Option<(Slot, Open)> {
 }
 
 /// First second of a day.
-pub fn day_begins_s(day: i32) -> i64 {
+fn day_begins_s(day: i32) -> i64 {
     i64::from(day) * DAY_S
 }

@@ -259,6 +259,11 @@ impl Keeper {
         }
     }
 
+    /// Forgets contradictions that ended before a moment.
+    pub fn forget_faults_before(&mut self, at_s: i64) {
+        self.faults.retain(|times| times.is_empty() || times.iter().any(|(_, to_s)| *to_s >= at_s));
+    }
+
     /// Puts back what stays open on a slot.
     fn leave(&mut self, slot: Slot, staying: Vec<Open>) {
         if staying.is_empty() {

@@ -67,6 +67,12 @@ impl<T> SlotMap<T> {
         if slot.ports.is_some() { self.blocks.remove(slot) } else { self.whole.remove(slot) }
     }
 
+    /// Keeps those of which this says so.
+    pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+        self.whole.retain(|_, value| keep(value));
+        self.blocks.retain(|_, value| keep(value));
+    }
+
     /// All of them, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&Slot, &T)> {
         self.whole.iter().chain(&self.blocks)
