@@ -15,6 +15,7 @@
 mod bits;
 mod block;
 pub mod book;
+mod checkpoint;
 mod days;
 mod entry;
 mod keeper;

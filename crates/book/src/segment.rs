@@ -407,7 +407,8 @@ impl Segment {
     }
 }
 
-fn bytes<const N: usize>(from: &mut impl Read) -> std::io::Result<[u8; N]> {
+/// So many bytes.
+pub(crate) fn bytes<const N: usize>(from: &mut impl Read) -> std::io::Result<[u8; N]> {
     let mut bytes = [0; N];
     from.read_exact(&mut bytes)?;
     Ok(bytes)
