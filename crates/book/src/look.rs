@@ -228,6 +228,8 @@ impl Look<'_> {
         }
         let (row, margin_s) = match self.book.judge(Point::new(self.ip, port), at.as_second(), rules.border_s)
         {
+            // That no log says whose port it was does not make it nobody's.
+            Verdict::None if shared => return Answer::Ambiguous(Doubt::SharedAddress),
             Verdict::None => return Answer::None,
             Verdict::Ambiguous(doubt) => return Answer::Ambiguous(doubt),
             Verdict::One(row, margin_s) => (row, margin_s),

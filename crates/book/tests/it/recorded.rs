@@ -67,6 +67,8 @@ fn every_line_of_the_truth_is_answered_as_it_states() {
         let look =
             vault().open_one(book.look(ip), "a test", &asking(), now(), &mut Evidence::default()).unwrap();
         let answer = look.read().who(None, at, &rules);
+        // A port without a mapping tells no more than none.
+        assert_eq!(look.read().who(Some(50_000), at, &rules), answer, "{line:?}");
         let said = match &answer {
             Answer::One(held) => format!("one {}", directory[&held.line]),
             Answer::None => "none ".into(),
