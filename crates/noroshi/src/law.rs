@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use noroshi_act::notice::jst;
 use noroshi_law::basis::element_words;
@@ -134,8 +135,8 @@ pub struct Question {
     #[arg(long, value_enum, default_value = "system")]
     role: Asker,
     /// To do what
-    #[arg(long = "use", value_enum, default_value = "identify")]
-    usage: Usage,
+    #[arg(long = "use", value_parser = usages(), default_value = "identify")]
+    usage: Use,
 }
 
 impl Question {
@@ -146,7 +147,7 @@ impl Question {
             Some(dossier) if self.fields.is_empty() => dossier.fields.clone(),
             _ => self.fields.into_iter().collect(),
         };
-        Ask { measure: self.measure, purpose, role: self.role.into(), usage: self.usage.into(), fields }
+        Ask { measure: self.measure, purpose, role: self.role.into(), usage: self.usage, fields }
     }
 }
 
@@ -191,40 +192,11 @@ impl From<Asker> for Role {
     }
 }
 
-/// To do what.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Usage {
-    /// Keep it, sealed
-    Keep,
-    /// Find the line that held an address
-    Identify,
-    /// Tell its subscriber
-    Notify,
-    /// Warn before a site opens
-    Warn,
-    /// Drop packets at the border
-    Filter,
-    /// Stop a connection
-    Block,
-    /// Suspend an abused account
-    Suspend,
-    /// Look for a pattern in many records
-    Analyse,
-}
-
-impl From<Usage> for Use {
-    fn from(usage: Usage) -> Self {
-        match usage {
-            Usage::Keep => Use::Keep,
-            Usage::Identify => Use::Identify,
-            Usage::Notify => Use::Notify,
-            Usage::Warn => Use::Warn,
-            Usage::Filter => Use::Filter,
-            Usage::Block => Use::Block,
-            Usage::Suspend => Use::Suspend,
-            Usage::Analyse => Use::Analyse,
-        }
-    }
+/// The uses of data by their names in the policy text.
+fn usages() -> impl TypedValueParser<Value = Use> {
+    let named = |text: String| Use::ALL.into_iter().find(|usage| usage.id() == text).ok_or("no use of data");
+    PossibleValuesParser::new(Use::ALL.map(|usage| PossibleValue::new(usage.id()).help(usage.words().0)))
+        .try_map(named)
 }
 
 /// The language.
