@@ -116,7 +116,7 @@ fn store(registry: &mut Registry, house: &House) -> Result<(), StoreError> {
     gauge("noroshi_database_size", "Size of the database", Some(Unit::Bytes), gauges.database_bytes);
     let waiting = Family::<Labels, Gauge>::default();
     for (topic, n) in gauges.queues {
-        waiting.get_or_create(&vec![("topic", label(&topic))]).set(signed(n));
+        waiting.get_or_create(&vec![("topic", label(topic))]).set(signed(n));
     }
     registry.register(
         "noroshi_queue_waiting_jobs",

@@ -1,6 +1,7 @@
 //! What can be measured of the database without reading much of it: for counters that are asked for every few seconds.
 
 use crate::engine::Tx;
+use crate::queue::{TOPICS, Topic};
 use crate::row::values;
 use crate::{Address, Store, StoreError};
 
@@ -18,13 +19,11 @@ pub struct Gauges {
     /// Bytes of the whole database.
     pub database_bytes: u64,
     /// Jobs by topic, those that are worked on among them.
-    pub queues: Vec<(String, u64)>,
+    pub queues: Vec<(&'static str, u64)>,
 }
 
 /// Bytes of a page of the index, which a row of it fills in SQLite.
 const PAGE_BYTES: u64 = 4096;
-/// Topics told one by one.
-const TOPICS_MAX: u32 = 64;
 
 impl Store {
     /// What can be measured now.
@@ -43,12 +42,12 @@ impl Store {
             let pages =
                 of("SELECT CAST(COALESCE(SUM(pages), 0) AS BIGINT) FROM seen_run WHERE state = 'live'")?;
             let database_bytes = of(size)?;
-            let queues = tx.rows(
-                "SELECT topic, COUNT(*) FROM queue GROUP BY topic ORDER BY topic LIMIT ?1",
-                values![TOPICS_MAX],
-            )?;
-            let queues = queues.iter().map(|row| Ok((row.text(0)?.to_owned(), row.count(1)?)));
-            let queues = queues.collect::<Result<_, StoreError>>()?;
+            // An empty queue has nought waiting, and does not vanish.
+            let waiting = |Topic(topic)| -> Result<_, StoreError> {
+                let jobs = tx.number("SELECT COUNT(*) FROM queue WHERE topic = ?1", values![topic])?;
+                Ok((topic, jobs.unsigned_abs()))
+            };
+            let queues = TOPICS.into_iter().map(waiting).collect::<Result<_, _>>()?;
             Ok(Gauges { events, blocks, runs, index_bytes: pages * PAGE_BYTES, database_bytes, queues })
         })
     }

@@ -25,6 +25,9 @@ pub const ORIENTED: Topic = Topic("oriented");
 /// Decisions for `act`.
 pub const DECIDED: Topic = Topic("decided");
 
+/// All of them, in the order of the loop.
+pub const TOPICS: [Topic; 3] = [OBSERVED, ORIENTED, DECIDED];
+
 /// A claimed job.
 #[derive(Clone, Debug)]
 pub struct Job<T> {

@@ -86,7 +86,10 @@ fn gauges_measure_what_is_there() {
             })
             .unwrap();
         let gauges = store.gauges().unwrap();
-        assert_eq!((gauges.events, gauges.queues), (0, vec![("observed".to_owned(), 2)]));
+        assert_eq!(
+            (gauges.events, gauges.queues),
+            (0, vec![("observed", 2), ("oriented", 0), ("decided", 0)])
+        );
         assert!(gauges.database_bytes > 10_000);
         assert_eq!(store.tx("t", |tx| tx.last_event()).unwrap(), 0);
     });
