@@ -16,6 +16,8 @@
 //! NOROSHI_TEST_IMAP_FOLDER  DIR with mail/USER/ (maildirs), cert.pem
 //! NOROSHI_TEST_NATS         nats://127.0.0.1:PORT                       NATS with JetStream
 //! NOROSHI_TEST_DNS          127.0.0.1:PORT                              unbound, see `unbound.rs` for its zones
+//! NOROSHI_TEST_KEA          the program kea-dhcp4, which tests start and kill
+//! NOROSHI_TEST_FREERADIUS   the program freeradius, likewise
 //! NOROSHI_TEST_CHROMIUM     the browser's program
 //! NOROSHI_TEST_AICS         a Python that has aics-tlog
 //! NOROSHI_TEST_SHARED_DATA  ../shared/data, where that lies beside the project
@@ -31,6 +33,7 @@ mod nats;
 mod nginx;
 mod postfix;
 mod postgres;
+mod program;
 mod unbound;
 
 use std::net::TcpListener;
@@ -73,6 +76,8 @@ impl Servers {
         servers.add("Dovecot", dovecot::start, dovecot::HOW);
         servers.add("NATS", nats::start, nats::HOW);
         servers.add("unbound", unbound::start, unbound::HOW);
+        servers.add("Kea", program::kea, program::HOW_KEA);
+        servers.add("FreeRADIUS", program::freeradius, program::HOW_FREERADIUS);
         servers.add("Chromium", chromium::find, chromium::HOW);
         servers.add("aics-tlog", aics::find, aics::HOW);
         servers.add_shared_data(root);

@@ -110,6 +110,7 @@ fn run_loop(at: &Where, roles: &[Stage]) -> anyhow::Result<ExitCode> {
     }
     if stages.contains(&Stage::Observe) {
         sources::start(&house)?;
+        crate::sessions::start(&house)?;
     }
     let worker = Arc::clone(&house);
     std::thread::Builder::new().name("stages".into()).spawn(move || work(&worker, &stages))?;
@@ -154,6 +155,7 @@ fn sessions(at: &Where, what: SessionsCommand) -> anyhow::Result<ExitCode> {
     match what {
         SessionsCommand::Bench(wish) => crate::sessions::bench(&wish),
         SessionsCommand::Import(wish) => crate::sessions::import(&at.visit()?, &wish),
+        SessionsCommand::Follow(wish) => crate::sessions::follow(&at.visit()?, &wish),
         SessionsCommand::Serve { json } => crate::sessions::serve(&at.visit()?, json),
         what => crate::sessions::look(&at.look()?, &what),
     }

@@ -20,7 +20,7 @@ use noroshi_wire::nat_rules::{NatRule, NatRules};
 use serde::{Deserialize, Serialize};
 
 use crate::maps::FeedsFile;
-use crate::sessions::RadiusFile;
+use crate::sessions::{FollowFile, RadiusFile};
 use crate::sources::{Origin, PushFile, Source, SourceFile};
 use crate::tables::EnrichFile;
 
@@ -75,6 +75,8 @@ pub struct File {
     pub push: PushFile,
     /// Where access servers send accounting to us.
     pub radius: RadiusFile,
+    /// Files of assignments that are read as they grow.
+    pub follow: BTreeMap<String, FollowFile>,
 }
 
 /// `[metrics]`
@@ -206,6 +208,8 @@ pub struct Config {
     pub push: PushFile,
     /// Where access servers send accounting to us.
     pub radius: RadiusFile,
+    /// Files of assignments that are read as they grow.
+    pub follow: BTreeMap<String, FollowFile>,
 }
 
 impl File {
@@ -278,6 +282,7 @@ impl TryFrom<File> for Config {
             sources,
             push: file.push,
             radius: file.radius,
+            follow: file.follow,
             database,
             own: file.network.own,
             rules: Rules {
@@ -380,6 +385,7 @@ impl Config {
             source: self.sources.iter().map(|(name, (file, _))| (name.clone(), file.clone())).collect(),
             push: self.push.clone(),
             radius: self.radius.clone(),
+            follow: self.follow.clone(),
         }
     }
 

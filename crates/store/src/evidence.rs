@@ -49,9 +49,12 @@ impl HeadFile {
         std::fs::read_to_string(&self.path).ok()
     }
 
-    /// Replaces it atomically, unless a later one was written meanwhile.
+    /// Replaces it atomically, unless a later one was written meanwhile, by this process or another.
     fn write(&self, size: u64, note: &str) -> std::io::Result<()> {
         let mut written = self.size.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let lock =
+            std::fs::File::options().create(true).append(true).open(self.path.with_extension("lock"))?;
+        lock.lock()?;
         let stated = self.read().and_then(|note| note.lines().nth(1)?.parse::<u64>().ok());
         *written = (*written).max(stated.unwrap_or(0));
         if size <= *written {

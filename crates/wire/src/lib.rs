@@ -34,6 +34,7 @@ pub mod out;
 pub mod postfix;
 pub mod radius;
 pub mod seized;
+pub mod tail;
 pub mod time;
 pub mod unpack;
 

@@ -39,7 +39,7 @@ pub use aggregate::{flush, flush_some};
 pub use batch::Batch;
 pub use feed::{Arrived, Campaign, FeedOrigin, FeedSource, enrich, take_arrived, take_feed};
 pub use messages::take_messages;
-pub use sealed::{take_assignments, take_radius, take_seized};
+pub use sealed::{permit_to_keep, reconsider, take_assignments, take_piece, take_radius, take_seized};
 
 use crate::house::House;
 

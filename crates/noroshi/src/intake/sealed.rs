@@ -2,18 +2,19 @@
 
 use std::path::Path;
 
-use noroshi_law::{Ask, Role, Sealed, SessionKeeping, Use};
-use noroshi_model::Bad;
+use noroshi_law::{Ask, Permit, Role, SessionKeeping, Use};
+use noroshi_model::{Bad, Tally};
 use noroshi_observe::{LINE_KEY, Observed, seized};
 use noroshi_store::StoreError;
+use noroshi_store::events::Intake;
 use noroshi_store::log::id_bytes;
 use noroshi_store::queue::ORIENTED;
-use noroshi_wire::{Assignment, Input, SeizedFormat};
+use noroshi_wire::{Input, SeizedFormat};
 use serde_json::Map;
 
-use super::{Batch, Origin, Source, Taken, name, open_one, take};
+use super::{Batch, Origin, Source, Taken, keep, name, open_one, patiently, store, take};
 use crate::house::House;
-use crate::sessions::{Format, Records, records};
+use crate::sessions::{Format, Record, Records, records};
 
 /// Findings looked at again after new accounting records came in.
 const RECONSIDERED_MAX: u32 = 100_000;
@@ -73,7 +74,7 @@ pub fn admit(batch: &mut Batch, observed: Observed, more: impl FnOnce(&mut Vec<u
 
 /// Takes in FreeRADIUS accounting.
 pub fn take_radius(house: &House, path: &Path) -> anyhow::Result<Taken> {
-    take_assignments(house, path, |input| records(input, path, Format::RadiusDetail, &Map::new()))
+    take_assignments(house, path, |input| records(input, path, Format::RadiusDetail, &Map::new(), None))
 }
 
 /// Takes in a file that says who held what, sealed record by record; keeping it needs a permit like any other use.
@@ -82,23 +83,10 @@ pub fn take_assignments(
     path: &Path,
     read: impl FnOnce(Input) -> anyhow::Result<Records>,
 ) -> anyhow::Result<Taken> {
-    let ask = Ask::of::<SessionKeeping>(Role::System, Use::Keep, &["radius.accounting"]);
-    let standing = house.standing(&ask.measure)?;
-    let permit = house.gate().permit::<SessionKeeping>(ask, standing, &mut house.evidence())?;
+    let permit = permit_to_keep(house)?;
     let (input, bar) = open_one(path)?;
     let rows = read(input)?;
-    let put = |batch: &mut Batch, record| match record {
-        Ok((sealed, sample)) => {
-            let sealed: Vec<Sealed<Assignment>> = sealed;
-            batch.assigned(sealed.into_iter().map(|record| record.keep(&permit)), sample);
-        }
-        Err(bad) => {
-            let bad: noroshi_wire::BadSealed = bad;
-            // The content stays sealed: the quarantine gets its place and reason only.
-            batch
-                .bad(Bad { line: bad.line, reason: bad.reason, snippet: Vec::new(), bytes: bad.bytes }, true);
-        }
-    };
+    let put = |batch: &mut Batch, record| put_assignments(batch, record, &permit, |line| line);
     let source = Source::file("radius", "accounting", path, None)?;
     let taken = take(house, &source, &mut Rows { rows, put }, &bar)?;
     if taken.counts.stored > 0 {
@@ -107,8 +95,51 @@ pub fn take_assignments(
     Ok(taken)
 }
 
+/// The permit to keep who held what.
+pub fn permit_to_keep(house: &House) -> anyhow::Result<Permit<SessionKeeping>> {
+    let ask = Ask::of::<SessionKeeping>(Role::System, Use::Keep, &["radius.accounting"]);
+    let standing = house.standing(&ask.measure)?;
+    Ok(house.gate().permit::<SessionKeeping>(ask, standing, &mut house.evidence())?)
+}
+
+/// Puts a record of who held what into the batch. `line` says which line of the file one of the reader's is.
+fn put_assignments(
+    batch: &mut Batch,
+    record: Record,
+    permit: &Permit<SessionKeeping>,
+    line: impl Fn(u64) -> u64,
+) {
+    match record {
+        Ok((sealed, sample)) => {
+            batch.assigned(sealed.into_iter().map(|record| record.keep(permit)), sample);
+        }
+        Err(bad) => {
+            // The content stays sealed: the quarantine gets its place and reason only.
+            let line = line(bad.line);
+            batch.bad(Bad { line, reason: bad.reason, snippet: Vec::new(), bytes: bad.bytes }, true);
+        }
+    }
+}
+
+/// Takes in some records of a file that grows, in one batch: after it, reading goes on at the intake's position.
+pub fn take_piece(
+    house: &House,
+    intake: &Intake,
+    records: Records,
+    permit: &Permit<SessionKeeping>,
+    line: impl Fn(u64) -> u64,
+) -> anyhow::Result<Tally> {
+    let mut batch = Batch::default();
+    for record in records {
+        put_assignments(&mut batch, record?, permit, &line);
+    }
+    keep(house, &mut batch)?;
+    let mut tried = None;
+    Ok(patiently(|| store(house, intake, &batch, &mut tried))?)
+}
+
 /// Findings that nobody could be named for are looked at again: what has come in may confirm a session.
-fn reconsider(house: &House) -> Result<(), StoreError> {
+pub fn reconsider(house: &House) -> Result<(), StoreError> {
     let now = house.clock.now();
     house.store.tx("intake.reconsider", |tx| {
         for finding in tx.findings_unconfirmed(RECONSIDERED_MAX)? {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 use noroshi_law::Sealed;
 use noroshi_wire::assignment_csv::{AssignmentFormat, read_assignments};
 use noroshi_wire::cgn::{CgnFormat, CgnMake, read_cgn};
@@ -12,6 +13,7 @@ use noroshi_wire::dhcp::LeaseFormat;
 use noroshi_wire::isc::read_isc_leases;
 use noroshi_wire::kea::{KeaLegalFormat, read_kea_leases, read_kea_legal};
 use noroshi_wire::radius::read_detail;
+use noroshi_wire::tail::RecordEnd;
 use noroshi_wire::{Assignment, BadSealed, ClockSample, Input};
 use serde_json::{Map, Value};
 
@@ -31,7 +33,7 @@ pub fn import(house: &House, wish: &Import) -> anyhow::Result<ExitCode> {
         serde_json::from_str(&wish.params).context("--params is no JSON object")?;
     let mut code = ExitCode::SUCCESS;
     for file in &wish.files {
-        match take_assignments(house, file, |input| records(input, file, wish.format, &params)) {
+        match take_assignments(house, file, |input| records(input, file, wish.format, &params, None)) {
             Ok(taken) if wish.json => report::json(&taken)?,
             Ok(taken) => say!("{:<32} {}", taken.file, taken.counts),
             Err(e) => {
@@ -43,22 +45,44 @@ pub fn import(house: &House, wish: &Import) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-/// Reads a file in a format.
+/// Where the records of a format end, and whether the file's first line names the columns: what it takes to read a file that
+/// grows.
+pub fn shape(format: Format, params: &Map<String, Value>) -> anyhow::Result<(RecordEnd, bool)> {
+    Ok(match format {
+        Format::RadiusDetail => (RecordEnd::BlankLine, false),
+        Format::IscLeases => (RecordEnd::Brace, false),
+        Format::KeaLeases => (RecordEnd::Line, true),
+        Format::Csv => (RecordEnd::Line, meant::<AssignmentFormat>(params)?.header),
+        Format::KeaLegal
+        | Format::CgnJuniper
+        | Format::CgnCisco
+        | Format::CgnA10
+        | Format::CgnF5
+        | Format::CgnNfware => (RecordEnd::Line, false),
+    })
+}
+
+/// Reads a file in a format. `written` is when, by our clock, where the records have just been written.
 pub fn records(
     input: Input,
     file: &Path,
     format: Format,
     params: &Map<String, Value>,
+    written: Option<Timestamp>,
 ) -> anyhow::Result<Records> {
     let changed = std::fs::metadata(file).and_then(|m| m.modified()).ok();
-    let newest = changed.and_then(|t| jiff::Timestamp::try_from(t).ok());
+    let newest = changed.and_then(|t| Timestamp::try_from(t).ok());
     let plain = |record: Result<Vec<Sealed<Assignment>>, BadSealed>| record.map(|all| (all, None));
     Ok(match format {
         Format::RadiusDetail => Box::new(
             read_detail(input).assignments().map(|r| Ok(r?.map(|(all, sample)| (all, Some(sample))))),
         ),
         Format::KeaLeases => {
-            Box::new(read_kea_leases(input, &meant::<LeaseFormat>(params)?).map(move |r| Ok(plain(r?))))
+            let mut leases = read_kea_leases(input, &meant::<LeaseFormat>(params)?);
+            if let Some(now) = written {
+                leases.heard(now);
+            }
+            Box::new(leases.map(move |r| Ok(plain(r?))))
         }
         Format::KeaLegal => {
             Box::new(read_kea_legal(input, &meant::<KeaLegalFormat>(params)?).map(move |r| Ok(plain(r?))))
@@ -81,7 +105,7 @@ fn cgn(
     input: Input,
     make: CgnMake,
     params: &Map<String, Value>,
-    newest: Option<jiff::Timestamp>,
+    newest: Option<Timestamp>,
 ) -> anyhow::Result<Records> {
     let mut params = params.clone();
     params.insert("make".into(), serde_json::to_value(make)?);

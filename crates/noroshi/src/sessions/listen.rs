@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use ipnet::IpNet;
-use noroshi_law::{Ask, Permit, Role, SessionKeeping, Use};
+use noroshi_law::{Permit, SessionKeeping};
 use noroshi_model::{Bad, Id, Tally};
 use noroshi_store::events::Intake;
 use noroshi_wire::radius::{Request, Secret, read_packet};
 use serde::{Deserialize, Serialize};
 
 use crate::house::House;
-use crate::intake::{Batch, keep, patiently};
+use crate::intake::{Batch, keep, patiently, permit_to_keep};
 use crate::report::{self, say};
 
 /// Packets that are taken in together.
@@ -75,7 +75,7 @@ impl Clients {
 
 /// What became of what was received.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-struct Received {
+pub struct Received {
     #[serde(flatten)]
     counts: Tally,
     /// Packets that were no accounting of a known client: dropped without an answer.
@@ -86,19 +86,30 @@ struct Received {
 
 /// Receives until interrupted.
 pub fn serve(house: &House, as_json: bool) -> anyhow::Result<ExitCode> {
-    let Some(listen) = house.config.radius.listen else {
+    let Some(at) = house.config.radius.listen else {
         bail!("set radius.listen in the configuration, e.g. \"127.0.0.1:1813\", and [[radius.clients]]")
     };
+    let ended = super::ended()?;
+    let all = listen(house, at, || *ended.borrow())?;
+    if as_json {
+        report::json(&all)?;
+    } else {
+        say!("{}; {} dropped, {} answered", all.counts, all.dropped, all.answered);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Receives until told to end.
+pub fn listen(house: &House, at: SocketAddr, ended: impl Fn() -> bool) -> anyhow::Result<Received> {
     let clients = Clients::read(&house.config.radius.clients)?;
-    let socket = UdpSocket::bind(listen).with_context(|| format!("radius.listen {listen}"))?;
+    let socket = UdpSocket::bind(at).with_context(|| format!("radius.listen {at}"))?;
     eprintln!("noroshi: accounting is received on {}", socket.local_addr()?);
-    let ended = ended()?;
     let mut all = Received::default();
-    while !*ended.borrow() {
-        let permit = permit(house)?;
+    while !ended() {
+        let permit = permit_to_keep(house)?;
         let mut some = Received::default();
         for _ in 0..BATCHES_A_PERMIT {
-            if *ended.borrow() {
+            if ended() {
                 break;
             }
             let number = all.counts.read + some.counts.read;
@@ -109,38 +120,7 @@ pub fn serve(house: &House, as_json: bool) -> anyhow::Result<ExitCode> {
         all.counts += some.counts;
         (all.dropped, all.answered) = (all.dropped + some.dropped, all.answered + some.answered);
     }
-    if as_json {
-        report::json(&all)?;
-    } else {
-        say!("{}; {} dropped, {} answered", all.counts, all.dropped, all.answered);
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Becomes true when the process is asked to end.
-fn ended() -> anyhow::Result<tokio::sync::watch::Receiver<bool>> {
-    let (tell, told) = tokio::sync::watch::channel(false);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    std::thread::spawn(move || {
-        runtime.block_on(async {
-            use tokio::signal::unix::{SignalKind, signal};
-            match signal(SignalKind::terminate()) {
-                Ok(mut term) => drop(tokio::select! {
-                    _ = tokio::signal::ctrl_c() => None,
-                    got = term.recv() => got,
-                }),
-                Err(_) => drop(tokio::signal::ctrl_c().await),
-            }
-        });
-        tell.send_replace(true);
-    });
-    Ok(told)
-}
-
-fn permit(house: &House) -> anyhow::Result<Permit<SessionKeeping>> {
-    let ask = Ask::of::<SessionKeeping>(Role::System, Use::Keep, &["radius.accounting"]);
-    let standing = house.standing(&ask.measure)?;
-    Ok(house.gate().permit::<SessionKeeping>(ask, standing, &mut house.evidence())?)
+    Ok(all)
 }
 
 /// Everything that waits at the socket, at least for a moment.

@@ -1,24 +1,31 @@
 //! The session book from the command line: taking records in, asking under a permit, checking, forgetting, measuring.
 //!
-//! [`import`](mod@import) files; [`listen`] accounting over UDP; [`ask`] who held it; [`bench`](mod@bench) the book against
+//! [`import`](mod@import) files; [`follow`](mod@follow) files that grow; [`listen`] for accounting over UDP; [`ask`] who held it; [`bench`](mod@bench) the book against
 //! sessions of which the truth is known.
 
 mod ask;
 mod bench;
+mod follow;
 mod import;
 mod listen;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use noroshi_book::segment::day_of;
 use noroshi_law::{Purpose as _, SessionKeeping};
+use serde::{Deserialize, Serialize};
 
 pub use bench::bench;
-pub use import::{Records, import, records};
+use follow::keep_up;
+pub use follow::{FollowFile, follow};
+pub use import::{Record, Records, import, records};
+use listen::listen;
 pub use listen::{RadiusFile, serve};
 
 use crate::house::House;
@@ -29,6 +36,9 @@ use crate::report::{self, say};
 pub enum SessionsCommand {
     /// Take in files that say who held which address
     Import(Import),
+    /// Take in what is written to files, as it is written, until interrupted: those of `[follow.NAME]` of the configuration, or
+    /// the one that is named
+    Follow(Follow),
     /// Receive RADIUS accounting as `[radius]` of the configuration says, until interrupted
     Serve {
         /// Print the counts as JSON at the end
@@ -79,8 +89,25 @@ pub struct Import {
     pub json: bool,
 }
 
+/// Take in what is written to files
+#[derive(Debug, Args)]
+pub struct Follow {
+    /// A file, or a pattern of files in quotes [default: those of the configuration]
+    pub file: Option<PathBuf>,
+    /// How it is written
+    #[arg(long, value_enum, default_value = "radius-detail", requires = "file")]
+    pub format: Format,
+    /// What the format leaves open, as a JSON object
+    #[arg(long, value_name = "JSON", default_value = "{}", requires = "file")]
+    pub params: String,
+    /// Print the counts as JSON at the end
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// How a file is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// FreeRADIUS `detail`
     RadiusDetail,
@@ -150,6 +177,35 @@ pub struct Bench {
     pub json: bool,
 }
 
+/// Pause before what failed is begun again.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// Receives accounting and follows files in the background of `noroshi run`, as the configuration says.
+pub fn start(house: &Arc<House>) -> anyhow::Result<()> {
+    let begin = |name: &str, work: fn(&House) -> anyhow::Result<()>| {
+        let house = Arc::clone(house);
+        let forever = move || {
+            loop {
+                if let Err(e) = work(&house) {
+                    tracing::error!("{e:#}");
+                }
+                std::thread::sleep(AFTER_FAILURE);
+            }
+        };
+        std::thread::Builder::new().name(name.into()).spawn(forever).map(drop)
+    };
+    if house.config.radius.listen.is_some() {
+        begin("radius", |house| match house.config.radius.listen {
+            Some(at) => listen(house, at, || false).map(drop),
+            None => Ok(()),
+        })?;
+    }
+    if !house.config.follow.is_empty() {
+        begin("follow", |house| keep_up(house, house.config.follow.clone(), || false).map(drop))?;
+    }
+    Ok(())
+}
+
 /// What only looks.
 pub fn look(house: &House, what: &SessionsCommand) -> anyhow::Result<ExitCode> {
     match what {
@@ -157,10 +213,33 @@ pub fn look(house: &House, what: &SessionsCommand) -> anyhow::Result<ExitCode> {
         SessionsCommand::Stats { json } => stats(house, *json),
         SessionsCommand::Verify { json } => verify(house, *json),
         SessionsCommand::Forget { dry_run, json } => forget(house, *dry_run, *json),
-        SessionsCommand::Import(_) | SessionsCommand::Serve { .. } | SessionsCommand::Bench(_) => {
+        SessionsCommand::Import(_)
+        | SessionsCommand::Follow(_)
+        | SessionsCommand::Serve { .. }
+        | SessionsCommand::Bench(_) => {
             anyhow::bail!("this takes something in")
         }
     }
+}
+
+/// Becomes true when the process is asked to end.
+fn ended() -> anyhow::Result<tokio::sync::watch::Receiver<bool>> {
+    let (tell, told) = tokio::sync::watch::channel(false);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            use tokio::signal::unix::{SignalKind, signal};
+            match signal(SignalKind::terminate()) {
+                Ok(mut term) => drop(tokio::select! {
+                    _ = tokio::signal::ctrl_c() => None,
+                    got = term.recv() => got,
+                }),
+                Err(_) => drop(tokio::signal::ctrl_c().await),
+            }
+        });
+        tell.send_replace(true);
+    });
+    Ok(told)
 }
 
 fn stats(house: &House, as_json: bool) -> anyhow::Result<ExitCode> {

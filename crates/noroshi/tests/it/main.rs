@@ -16,6 +16,7 @@ mod names;
 mod nats;
 mod pages;
 mod postgres;
+mod sessions;
 mod sources;
 mod walkthrough;
 mod world;

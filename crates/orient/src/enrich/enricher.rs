@@ -81,6 +81,14 @@ impl Table {
             Self::Mmdb(table) => table.look_up(ip),
         }
     }
+
+    /// Whether it may know an address's country.
+    fn has_countries(&self) -> bool {
+        match self {
+            Self::Prefixes(table) => table.has_countries(),
+            Self::Mmdb(_) => true,
+        }
+    }
 }
 
 /// All tables, as they are at one moment. Cheap to clone: the parts are shared.
@@ -109,8 +117,13 @@ impl Tables {
     pub fn enrich(&self, ip: IpAddr) -> Option<Answer<'_>> {
         let mut all = Answer { tenant: self.tenants.tenant_of(ip), ..Answer::default() };
         for source in &self.sources {
-            if all.asn.is_some() && all.cc.is_some() {
-                break;
+            if all.asn.is_some() {
+                if all.cc.is_some() {
+                    break;
+                }
+                if !source.has_countries() {
+                    continue;
+                }
             }
             let Some(one) = source.look_up(ip) else { continue };
             if all.asn.is_none() {

@@ -19,7 +19,7 @@ use zstd::stream::read::Decoder;
 
 use super::EnrichError;
 use super::prefixes::{Names, PrefixTable, Record};
-use super::ranges::{Key, NUMBER_MAX, Ranges, Space, V6, Value};
+use super::ranges::{Key, NOTHING, NUMBER_MAX, Ranges, Space, V6, Value};
 
 const MAGIC: &str = "noroshi-table 1\n";
 /// The longest head.
@@ -229,7 +229,7 @@ fn decode(body: &[u8]) -> Result<PrefixTable, EnrichError> {
     if !from.rest.is_empty() {
         return Err(BROKEN);
     }
-    Ok(PrefixTable { space: Space { v4, v6 }, records, names, about: About::default() })
+    Ok(PrefixTable::new(Space { v4, v6 }, records, names))
 }
 
 const BROKEN: EnrichError = EnrichError::Packed("its body contradicts itself");
@@ -279,28 +279,27 @@ impl<'a> From<'a> {
     fn ranges<K: Wide>(&mut self, records: usize) -> Result<Ranges<K>, EnrichError> {
         let count = self.count()?;
         let powers = self.bytes(count)?;
-        let mut starts: Vec<K> = Vec::with_capacity(count);
+        let mut cells: Vec<(K, Value)> = Vec::with_capacity(count);
         let mut start = 0u128;
         for power in powers {
             let odd = self.number::<u128>()?;
             let step = odd.checked_shl((*power).into()).filter(|step| step >> power == odd).ok_or(BROKEN)?;
-            if step == 0 && !starts.is_empty() {
+            if step == 0 && !cells.is_empty() {
                 return Err(BROKEN);
             }
             start = start.checked_add(step).ok_or(BROKEN)?;
-            starts.push(K::narrow(start).ok_or(BROKEN)?);
+            cells.push((K::narrow(start).ok_or(BROKEN)?, Value::new(NOTHING, 0)));
         }
         let (low, middle, high) = (self.bytes(count)?, self.bytes(count)?, self.bytes(count)?);
         let lens = self.bytes(count)?;
-        let mut values = Vec::with_capacity(count);
-        for at in 0..count {
+        for (at, (_, value)) in cells.iter_mut().enumerate() {
             let number = u32::from_le_bytes([low[at], middle[at], high[at], 0]);
             if number as usize >= records {
                 return Err(BROKEN);
             }
-            values.push(Value::new(number, lens[at]));
+            *value = Value::new(number, lens[at]);
         }
-        Ok(Ranges::sorted(starts, values))
+        Ok(Ranges::sorted(cells))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Prefix to owner: the longest announced prefix around an address, its network's number and name, and the country.
 //! Owners and names are stored once each; a range holds only a number. 900,000 prefixes take about 20 MiB.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 
+use hashbrown::hash_table::{Entry, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap};
 use ipnet::IpNet;
 
 use super::packed::About;
@@ -69,6 +71,8 @@ pub struct PrefixTable {
     pub(super) records: Box<[Record]>,
     pub(super) names: Names,
     pub(super) about: About,
+    /// Whether it knows countries at all.
+    pub(super) has_countries: bool,
 }
 
 impl Default for PrefixTable {
@@ -78,6 +82,16 @@ impl Default for PrefixTable {
 }
 
 impl PrefixTable {
+    pub(super) fn new(space: Space, records: Box<[Record]>, names: Names) -> Self {
+        let has_countries = records.iter().any(|record| record.cc != [0; 2]);
+        Self { space, records, names, about: About::default(), has_countries }
+    }
+
+    /// Whether any of its answers has a country.
+    pub fn has_countries(&self) -> bool {
+        self.has_countries
+    }
+
     /// What is known of an address.
     #[inline]
     pub fn look_up(&self, ip: IpAddr) -> Option<Answer<'_>> {
@@ -117,7 +131,9 @@ pub struct PrefixBuilder {
     v4: Vec<Span<u32>>,
     v6: Vec<Span<u128>>,
     records: Vec<Record>,
-    record_of: HashMap<Record, u32>,
+    /// Numbers of records, found by what the record is: the records themselves are not kept twice.
+    record_of: HashTable<u32>,
+    hasher: DefaultHashBuilder,
     names: Names,
     name_of: HashMap<Box<str>, u32>,
 }
@@ -128,7 +144,8 @@ impl Default for PrefixBuilder {
             v4: Vec::new(),
             v6: Vec::new(),
             records: vec![Record::default()],
-            record_of: HashMap::new(),
+            record_of: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
             names: Names::default(),
             name_of: HashMap::new(),
         }
@@ -171,16 +188,21 @@ impl PrefixBuilder {
         let name = name.map_or(Ok(0), |name| self.name(cut(name)))?;
         let cc = owner.cc.map_or([0; 2], |cc| cc.0);
         let record = Record { asn: owner.asn.unwrap_or(0), name, cc };
-        if let Some(number) = self.record_of.get(&record) {
-            return Ok(*number);
+        let (records, hasher) = (&mut self.records, &self.hasher);
+        let hash = |number: &u32| hasher.hash_one(records[*number as usize]);
+        let same = |number: &u32| records[*number as usize] == record;
+        match self.record_of.entry(hasher.hash_one(record), same, hash) {
+            Entry::Occupied(known) => Ok(*known.get()),
+            Entry::Vacant(_) if records.len() > NUMBER_MAX as usize => {
+                Err(EnrichError::TooMany(NUMBER_MAX as usize, "different owners"))
+            }
+            Entry::Vacant(free) => {
+                let number = records.len() as u32;
+                free.insert(number);
+                records.push(record);
+                Ok(number)
+            }
         }
-        let number = self.records.len() as u32;
-        if number > NUMBER_MAX {
-            return Err(EnrichError::TooMany(NUMBER_MAX as usize, "different owners"));
-        }
-        self.records.push(record);
-        self.record_of.insert(record, number);
-        Ok(number)
     }
 
     fn name(&mut self, name: &str) -> Result<u32, EnrichError> {
@@ -196,12 +218,7 @@ impl PrefixBuilder {
     pub fn build(mut self) -> PrefixTable {
         self.names.text.shrink_to_fit();
         self.names.ends.shrink_to_fit();
-        PrefixTable {
-            space: Space::of(self.v4, self.v6),
-            records: self.records.into(),
-            names: self.names,
-            about: About::default(),
-        }
+        PrefixTable::new(Space::of(self.v4, self.v6), self.records.into(), self.names)
     }
 }
 

@@ -85,11 +85,13 @@ pub(super) struct Span<K> {
     pub(super) value: Value,
 }
 
+/// Where a range starts and what it says; side by side, since whoever finds the one reads the other.
+type Cell<K> = (K, Value);
+
 /// Disjoint ranges of one kind of address.
 #[derive(Debug, Default)]
 pub(super) struct Ranges<K> {
-    starts: Box<[K]>,
-    values: Box<[Value]>,
+    cells: Box<[Cell<K>]>,
     /// For each place, how many ranges start before it. Empty in a small table.
     index: Box<[u32]>,
     /// How many bits of an address lie within one place, counted from the first start.
@@ -100,8 +102,7 @@ impl<K: Key> Ranges<K> {
     /// Flattens spans of which the narrower covers the wider, and of equal ones the later the earlier.
     pub(super) fn of(mut spans: Vec<Span<K>>) -> Self {
         spans.sort_by(|a, b| a.first.cmp(&b.first).then(b.last.cmp(&a.last)));
-        let mut out =
-            Flat { starts: Vec::with_capacity(spans.len()), values: Vec::with_capacity(spans.len()) };
+        let mut out = Flat { cells: Vec::with_capacity(spans.len()) };
         let mut open: Vec<(K, Value)> = Vec::new();
         for span in spans {
             close(&mut open, &mut out, Some(span.first));
@@ -109,47 +110,47 @@ impl<K: Key> Ranges<K> {
             open.push((span.last, span.value));
         }
         close(&mut open, &mut out, None);
-        Self::sorted(out.starts, out.values)
+        Self::sorted(out.cells)
     }
 
-    /// Of starts that rise and their values.
-    pub(super) fn sorted(starts: Vec<K>, values: Vec<Value>) -> Self {
-        debug_assert!(starts.is_sorted() && starts.len() == values.len());
+    /// Of starts that rise, each with its value.
+    pub(super) fn sorted(cells: Vec<Cell<K>>) -> Self {
+        debug_assert!(cells.is_sorted_by_key(|(start, _)| *start));
         let (mut index, mut shift) = (Vec::new(), 0);
-        if let (Some(first), Some(last)) = (starts.first(), starts.last())
-            && starts.len() >= INDEX_FROM
+        if let (Some((first, _)), Some((last, _))) = (cells.first(), cells.last())
+            && cells.len() >= INDEX_FROM
         {
-            let bits = (starts.len().ilog2() - 1).clamp(*INDEX_BITS.start(), *INDEX_BITS.end()) as u8;
+            let bits = (cells.len().ilog2() - 1).clamp(*INDEX_BITS.start(), *INDEX_BITS.end()) as u8;
             shift = (last.differ_by(*first)).saturating_sub(bits);
             let place = |start: &K| start.place(*first, shift).unwrap_or_default();
             index.resize(place(last) + 2, 0);
-            for start in &starts {
+            for (start, _) in &cells {
                 index[place(start) + 1] += 1;
             }
             for at in 1..index.len() {
                 index[at] += index[at - 1];
             }
         }
-        Self { starts: starts.into(), values: values.into(), index: index.into(), shift }
+        Self { cells: cells.into(), index: index.into(), shift }
     }
 
     #[inline]
     fn find(&self, at: K) -> Option<usize> {
-        let place = at.place(*self.starts.first()?, self.shift)?;
+        let place = at.place(self.cells.first()?.0, self.shift)?;
         let (from, to) = match (self.index.get(place), self.index.get(place.saturating_add(1))) {
             (Some(from), Some(to)) => (*from as usize, *to as usize),
-            _ if self.index.is_empty() => (0, self.starts.len()),
+            _ if self.index.is_empty() => (0, self.cells.len()),
             // After the last start.
-            _ => (self.starts.len(), self.starts.len()),
+            _ => (self.cells.len(), self.cells.len()),
         };
-        let within = self.starts.get(from..to)?.partition_point(|start| *start <= at);
+        let within = self.cells.get(from..to)?.partition_point(|(start, _)| *start <= at);
         (from + within).checked_sub(1)
     }
 
     /// The value at an address, and the length of its prefix within this key.
     fn hit(&self, at: K) -> Option<(Value, u8)> {
         let place = self.find(at)?;
-        let value = self.values[place];
+        let value = self.cells[place].1;
         if value.number() == NOTHING {
             return None;
         }
@@ -159,41 +160,38 @@ impl<K: Key> Ranges<K> {
     /// The largest prefix around an address that lies in its range: it may reach neither the address before the range
     /// nor the one after.
     fn len_by_ends(&self, place: usize, at: K) -> u8 {
-        let before = self.starts[place].before();
-        let after = self.starts.get(place + 1).copied();
+        let before = self.cells[place].0.before();
+        let after = self.cells.get(place + 1).map(|(start, _)| *start);
         let free = before.into_iter().chain(after).map(|border| at.differ(border)).min().unwrap_or(K::BITS);
         K::BITS - free
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (K, Value)> + '_ {
-        self.starts.iter().copied().zip(self.values.iter().copied())
+        self.cells.iter().copied()
     }
 
     pub(super) fn count(&self) -> usize {
-        self.starts.len()
+        self.cells.len()
     }
 
     fn bytes(&self) -> usize {
-        size_of_val(&*self.starts) + size_of_val(&*self.values) + size_of_val(&*self.index)
+        size_of_val(&*self.cells) + size_of_val(&*self.index)
     }
 }
 
 /// Ranges while they are being found, from left to right.
 struct Flat<K> {
-    starts: Vec<K>,
-    values: Vec<Value>,
+    cells: Vec<Cell<K>>,
 }
 
 impl<K: Key> Flat<K> {
     /// From here on it is this value; what was said of the same place before is covered.
     fn put(&mut self, start: K, value: Value) {
-        if self.starts.last() == Some(&start) {
-            self.starts.pop();
-            self.values.pop();
+        if self.cells.last().is_some_and(|(last, _)| *last == start) {
+            self.cells.pop();
         }
-        if self.values.last().copied() != Some(value) {
-            self.starts.push(start);
-            self.values.push(value);
+        if self.cells.last().is_none_or(|(_, last)| *last != value) {
+            self.cells.push((start, value));
         }
     }
 }

@@ -1,0 +1,100 @@
+//! The session book fed live by the real servers, each killed in mid-stream: whatever was acknowledged to the device or to the
+//! access server can be asked about afterwards, and the answer is right.
+
+mod freeradius;
+mod kea;
+
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::mail::Running;
+use crate::world::{configure, noroshi, run, say, text};
+
+/// How far a question keeps from a session's border.
+const BORDER_S: i64 = 1;
+/// A written record can be asked about after this.
+const ANSWERABLE: Duration = Duration::from_secs(2);
+
+/// Who had an address at a time (Unix seconds), and whether somebody else has been given it since.
+#[derive(Clone, Debug)]
+struct Known {
+    ip: Ipv4Addr,
+    line: String,
+    at_s: i64,
+}
+
+/// A configuration with these lines more.
+fn config(folder: &Path, more: &str) -> std::path::PathBuf {
+    let path = configure(folder, "127.0.0.1:9", None, None);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text.replace("[network]\n", &format!("[network]\nborder-s = {BORDER_S}\n"));
+    std::fs::write(&path, format!("{text}\n{more}")).unwrap();
+    let approve = ["law", "approve", "takedown-notice", "--by", "aoki", "--why", "a test"];
+    run(folder, &[&["--config", path.to_str().unwrap()], approve.as_slice()].concat());
+    path
+}
+
+/// A server that is killed when dropped.
+struct Killed(Child);
+
+impl Killed {
+    fn start(command: &mut Command) -> Self {
+        Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+/// The answers to many questions: `one LINE`, `none`, `ambiguous REASON`.
+fn who(folder: &Path, config: &Path, asked: &[(Ipv4Addr, i64)]) -> Vec<String> {
+    let path = folder.join("questions.csv");
+    let mut file = std::fs::File::create(&path).unwrap();
+    writeln!(file, "ip,time,port").unwrap();
+    for (ip, at_s) in asked {
+        writeln!(file, "{ip},{},", jiff::Timestamp::from_second(*at_s).unwrap()).unwrap();
+    }
+    drop(file);
+    let output = noroshi(folder)
+        .args(["--config", config.to_str().unwrap(), "sessions", "who", "--measure", "takedown-notice"])
+        .args(["--case", "test", "--batch", path.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{} {}",
+        text(&output.stderr),
+        text(&output.stdout).lines().next().unwrap_or_default()
+    );
+    let said = text(&output.stdout);
+    let answers: Vec<String> = said
+        .lines()
+        .map(|line| {
+            let said: serde_json::Value = serde_json::from_str(line).unwrap();
+            let more = said["subscriber"].as_str().or(said["reason"].as_str()).unwrap_or_default();
+            format!("{} {more}", said["answer"].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(answers.len(), asked.len());
+    answers
+}
+
+/// Everything that was acknowledged is answered with its line.
+fn all_known(folder: &Path, config: &Path, known: &[Known]) {
+    let asked: Vec<_> = known.iter().map(|one| (one.ip, one.at_s)).collect();
+    let answers = who(folder, config, &asked);
+    for (one, answer) in known.iter().zip(&answers) {
+        assert_eq!(*answer, format!("one {}", one.line), "{one:?}");
+    }
+}
+
+fn now_s() -> i64 {
+    jiff::Timestamp::now().as_second()
+}

@@ -1,0 +1,42 @@
+//! Servers that a test starts itself, because it also kills them: here they are only found, or installed.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::{Ready, apt, on_path, output_of};
+
+pub const HOW_KEA: &str = "install Kea (Debian: apt-get install kea-dhcp4-server)";
+pub const HOW_FREERADIUS: &str = "install FreeRADIUS (Debian: apt-get install freeradius)";
+
+/// ISC's DHCP server.
+pub fn kea() -> Result<Ready> {
+    let program = found("kea-dhcp4", "kea-dhcp4-server")?;
+    let version = output_of(Command::new(&program).arg("-v"))?;
+    Ok(ready("NOROSHI_TEST_KEA", &program, version.trim()))
+}
+
+/// The RADIUS server that is in front of most access networks.
+pub fn freeradius() -> Result<Ready> {
+    let program = found("freeradius", "freeradius")?;
+    let version = output_of(Command::new(&program).arg("-v"))?;
+    let version = version.split_whitespace().skip_while(|word| *word != "Version").nth(1);
+    Ok(ready(
+        "NOROSHI_TEST_FREERADIUS",
+        &program,
+        version.unwrap_or("of unknown version").trim_end_matches(','),
+    ))
+}
+
+fn found(program: &str, package: &str) -> Result<PathBuf> {
+    if on_path(program).is_none() {
+        apt::install(&[package])?;
+    }
+    on_path(program).context("installed, yet not found")
+}
+
+fn ready(variable: &'static str, program: &std::path::Path, version: &str) -> Ready {
+    let environment = vec![(variable, program.display().to_string())];
+    Ready { version: version.to_owned(), environment, _keeper: None }
+}
