@@ -20,6 +20,7 @@ use std::hash::Hasher as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use noroshi_law::{Lawful, SessionKeeping, Vault};
 use noroshi_wire::{Assignment, Whom};
@@ -186,6 +187,15 @@ impl Book {
         Ok(())
     }
 
+    /// Writes what is over into its days where that was not done for so long. What is in the log has no key of its day, so
+    /// it must not stay there.
+    pub fn checkpoint_after(&mut self, age: Duration) -> Result<(), BookError> {
+        match self.log_age() {
+            Some(old) if old >= age => self.checkpoint(),
+            _ => Ok(()),
+        }
+    }
+
     /// Forgets all days before this one: their keys are destroyed, so that what copies there may be cannot be read.
     pub fn forget_before(&mut self, day: i32) -> Result<Vec<Forgotten>, BookError> {
         let lock = self.lock().map_err(|why| self.failed(why))?;
@@ -226,11 +236,24 @@ impl Book {
             servers: self.servers.len().into(),
             faults: self.keeper.fault_count,
             days: self.parts.len() as u64,
-            first_day: self.parts.keys().next().copied(),
+            first_day: self.first_day(),
             last_day: self.parts.keys().next_back().copied(),
             bytes: segments().map(|s| s.memory() as u64).sum::<u64>() + self.lines.memory() as u64,
             disk_bytes: files.map(|name| disk(name)).sum::<u64>() + self.log.as_ref().map_or(0, Log::length),
         }
+    }
+
+    /// The first day of which it has rows, also of those that are not in their day yet.
+    fn first_day(&self) -> Option<i32> {
+        let recent = self.keeper.recent.iter().flat_map(|(_, rows)| rows).map(|row| day_of(row.gone_s)).min();
+        self.parts.keys().next().copied().into_iter().chain(recent).min()
+    }
+
+    /// How long ago the log was begun; none where there is no log.
+    fn log_age(&self) -> Option<Duration> {
+        let begun = std::fs::metadata(self.folder.join("manifest.json")).and_then(|m| m.modified()).ok()?;
+        self.log.as_ref().filter(|log| log.length() > 0)?;
+        Some(begun.elapsed().unwrap_or_default())
     }
 
     /// Each server's clock: name, usual offset in seconds, samples.
@@ -496,7 +519,7 @@ impl Book {
     }
 
     fn forget_locked(&mut self, before: i32) -> io::Result<Vec<Forgotten>> {
-        if self.manifest.days.range(..before).next().is_none() {
+        if self.first_day().is_none_or(|first| first >= before) {
             // What a crash left of an earlier time is destroyed now.
             return self.sweep().map(|()| Vec::new());
         }

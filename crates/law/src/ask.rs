@@ -70,6 +70,8 @@ pub enum Use {
     Approve,
     /// Review a use afterwards. No use of data: only evidence entries name it.
     Review,
+    /// Destroy what is older than may be kept. No use of data: only evidence entries name it.
+    Forget,
 }
 
 impl Use {
@@ -98,6 +100,7 @@ impl Use {
             Use::Analyse => "analyse",
             Use::Approve => "approve",
             Use::Review => "review",
+            Use::Forget => "forget",
         }
     }
 
@@ -114,6 +117,7 @@ impl Use {
             Use::Analyse => ("analyse many records", "多数の記録の分析"),
             Use::Approve => ("approve the measure's use", "施策の利用の承認"),
             Use::Review => ("review a use", "利用の事後確認"),
+            Use::Forget => ("destroy what is too old", "保存期間を過ぎた記録の消去"),
         }
     }
 }

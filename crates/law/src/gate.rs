@@ -293,7 +293,8 @@ impl<'a> Gate<'a> {
         Ok(ruling)
     }
 
-    /// Records that somebody approved a measure's use, or reviewed a use of it; opens nothing.
+    /// Records that somebody approved a measure's use or reviewed a use of it, or that the system destroyed what is too old;
+    /// opens nothing.
     pub fn remark(
         &self,
         dossier: &Dossier,
@@ -306,7 +307,7 @@ impl<'a> Gate<'a> {
         let ask = Ask {
             measure: dossier.id.clone(),
             purpose: dossier.purpose.clone(),
-            role: Role::Legal,
+            role: if usage == Use::Forget { Role::System } else { Role::Legal },
             usage,
             fields: std::collections::BTreeSet::new(),
         };

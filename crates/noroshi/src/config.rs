@@ -20,7 +20,7 @@ use noroshi_wire::nat_rules::{NatRule, NatRules};
 use serde::{Deserialize, Serialize};
 
 use crate::maps::FeedsFile;
-use crate::sessions::{FollowFile, RadiusFile};
+use crate::sessions::{FollowFile, RadiusFile, SessionsFile};
 use crate::sources::{Origin, PushFile, Source, SourceFile};
 use crate::tables::EnrichFile;
 
@@ -77,6 +77,8 @@ pub struct File {
     pub radius: RadiusFile,
     /// Files of assignments that are read as they grow.
     pub follow: BTreeMap<String, FollowFile>,
+    /// The session book.
+    pub sessions: SessionsFile,
 }
 
 /// `[metrics]`
@@ -210,6 +212,8 @@ pub struct Config {
     pub radius: RadiusFile,
     /// Files of assignments that are read as they grow.
     pub follow: BTreeMap<String, FollowFile>,
+    /// The session book.
+    pub sessions: SessionsFile,
 }
 
 impl File {
@@ -283,6 +287,7 @@ impl TryFrom<File> for Config {
             push: file.push,
             radius: file.radius,
             follow: file.follow,
+            sessions: file.sessions,
             database,
             own: file.network.own,
             rules: Rules {
@@ -386,6 +391,7 @@ impl Config {
             push: self.push.clone(),
             radius: self.radius.clone(),
             follow: self.follow.clone(),
+            sessions: self.sessions.clone(),
         }
     }
 

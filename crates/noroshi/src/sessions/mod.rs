@@ -6,6 +6,7 @@
 mod ask;
 mod bench;
 mod follow;
+mod forget;
 mod import;
 mod listen;
 
@@ -17,13 +18,13 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
-use noroshi_book::segment::day_of;
-use noroshi_law::{Purpose as _, SessionKeeping};
 use serde::{Deserialize, Serialize};
 
 pub use bench::bench;
 use follow::keep_up;
 pub use follow::{FollowFile, follow};
+pub use forget::SessionsFile;
+use forget::{date, forget, keep_forgetting, kept_from};
 pub use import::{Record, Records, import, records};
 use listen::listen;
 pub use listen::{RadiusFile, serve};
@@ -53,7 +54,7 @@ pub enum SessionsCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Whether every file of the book opens and holds what it says
+    /// Whether every file of the book opens and holds what it says, and nothing is kept longer than allowed
     Verify {
         /// Print JSON
         #[arg(long)]
@@ -180,7 +181,8 @@ pub struct Bench {
 /// Pause before what failed is begun again.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
-/// Receives accounting and follows files in the background of `noroshi run`, as the configuration says.
+/// Receives accounting, follows files and forgets what is too old in the background of `noroshi run`, as the configuration
+/// says.
 pub fn start(house: &Arc<House>) -> anyhow::Result<()> {
     let begin = |name: &str, work: fn(&House) -> anyhow::Result<()>| {
         let house = Arc::clone(house);
@@ -194,6 +196,7 @@ pub fn start(house: &Arc<House>) -> anyhow::Result<()> {
         };
         std::thread::Builder::new().name(name.into()).spawn(forever).map(drop)
     };
+    begin("forget", keep_forgetting)?;
     if house.config.radius.listen.is_some() {
         begin("radius", |house| match house.config.radius.listen {
             Some(at) => listen(house, at, || false).map(drop),
@@ -258,9 +261,28 @@ fn stats(house: &House, as_json: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn verify(house: &House, as_json: bool) -> anyhow::Result<ExitCode> {
+    let from = kept_from(house)?;
+    let first = house.book()?.stats().first_day;
+    let overdue = first.filter(|first| *first < from);
     match house.book()?.verify() {
-        Ok(rows) if as_json => report::json(&serde_json::json!({ "intact": true, "rows": rows }))?,
-        Ok(rows) => say!("intact: {rows} rows in days"),
+        Ok(rows) if as_json => report::json(&serde_json::json!({
+            "intact": true,
+            "rows": rows,
+            "first_day": first.map(date),
+            "kept_from": date(from),
+            "overdue": overdue.is_some(),
+        }))?,
+        Ok(rows) => {
+            say!("intact: {rows} rows in days");
+            match overdue {
+                Some(first) => {
+                    say!("overdue: {} is kept, and {} is the first day that may be", date(first), date(from))
+                }
+                None => {
+                    say!("nothing is kept longer than allowed: {} is the first day that may be", date(from))
+                }
+            }
+        }
         Err(e) => {
             if as_json {
                 report::json(&serde_json::json!({ "intact": false, "why": e.to_string() }))?;
@@ -269,33 +291,5 @@ fn verify(house: &House, as_json: bool) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(3));
         }
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The first day that the dossier of session keeping lets us keep, as days since 1970-01-01 (UTC).
-pub fn kept_from(house: &House) -> anyhow::Result<i32> {
-    let dossier = house.register.measure(SessionKeeping::MEASURE);
-    let dossier = dossier.ok_or_else(|| anyhow::anyhow!("there is no dossier of session keeping"))?;
-    let days = i32::try_from(dossier.retention_days).unwrap_or(i32::MAX);
-    Ok(day_of(house.clock.now().as_second()).saturating_sub(days))
-}
-
-fn forget(house: &House, dry_run: bool, as_json: bool) -> anyhow::Result<ExitCode> {
-    let from = kept_from(house)?;
-    if dry_run {
-        let first = house.book()?.stats().first_day.filter(|first| *first < from);
-        match first {
-            None => say!("nothing is older than the dossier allows"),
-            Some(first) => say!("days {first} to {} would be forgotten (days since 1970-01-01)", from - 1),
-        }
-        return Ok(ExitCode::SUCCESS);
-    }
-    for forgotten in house.book_to_keep()?.forget_before(from)? {
-        if as_json {
-            report::json(&forgotten)?;
-        } else {
-            say!("day {} (since 1970-01-01): {} sessions, key destroyed", forgotten.day, forgotten.rows);
-        }
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(if overdue.is_some() { ExitCode::from(3) } else { ExitCode::SUCCESS })
 }

@@ -17,8 +17,13 @@ pub struct Running(Child);
 
 impl Running {
     pub fn start(folder: &Path, config: &Path) -> Self {
+        Self::with_roles(folder, config, &[])
+    }
+
+    pub fn with_roles(folder: &Path, config: &Path, roles: &[&str]) -> Self {
         let child = noroshi(folder)
             .args(["--config", config.to_str().unwrap(), "run"])
+            .args(roles.iter().map(|role| format!("--role={role}")))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -50,7 +55,7 @@ pub fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Replaces text in a file.
-fn edit(path: &Path, from: &str, to: &str) {
+pub fn edit(path: &Path, from: &str, to: &str) {
     let text = std::fs::read_to_string(path).unwrap();
     assert!(text.contains(from), "{from} in {text}");
     std::fs::write(path, text.replace(from, to)).unwrap();
@@ -201,7 +206,9 @@ fn each_subscriber_gets_one_mail_over_a_real_postfix_in_their_language_with_a_li
 
 /// How a mail server misbehaves.
 #[derive(Clone, Copy, PartialEq)]
-enum Trouble {
+pub enum Trouble {
+    /// Takes its time, and takes every mail.
+    Slow,
     NeverAnswers,
     DropsAfterTheDot,
     LaterAtTheDot,
@@ -209,10 +216,10 @@ enum Trouble {
 }
 
 /// The mails that were sent to the end: to whom, and when.
-type Mails = Arc<Mutex<Vec<(String, Instant)>>>;
+pub type Mails = Arc<Mutex<Vec<(String, Instant)>>>;
 
 /// A mail server that misbehaves, and the whole mails that were sent to it.
-fn troubled(trouble: Trouble) -> (String, Mails) {
+pub fn troubled(trouble: Trouble) -> (String, Mails) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let mails = Mails::default();
@@ -247,6 +254,10 @@ fn misbehave(mut stream: TcpStream, trouble: Trouble, mails: &Mails) -> std::io:
             in_mail = false;
             match trouble {
                 Trouble::DropsAfterTheDot => return Ok(()),
+                Trouble::Slow => {
+                    std::thread::sleep(Duration::from_millis(30));
+                    stream.write_all(b"250 taken\r\n")?;
+                }
                 Trouble::LaterAtTheDot => stream.write_all(b"451 4.3.0 later\r\n")?,
                 _ => stream.write_all(b"554 5.7.1 no <somebody@example.net>\r\n")?,
             }

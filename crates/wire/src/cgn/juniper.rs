@@ -10,19 +10,23 @@
 //!
 //! `INTERIM` repeats the epoch of the allocation and repairs a lost one; in `ALLOC` and `RELEASE` it is that of the event.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
+use memchr::memmem::Finder;
 
 use super::Told;
 use super::words::{block, blocks as ranges, glued, ip};
 use crate::assignment::Change;
 use crate::time::in_range;
 
+/// What stands before an event's name, in newer and older releases.
+static MARKERS: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| [Finder::new("RT_SRC_NAT_PBA_"), Finder::new("_NAT_PORT_BLOCK_")]);
+
 pub(super) fn blocks(text: &str) -> Result<Option<Vec<Told<'_>>>, String> {
-    let after = |marker: &str| {
-        let at = memchr::memmem::find(text.as_bytes(), marker.as_bytes())?;
-        text.get(at + marker.len()..)
-    };
-    let (event, rest) = match after("RT_SRC_NAT_PBA_").or_else(|| after("_NAT_PORT_BLOCK_")) {
+    let after = |marker: &Finder<'_>| text.get(marker.find(text.as_bytes())? + marker.needle().len()..);
+    let (event, rest) = match MARKERS.iter().find_map(after) {
         Some(rest) => {
             let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
             rest.split_at(end)
@@ -35,7 +39,9 @@ pub(super) fn blocks(text: &str) -> Result<Option<Vec<Told<'_>>>, String> {
         "RELEASE" => Change::Stop,
         _ => return Ok(None),
     };
-    let told = if rest.contains("Subscriber ") {
+    let told = if rest.starts_with(" [") {
+        structured(rest, change)
+    } else if rest.contains("Subscriber ") {
         plain(rest, change)
     } else if rest.contains("=\"") {
         structured(rest, change)
@@ -48,9 +54,11 @@ pub(super) fn blocks(text: &str) -> Result<Option<Vec<Told<'_>>>, String> {
 fn structured(rest: &str, change: Change) -> Result<Vec<Told<'_>>, String> {
     let (mut inside, mut outside, mut low, mut high, mut epoch) = (None, None, None, None, None);
     let mut left = rest;
-    while let Some((before, after)) = left.split_once("=\"") {
-        let name = before.rsplit([' ', '[', '"']).next().unwrap_or(before);
-        let (value, after) = after.split_once('"').ok_or("a quote opens and does not close")?;
+    while let Some((before, after)) = named(left) {
+        let begins = memchr::memrchr3(b' ', b'[', b'"', before.as_bytes()).map_or(0, |at| at + 1);
+        let name = before.get(begins..).unwrap_or(before);
+        let closes = memchr::memchr(b'"', after.as_bytes()).ok_or("a quote opens and does not close")?;
+        let (value, after) = (&after[..closes], &after[closes + 1..]);
         let place = match name {
             "internal-ip" => &mut inside,
             "reflexive-ip" => &mut outside,
@@ -70,6 +78,13 @@ fn structured(rest: &str, change: Change) -> Result<Vec<Told<'_>>, String> {
     let ports =
         block(low.ok_or("`block-port-low` is missing")?, high.ok_or("`block-port-high` is missing")?)?;
     Ok(vec![Told { clock: epoch.and_then(clock), ..Told::block(change, outside, ports, inside) }])
+}
+
+/// What stands before the next `="`, and after it.
+fn named(text: &str) -> Option<(&str, &str)> {
+    let mut signs = memchr::memchr_iter(b'=', text.as_bytes());
+    let at = signs.find(|at| text.as_bytes().get(at + 1) == Some(&b'"'))?;
+    Some((text.get(..at)?, text.get(at + 2..)?))
 }
 
 fn plain(rest: &str, change: Change) -> Result<Vec<Told<'_>>, String> {

@@ -41,14 +41,68 @@ pub struct KeaLeases<R> {
     records: Records<R>,
     format: LeaseFormat,
     heard: Option<Timestamp>,
+    /// Known with the first row.
+    places: Option<Places>,
     ended: bool,
+}
+
+/// Where the columns are that are read, found once and not for every row.
+#[derive(Clone, Copy, Debug)]
+struct Places {
+    address: usize,
+    valid_lifetime: usize,
+    expire: usize,
+    state: usize,
+    lease_type: Option<usize>,
+    prefix_len: Option<usize>,
+    client_id: Option<usize>,
+    duid: Option<usize>,
+    hwaddr: Option<usize>,
+    user_context: Option<usize>,
+}
+
+impl Places {
+    fn of(columns: &[String]) -> Option<Self> {
+        let place = |name: &str| columns.iter().position(|column| column == name);
+        Some(Self {
+            address: place("address")?,
+            valid_lifetime: place("valid_lifetime")?,
+            expire: place("expire")?,
+            state: place("state")?,
+            lease_type: place("lease_type"),
+            prefix_len: place("prefix_len"),
+            client_id: place("client_id"),
+            duid: place("duid"),
+            hwaddr: place("hwaddr"),
+            user_context: place("user_context"),
+        })
+    }
+}
+
+/// A row, with where its columns are.
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    record: &'a Record,
+    places: Places,
+}
+
+impl<'a> Row<'a> {
+    fn cell(self, place: impl Into<Option<usize>>) -> &'a str {
+        place.into().and_then(|place| self.record.at(place)).unwrap_or_default().trim()
+    }
+
+    fn number(self, place: usize, column: &str) -> Result<u64, String> {
+        let text = self.cell(place);
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| digits).ok_or_else(|| format!("`{column}` is no number"))
+    }
 }
 
 /// Reads a lease file of either family from its beginning. The outer error ends it; a bad row does not.
 pub fn read_kea_leases<R: Read>(reader: R, format: &LeaseFormat) -> KeaLeases<R> {
     let lines = Lines::new(reader, Encoding::default()).with_limit(LINE_BYTES_MAX);
     let records = Records::new(lines, CsvFormat::default(), &[]);
-    KeaLeases { records, format: format.clone(), heard: None, ended: false }
+    KeaLeases { records, format: format.clone(), heard: None, places: None, ended: false }
 }
 
 impl<R: Read> KeaLeases<R> {
@@ -73,15 +127,14 @@ impl<R: Read> KeaLeases<R> {
                 Err(CsvError::Lines(e)) => return Err(e.into()),
                 Err(_) => return Err(LeasesError::Header),
             };
-            let needed = ["address", "valid_lifetime", "expire", "state"];
-            if needed.iter().any(|column| record.cell(column).is_none()) {
-                return Err(LeasesError::Header);
-            }
+            let known = self.places.or_else(|| Places::of(record.columns()));
+            let places = *self.places.insert(known.ok_or(LeasesError::Header)?);
+            let row = Row { record: &record, places };
             // The header again, where files were put together.
-            if record.cell("address") == Some("address") && record.cell("expire") == Some("expire") {
+            if row.cell(places.address) == "address" && row.cell(places.expire) == "expire" {
                 continue;
             }
-            let lease = lease(&record, &self.format, self.heard);
+            let lease = lease(row, &self.format, self.heard);
             return Ok(Some(lease.map_err(|reason| self.records.refuse(&record, reason).into())));
         }
     }
@@ -101,21 +154,21 @@ impl<R: Read> Iterator for KeaLeases<R> {
 }
 
 /// A row's meaning, or a reason that names the column and never its content.
-fn lease(record: &Record, format: &LeaseFormat, heard: Option<Timestamp>) -> Result<Assignment, String> {
-    let net = net(record)?;
-    let valid_s = number(record, "valid_lifetime")?;
-    let expire_s = number(record, "expire")?;
+fn lease(row: Row<'_>, format: &LeaseFormat, heard: Option<Timestamp>) -> Result<Assignment, String> {
+    let net = net(row)?;
+    let valid_s = row.number(row.places.valid_lifetime, "valid_lifetime")?;
+    let expire_s = row.number(row.places.expire, "expire")?;
     let told_s = expire_s.checked_sub(valid_s).ok_or("`expire` is before the lease")?;
     let told = instant(told_s, "`expire` less `valid_lifetime`")?;
     // 0 assigned, 1 declined, 2 expired and reclaimed, 3 released, 4 registered by the client itself (RFC 9686).
-    let (change, at) = match (number(record, "state")?, valid_s) {
+    let (change, at) = match (row.number(row.places.state, "state")?, valid_s) {
         (2, _) => (Change::Stop, instant(expire_s, "`expire`")?),
         (1 | 3, _) | (0 | 4, 0) => (Change::Stop, heard.unwrap_or(told).max(told)),
         (0 | 4, _) => (Change::Start, told),
         _ => return Err("`state` is none of 0 to 4".into()),
     };
     let expires = change == Change::Start && valid_s != INFINITE_S;
-    let whom = ids(record)?.whom(&format.line);
+    let whom = ids(row)?.whom(&format.line);
     if whom.is_none() && change == Change::Start {
         return Err("none of the declared ids is there: whose lease is it?".into());
     }
@@ -129,14 +182,14 @@ fn lease(record: &Record, format: &LeaseFormat, heard: Option<Timestamp>) -> Res
         server: format.server.clone(),
         session: None,
         clock_offset_s: None,
-        line: record.line,
+        line: row.record.line,
     })
 }
 
 /// An address, or the prefix that was delegated (`lease_type` 2).
-fn net(record: &Record) -> Result<IpNet, String> {
-    let ip: IpAddr = cell(record, "address").parse().map_err(|_| "`address` is no address")?;
-    let delegated = match cell(record, "lease_type") {
+fn net(row: Row<'_>) -> Result<IpNet, String> {
+    let ip: IpAddr = row.cell(row.places.address).parse().map_err(|_| "`address` is no address")?;
+    let delegated = match row.cell(row.places.lease_type) {
         "" | "0" | "1" => false,
         "2" => true,
         _ => return Err("`lease_type` is none of 0 to 2".into()),
@@ -144,33 +197,23 @@ fn net(record: &Record) -> Result<IpNet, String> {
     if !delegated {
         return Ok(IpNet::from(ip.to_canonical()));
     }
-    let length = cell(record, "prefix_len").parse().map_err(|_| "`prefix_len` is no length")?;
+    let length = row.cell(row.places.prefix_len).parse().map_err(|_| "`prefix_len` is no length")?;
     let net = IpNet::new(ip, length).map_err(|_| "`prefix_len` is no length")?.trunc();
     slot(net).map(|_| net).ok_or_else(|| "`prefix_len` is shorter than 48".into())
 }
 
-fn ids(record: &Record) -> Result<Ids, String> {
-    let octets = |column: &str| match cell(record, column) {
+fn ids(row: Row<'_>) -> Result<Ids, String> {
+    let octets = |place: Option<usize>, column: &str| match row.cell(place) {
         "" => Ok(None),
         text => hex(text).map(Some).ok_or_else(|| format!("`{column}` is no hex")),
     };
-    let client = octets("client_id")?.or(octets("duid")?);
-    let mut ids = Ids { client, hardware: octets("hwaddr")?, ..Ids::default() };
-    match cell(record, "user_context") {
+    let client = octets(row.places.client_id, "client_id")?.or(octets(row.places.duid, "duid")?);
+    let mut ids = Ids { client, hardware: octets(row.places.hwaddr, "hwaddr")?, ..Ids::default() };
+    match row.cell(row.places.user_context) {
         "" => {}
         context => ids.take_kea_context(&unescaped(context))?,
     }
     Ok(ids)
-}
-
-fn cell<'a>(record: &'a Record, column: &str) -> &'a str {
-    record.cell(column).unwrap_or_default().trim()
-}
-
-fn number(record: &Record, column: &str) -> Result<u64, String> {
-    let text = cell(record, column);
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| digits).ok_or_else(|| format!("`{column}` is no number"))
 }
 
 fn instant(seconds: u64, what: &str) -> Result<Timestamp, String> {
@@ -214,7 +257,10 @@ mod tests {
     fn read(text: &str) -> Vec<Result<Assignment, String>> {
         let lines = Lines::new(text.as_bytes(), Encoding::default());
         let records = Records::new(lines, CsvFormat::default(), &[]);
-        let told = |record: Record| lease(&record, &LeaseFormat::default(), None);
+        let told = |record: Record| {
+            let row = Row { record: &record, places: Places::of(record.columns()).unwrap() };
+            lease(row, &LeaseFormat::default(), None)
+        };
         records.map(|record| record.unwrap().map_err(|bad| bad.reason).and_then(told)).collect()
     }
 
@@ -339,12 +385,10 @@ mod tests {
         let lines = Lines::new(text.as_bytes(), Encoding::default());
         let record = Records::new(lines, CsvFormat::default(), &[]).next().unwrap().unwrap().unwrap();
         let now = Timestamp::from_second(1_795_346_000).unwrap();
-        assert_eq!(lease(&record, &LeaseFormat::default(), Some(now)).unwrap().at, now);
+        let row = Row { record: &record, places: Places::of(record.columns()).unwrap() };
+        assert_eq!(lease(row, &LeaseFormat::default(), Some(now)).unwrap().at, now);
         let early = Timestamp::from_second(1_795_340_000).unwrap();
-        assert_eq!(
-            lease(&record, &LeaseFormat::default(), Some(early)).unwrap().at.as_second(),
-            1_795_345_623
-        );
+        assert_eq!(lease(row, &LeaseFormat::default(), Some(early)).unwrap().at.as_second(), 1_795_345_623);
     }
 
     proptest! {

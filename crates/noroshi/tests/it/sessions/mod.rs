@@ -1,6 +1,7 @@
 //! The session book fed live by the real servers, each killed in mid-stream: whatever was acknowledged to the device or to the
 //! access server can be asked about afterwards, and the answer is right.
 
+mod forgetting;
 mod freeradius;
 mod kea;
 
