@@ -18,6 +18,7 @@
 //! NOROSHI_TEST_DNS          127.0.0.1:PORT                              unbound, see `unbound.rs` for its zones
 //! NOROSHI_TEST_KEA          the program kea-dhcp4, which tests start and kill
 //! NOROSHI_TEST_FREERADIUS   the program freeradius, likewise
+//! NOROSHI_TEST_SLAPD        the program slapd, likewise
 //! NOROSHI_TEST_CHROMIUM     the browser's program
 //! NOROSHI_TEST_AICS         a Python that has aics-tlog
 //! NOROSHI_TEST_SHARED_DATA  ../shared/data, where that lies beside the project
@@ -78,6 +79,7 @@ impl Servers {
         servers.add("unbound", unbound::start, unbound::HOW);
         servers.add("Kea", program::kea, program::HOW_KEA);
         servers.add("FreeRADIUS", program::freeradius, program::HOW_FREERADIUS);
+        servers.add("OpenLDAP", program::slapd, program::HOW_SLAPD);
         servers.add("Chromium", chromium::find, chromium::HOW);
         servers.add("aics-tlog", aics::find, aics::HOW);
         servers.add_shared_data(root);

@@ -1,7 +1,7 @@
 //! Who a contract is: the ISP's own directory behind a port. Names and mail addresses live there and nowhere else; an entry
 //! is read under seal and opened with a permit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 
@@ -30,6 +30,21 @@ pub enum DirectoryError {
         /// What is wrong with it; never its content.
         reason: String,
     },
+    /// It cannot be asked now: ask again later. Says nothing of what was asked.
+    #[error("the directory cannot be asked: {0}")]
+    Away(String),
+    /// What it told cannot be used. Never its content.
+    #[error("an entry of the directory cannot be used: {0}")]
+    Entry(String),
+}
+
+/// Whose a line is, and whether the directory knows that they do not want to be written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The contract.
+    pub contract: ContractRef,
+    /// Whether they said no to the ISP; what the consent register knows counts for more.
+    pub opted_out: bool,
 }
 
 /// One subscriber, as the network names them.
@@ -47,12 +62,14 @@ impl fmt::Debug for Holder {
 
 /// Where subscribers are looked up.
 pub trait Directory: Send + Sync {
-    /// The opaque contract reference behind a `User-Name`. `None` where there is no such user.
-    fn contract(&self, holder: &Holder) -> Option<ContractRef>;
+    /// The opaque contract reference behind a line's name. `None` where there is no such line.
+    fn contract(&self, holder: &Holder) -> Result<Option<Listed>, DirectoryError>;
     /// Who that is, sealed. `None` where there is no such contract.
-    fn subscriber(&self, contract: &ContractRef) -> Option<Sealed<Subscriber>>;
-    /// The contract references of subscribers who asked not to be written to.
-    fn opted_out(&self) -> Vec<ContractRef>;
+    fn subscriber(&self, contract: &ContractRef) -> Result<Option<Sealed<Subscriber>>, DirectoryError>;
+    /// The contract references of subscribers who asked not to be written to, where the directory can be read whole.
+    fn opted_out(&self) -> Vec<ContractRef> {
+        Vec::new()
+    }
 }
 
 /// A directory in a CSV file with the columns of [`COLUMNS`], and optionally `opted_out` (`yes`/`no`).
@@ -60,7 +77,7 @@ pub trait Directory: Send + Sync {
 pub struct CsvDirectory {
     by_user: BTreeMap<String, ContractRef>,
     by_contract: BTreeMap<ContractRef, Subscriber>,
-    opted_out: Vec<ContractRef>,
+    opted_out: BTreeSet<ContractRef>,
 }
 
 impl CsvDirectory {
@@ -69,7 +86,7 @@ impl CsvDirectory {
         let lines = Lines::new(io::BufReader::new(reader), Encoding::default());
         let mut by_user = BTreeMap::new();
         let mut by_contract = BTreeMap::new();
-        let mut opted_out = Vec::new();
+        let mut opted_out = BTreeSet::new();
         for record in Records::new(lines, CsvFormat::default(), &COLUMNS) {
             let record = match record.map_err(|e| DirectoryError::Unreadable(e.to_string()))? {
                 Ok(record) => record,
@@ -85,7 +102,7 @@ impl CsvDirectory {
                 return Err(wrong("no mail address"));
             }
             if cell("opted_out").eq_ignore_ascii_case("yes") {
-                opted_out.push(contract.clone());
+                opted_out.insert(contract.clone());
             }
             let (name, mail) = (cell("name").to_owned(), cell("mail").to_owned());
             // A contract may have several lines and so several user names; who it is must not differ.
@@ -115,15 +132,19 @@ impl CsvDirectory {
 }
 
 impl Directory for CsvDirectory {
-    fn contract(&self, holder: &Holder) -> Option<ContractRef> {
-        self.by_user.get(&holder.user).cloned()
+    fn contract(&self, holder: &Holder) -> Result<Option<Listed>, DirectoryError> {
+        let contract = self.by_user.get(&holder.user).cloned();
+        Ok(contract.map(|contract| {
+            let opted_out = self.opted_out.contains(&contract);
+            Listed { contract, opted_out }
+        }))
     }
 
-    fn subscriber(&self, contract: &ContractRef) -> Option<Sealed<Subscriber>> {
-        self.by_contract.get(contract).cloned().map(Sealed::new)
+    fn subscriber(&self, contract: &ContractRef) -> Result<Option<Sealed<Subscriber>>, DirectoryError> {
+        Ok(self.by_contract.get(contract).cloned().map(Sealed::new))
     }
 
     fn opted_out(&self) -> Vec<ContractRef> {
-        self.opted_out.clone()
+        self.opted_out.iter().cloned().collect()
     }
 }

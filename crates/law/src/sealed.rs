@@ -99,6 +99,11 @@ impl<T> Sealed<T> {
         Ok(Lawful::granted(self.value))
     }
 
+    /// For the vault, which has written the look down.
+    pub(crate) fn recorded<P: Purpose>(self) -> Lawful<T, P> {
+        Lawful::granted(self.value)
+    }
+
     /// Opens it for being kept, which the permit's own evidence entry stands for: nothing is looked at for anybody. What
     /// comes out is bound to the keeping of sessions, and nothing that tells a subscriber takes that.
     pub fn keep(self, _permit: &Permit<SessionKeeping>) -> Lawful<T, SessionKeeping> {
@@ -146,6 +151,13 @@ impl<T, P: Purpose> Lawful<T, P> {
     /// Takes an optional part out, bound to the same purpose.
     pub fn and_then<U>(self, f: impl FnOnce(T) -> Option<U>) -> Option<Lawful<U, P>> {
         f(self.value).map(Lawful::granted)
+    }
+}
+
+impl<T, E, P: Purpose> Lawful<Result<T, E>, P> {
+    /// What could not be derived is nothing of what was opened: the error stands alone.
+    pub fn transpose(self) -> Result<Lawful<T, P>, E> {
+        self.value.map(Lawful::granted)
     }
 }
 

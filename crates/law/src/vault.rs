@@ -143,6 +143,25 @@ impl Vault {
         Ok(value.open(permit, &self.subject(subject), now, ledger)?)
     }
 
+    /// Opens many, each with the subject that its entry names: one entry for every look, all of them durable, together,
+    /// before the first is opened.
+    pub fn open_all<T, P: Purpose>(
+        &self,
+        values: Vec<(Sealed<T>, String)>,
+        permit: &Permit<P>,
+        now: Timestamp,
+        ledger: &mut dyn Ledger,
+    ) -> Result<Vec<Lawful<T, P>>, VaultError> {
+        if !permit.in_force(now) {
+            return Err(VaultError::Expired);
+        }
+        let entries: Vec<_> =
+            values.iter().map(|(_, subject)| permit.opening(&self.subject(subject), 1, now)).collect();
+        let written = ledger.append_all(&entries)?;
+        // What has no entry stays closed.
+        Ok(written.iter().zip(values).map(|(_, (value, _))| value.recorded()).collect())
+    }
+
     /// The keyed hash under which evidence entries name a subject; an auditor with the key can look one up.
     pub fn subject(&self, subject: &str) -> String {
         self.token("evidence", "subject", subject.as_bytes())

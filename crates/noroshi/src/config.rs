@@ -12,6 +12,7 @@ use jiff::SignedDuration;
 use noroshi_act::notice::Operator;
 use noroshi_act::smtp::{ANSWER_S, Encryption, Submission};
 use noroshi_book::Rules;
+use noroshi_directory::{HttpFile, LdapFile, SqlFile};
 use noroshi_orient::aggregate::Aggregation;
 use noroshi_orient::list::ListRule;
 use noroshi_store::Address;
@@ -155,12 +156,30 @@ pub struct ConsoleFile {
     pub listen: Option<SocketAddr>,
 }
 
-/// `[directory]`
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// `[directory]`: one of these.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct DirectoryFile {
     /// CSV with `user_name,contract,name,mail,language[,opted_out]`.
     pub file: Option<PathBuf>,
+    /// PostgreSQL, asked by the operator's own queries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sql: Option<SqlFile>,
+    /// A service of the operator's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpFile>,
+    /// LDAP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ldap: Option<LdapFile>,
+}
+
+impl DirectoryFile {
+    fn named(&self) -> usize {
+        [self.file.is_some(), self.sql.is_some(), self.http.is_some(), self.ldap.is_some()]
+            .into_iter()
+            .filter(|named| *named)
+            .count()
+    }
 }
 
 /// What the file means.
@@ -191,7 +210,7 @@ pub struct Config {
     /// Where the console is served.
     pub console: SocketAddr,
     /// The directory.
-    pub directory: Option<PathBuf>,
+    pub directory: DirectoryFile,
     /// Named formats.
     pub seized: BTreeMap<String, SeizedFormat>,
     /// The tables that events are enriched from.
@@ -270,6 +289,9 @@ impl TryFrom<File> for Config {
         for (name, format) in &file.seized {
             format.check().with_context(|| format!("[seized.{name}]"))?;
         }
+        if file.directory.named() > 1 {
+            bail!("[directory] names more than one of file, sql, http and ldap");
+        }
         check_kept(&file.aggregate, &file.list)?;
         file.enrich.check()?;
         let read = |(name, file): (String, SourceFile)| -> anyhow::Result<_> {
@@ -309,7 +331,7 @@ impl TryFrom<File> for Config {
             portal,
             base_url: base_url.trim_end_matches('/').to_owned(),
             console,
-            directory: file.directory.file,
+            directory: file.directory,
             seized: file.seized,
             enrich: file.enrich,
             feeds: file.feeds,
@@ -380,7 +402,7 @@ impl Config {
             },
             portal: PortalFile { listen: Some(self.portal), base_url: Some(self.base_url.clone()) },
             console: ConsoleFile { listen: Some(self.console) },
-            directory: DirectoryFile { file: self.directory.clone() },
+            directory: self.directory.clone(),
             seized: self.seized.clone(),
             enrich: self.enrich.clone(),
             feeds: self.feeds.clone(),
@@ -401,8 +423,8 @@ impl Config {
         if self.own.is_empty() {
             told.push("network.own is empty: every global address is taken for ours".into());
         }
-        if self.directory.is_none() {
-            told.push("directory.file is not set: nobody can be notified".into());
+        if self.directory.named() == 0 {
+            told.push("no [directory] is set: nobody can be notified".into());
         }
         if self.base_url.starts_with("http://") && !self.portal.ip().is_loopback() {
             told.push("portal.base-url is not https: subscribers should not be asked to trust it".into());

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 use anyhow::{Context as _, bail};
 use noroshi_act::directory::{CsvDirectory, Directory};
 use noroshi_book::{Book, BookError};
+use noroshi_directory::{HttpDirectory, LdapDirectory, SqlDirectory};
 use noroshi_law::evidence::note::Signer;
 use noroshi_law::{
     Ask, Basis as _, BasisKind, Denied, Gate, Permit, Purpose, Refusal, Register, Standing, Use, Vault,
@@ -23,7 +24,7 @@ use noroshi_store::consent::TERMS;
 use noroshi_store::evidence::{EvidenceLog, HeadFile};
 use noroshi_store::{Address, Store, StoreError};
 
-use crate::config::Config;
+use crate::config::{Config, DirectoryFile};
 use crate::keys;
 use crate::receipts::Receipts;
 
@@ -98,14 +99,7 @@ impl House {
         };
         let key_folder = folder.join("keys");
         let origin = config.operator.from.rsplit('@').next().unwrap_or("localhost").to_owned();
-        let directory: Arc<dyn Directory> = match &config.directory {
-            Some(path) => {
-                let file =
-                    fs::File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
-                Arc::new(CsvDirectory::read(file).with_context(|| path.display().to_string())?)
-            }
-            None => Arc::new(CsvDirectory::default()),
-        };
+        let directory = directory(&config.directory)?;
         let house = Self {
             store: Store::open(config.database.clone())?,
             vault: Arc::new(Vault::new(&keys::secret(&key_folder, "vault.key")?)),
@@ -272,7 +266,16 @@ impl House {
 
     /// The directory's own opt-outs enter the register once, where nothing else was said.
     fn take_over_opt_outs(&self) -> Result<(), StoreError> {
-        let parties: Vec<String> = self.directory.opted_out().iter().map(|c| self.party(c)).collect();
+        self.enter_opt_outs(&self.directory.opted_out())
+    }
+
+    /// The same for one, as the directory tells it with a line.
+    pub fn take_over_opt_out(&self, contract: &ContractRef) -> Result<(), StoreError> {
+        self.enter_opt_outs(std::slice::from_ref(contract))
+    }
+
+    fn enter_opt_outs(&self, contracts: &[ContractRef]) -> Result<(), StoreError> {
+        let parties: Vec<String> = contracts.iter().map(|c| self.party(c)).collect();
         self.store.tx("consent.directory", |tx| {
             for party in &parties {
                 if tx.consent(party, "*")?.is_none() {
@@ -282,6 +285,20 @@ impl House {
             Ok(())
         })
     }
+}
+
+/// The directory that the configuration names; one without anybody where it names none.
+fn directory(named: &DirectoryFile) -> anyhow::Result<Arc<dyn Directory>> {
+    Ok(match named {
+        DirectoryFile { file: Some(path), .. } => {
+            let file = fs::File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
+            Arc::new(CsvDirectory::read(file).with_context(|| path.display().to_string())?)
+        }
+        DirectoryFile { sql: Some(sql), .. } => Arc::new(SqlDirectory::new(sql.clone())?),
+        DirectoryFile { http: Some(http), .. } => Arc::new(HttpDirectory::new(http)?),
+        DirectoryFile { ldap: Some(ldap), .. } => Arc::new(LdapDirectory::new(ldap.clone())?),
+        _ => Arc::new(CsvDirectory::default()),
+    })
 }
 
 fn lock(path: &PathBuf) -> anyhow::Result<fs::File> {

@@ -10,11 +10,19 @@ use super::{Ready, apt, on_path, output_of};
 pub const HOW_KEA: &str = "install Kea (Debian: apt-get install kea-dhcp4-server)";
 pub const HOW_FREERADIUS: &str = "install FreeRADIUS (Debian: apt-get install freeradius)";
 
+pub const HOW_SLAPD: &str = "install OpenLDAP (Debian: apt-get install slapd)";
+
 /// ISC's DHCP server.
 pub fn kea() -> Result<Ready> {
     let program = found("kea-dhcp4", "kea-dhcp4-server")?;
     let version = output_of(Command::new(&program).arg("-v"))?;
     Ok(ready("NOROSHI_TEST_KEA", &program, version.trim()))
+}
+
+/// OpenLDAP's server.
+pub fn slapd() -> Result<Ready> {
+    let program = found("slapd", "slapd")?;
+    Ok(ready("NOROSHI_TEST_SLAPD", &program, "found"))
 }
 
 /// The RADIUS server that is in front of most access networks.

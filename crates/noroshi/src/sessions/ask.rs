@@ -143,10 +143,12 @@ fn answers<P: NoticePurpose>(
             by_address.entry(question.ip).or_default().push((n, *question));
         }
     }
-    for (ip, asked) in by_address {
-        let subject = format!("address {ip}, {} questions, case {case}", asked.len());
-        let now = house.clock.now();
-        let look = house.vault.open_one(book.look(ip), &subject, &permit, now, &mut house.evidence())?;
+    let sealed = by_address
+        .iter()
+        .map(|(ip, asked)| (book.look(*ip), format!("address {ip}, {} questions, case {case}", asked.len())));
+    let (sealed, now) = (sealed.collect(), house.clock.now());
+    let looks = house.vault.open_all(sealed, &permit, now, &mut house.evidence())?;
+    for (look, asked) in looks.iter().zip(by_address.into_values()) {
         for (n, question) in asked {
             let port = question.port.filter(|_| with_port);
             said[n] = Said::of(look.read().who(port, question.at, &house.config.rules));

@@ -174,15 +174,20 @@ fn look_up<P: NoticePurpose>(
         .context("the session book cannot be opened")?;
     // Only what the measure's dossier lists: a takedown notice uses address and time, and no port.
     let with_port = permit.allows("source.port");
-    Ok(look.map(|look| answers(house, finding, &look, with_port)))
+    look.map(|look| answers(house, finding, &look, with_port)).transpose()
 }
 
-fn answers(house: &House, finding: &Finding, look: &Look<'_>, with_port: bool) -> Answers {
+fn answers(
+    house: &House,
+    finding: &Finding,
+    look: &Look<'_>,
+    with_port: bool,
+) -> Result<Answers, StageError> {
     let mut by_answer: BTreeMap<Named, (i64, Vec<Timestamp>)> = BTreeMap::new();
     for sighting in &finding.sightings {
         let (named, margin_s) =
             match look.who(sighting.port.filter(|_| with_port), sighting.at, &house.config.rules) {
-                Answer::One(held) => (named(house, &Holder { user: held.line }), held.margin_s),
+                Answer::One(held) => (named(house, &Holder { user: held.line })?, held.margin_s),
                 Answer::None => (Named::Nobody, 0),
                 Answer::Ambiguous(doubt) => (Named::Doubt(doubt.reason()), 0),
             };
@@ -194,11 +199,18 @@ fn answers(house: &House, finding: &Finding, look: &Look<'_>, with_port: bool) -
         Named::One(contract, _) => (Named::One(contract, margin_s), seen),
         other => (other, seen),
     };
-    by_answer.into_iter().map(with_margin).collect()
+    Ok(by_answer.into_iter().map(with_margin).collect())
 }
 
-fn named(house: &House, holder: &Holder) -> Named {
-    house.directory.contract(holder).map_or(Named::Unlisted, |contract| Named::One(contract, 0))
+/// Whose the line is. A directory that cannot be asked is no answer: the decision is worked again later.
+fn named(house: &House, holder: &Holder) -> Result<Named, StageError> {
+    let Some(listed) = house.directory.contract(holder).map_err(anyhow::Error::from)? else {
+        return Ok(Named::Unlisted);
+    };
+    if listed.opted_out {
+        house.take_over_opt_out(&listed.contract)?;
+    }
+    Ok(Named::One(listed.contract, 0))
 }
 
 /// Plans the case of a subscriber, and puts a mail into the outbox if one is due: not the mail itself, only for whom it is,

@@ -113,7 +113,7 @@ fn written<P: NoticePurpose>(
         .open(&[sealed], &mail.message_id, permit, now, &mut house.evidence())
         .context("an addressee in the outbox cannot be opened")?;
     let contract = &addressees.read().first().context("a mail in the outbox is for nobody")?.contract;
-    let Some(subscriber) = house.directory.subscriber(contract) else {
+    let Some(subscriber) = house.directory.subscriber(contract).map_err(anyhow::Error::from)? else {
         return Ok(Opened::Stopped("the directory no longer has this contract".into()));
     };
     let subject = format!("contract {}", contract.as_str());

@@ -50,7 +50,11 @@ fn what_is_too_old_is_destroyed_by_itself_and_the_log_says_so() {
     for note in ["about to be destroyed: the keys of", "destroyed: the keys of 1 days before"] {
         assert_eq!(told.matches(note).count(), 1, "{note}: {told}");
     }
-    assert!(run_any(folder.path(), &["--config", config.to_str().unwrap(), "evidence", "verify"]).status.success());
+    assert!(
+        run_any(folder.path(), &["--config", config.to_str().unwrap(), "evidence", "verify"])
+            .status
+            .success()
+    );
     let day = old.as_second().div_euclid(86_400);
     assert!(!folder.path().join(format!("sessions/keys/day-{day}")).exists());
 }
