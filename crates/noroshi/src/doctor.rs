@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use noroshi_act::directory::Holder;
 use noroshi_act::smtp::probe;
 use noroshi_model::SystemClock;
 use serde::Serialize;
@@ -124,6 +125,18 @@ fn inside(house: &House) -> Vec<Check> {
         ),
         Check::of("mails in doubt", doubt, "look into the mail server's log, then `noroshi mail settle`"),
     ];
+    checks.push(Check::of(
+        "directory",
+        directory(house),
+        "mend [directory]; until then nobody is identified, and every decision waits",
+    ));
+    if !house.config.follow.is_empty() {
+        checks.push(Check::of(
+            "followed files",
+            followed(house),
+            "mend the path or its permissions; a file that is not there yet is waited for",
+        ));
+    }
     if !house.config.sources.is_empty() {
         checks.push(Check::of(
             "sources",
@@ -132,6 +145,27 @@ fn inside(house: &House) -> Vec<Check> {
         ));
     }
     checks
+}
+
+/// Whether the directory answers, asked about a line that there is not.
+fn directory(house: &House) -> Result<String, String> {
+    let nobody = Holder { user: "noroshi-doctor.invalid".into() };
+    match house.directory.contract(&nobody) {
+        Ok(None) => Ok("answers".into()),
+        Ok(Some(_)) => Err("it knows a line that there is not: its query or filter finds everybody".into()),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+/// Whether each pattern of `[follow.NAME]` finds a file that opens.
+fn followed(house: &House) -> Result<String, String> {
+    for (name, what) in &house.config.follow {
+        let found = glob::glob(&what.file).map_err(|e| format!("{name}: {e}"))?.filter_map(Result::ok);
+        let newest = found.max_by_key(|path| std::fs::metadata(path).and_then(|m| m.modified()).ok());
+        let newest = newest.ok_or_else(|| format!("{name}: {} is not there", what.file))?;
+        std::fs::File::open(&newest).map_err(|e| format!("{name}: {}: {e}", newest.display()))?;
+    }
+    Ok(format!("{} can be read", house.config.follow.len()))
 }
 
 /// How the sources do.
