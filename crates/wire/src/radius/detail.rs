@@ -20,6 +20,9 @@ pub const ATTRIBUTES_MAX: usize = 256;
 pub const VALUE_BYTES_MAX: usize = 4096;
 /// The longest attribute line: value, name, operator.
 const LINE_BYTES_MAX: usize = VALUE_BYTES_MAX + 512;
+/// What a record usually has: room that is taken at once.
+const RECORD_BYTES: usize = 1024;
+const RECORD_ATTRIBUTES: usize = 24;
 /// Written last by the server, so a record that has it was written whole.
 const LAST_ATTRIBUTE: &str = "Timestamp";
 
@@ -29,8 +32,11 @@ pub(super) struct Detail {
     pub line: u64,
     /// Physical lines, without the blank one that ended it.
     pub lines: u64,
-    /// Names and unquoted values, in the file's order.
-    pub attributes: Vec<(String, String)>,
+    /// Names and unquoted values one after another, in the file's order: a record has a dozen, and a file millions of
+    /// records.
+    text: String,
+    /// Where in the text each name and its value end.
+    attributes: Vec<(u32, u32)>,
     /// What is wrong with it as text; never contains a value.
     pub fault: Option<String>,
     /// Its beginning, as read.
@@ -123,8 +129,15 @@ fn is_header(text: &str) -> bool {
 
 impl Detail {
     fn begin(first: &Item) -> Self {
-        let mut detail =
-            Self { line: 0, lines: 0, attributes: Vec::new(), fault: None, raw: Vec::new(), bytes: 0 };
+        let mut detail = Self {
+            line: 0,
+            lines: 0,
+            text: String::with_capacity(RECORD_BYTES),
+            attributes: Vec::with_capacity(RECORD_ATTRIBUTES),
+            fault: None,
+            raw: Vec::with_capacity(RECORD_BYTES),
+            bytes: 0,
+        };
         match first {
             Item::Line(line) if is_header(&line.text) => {
                 detail.line = line.number;
@@ -171,7 +184,12 @@ impl Detail {
             Some((_, value)) if value.len() > VALUE_BYTES_MAX => {
                 self.fail(&format!("line {}: a value is longer than {VALUE_BYTES_MAX} bytes", line.number));
             }
-            Some((name, value)) => self.attributes.push((name.to_owned(), unquoted(value))),
+            Some((name, value)) => {
+                self.text.push_str(name);
+                let name_ends = self.text.len() as u32;
+                unquote(value, &mut self.text);
+                self.attributes.push((name_ends, self.text.len() as u32));
+            }
             None => self.fail(&format!("line {}: not `Attribute = value`", line.number)),
         }
     }
@@ -179,7 +197,7 @@ impl Detail {
     /// At the end of the file the blank line may still be to come; the last attribute says that the record is
     /// whole.
     fn cut_off_unless_whole(&mut self, at_end: bool) {
-        let whole = self.attributes.last().is_some_and(|(name, _)| name == LAST_ATTRIBUTE);
+        let whole = self.attributes().last().is_some_and(|(name, _)| name == LAST_ATTRIBUTE);
         if !(at_end && whole) {
             self.fail("cut off: no blank line ends it");
         }
@@ -211,7 +229,16 @@ impl Detail {
     }
 
     fn all_named(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.attributes.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
+        self.attributes().filter(move |(n, _)| *n == name).map(|(_, value)| value)
+    }
+
+    fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut begins = 0;
+        self.attributes.iter().map(move |&(name_ends, ends)| {
+            let name = self.text.get(begins..name_ends as usize).unwrap_or_default();
+            begins = ends as usize;
+            (name, self.text.get(name_ends as usize..begins).unwrap_or_default())
+        })
     }
 }
 
@@ -233,9 +260,11 @@ fn attribute(text: &str) -> Option<(&str, &str)> {
 
 /// Takes quotes and escapes away as the server wrote them (`\"`, `\\`, `\n`, `\r`, `\t`, `\NNN` octal); where
 /// that gives no text, the value stays as written.
-fn unquoted(value: &str) -> String {
+fn unquote(value: &str, into: &mut String) {
     let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let Some(quoted) = quoted else { return value.to_owned() };
+    let Some(quoted) = quoted.filter(|quoted| quoted.contains('\\')) else {
+        return into.push_str(quoted.unwrap_or(value));
+    };
     let mut bytes = Vec::with_capacity(quoted.len());
     let mut left = quoted.as_bytes();
     while let Some((&byte, rest)) = left.split_first() {
@@ -243,7 +272,7 @@ fn unquoted(value: &str) -> String {
         bytes.push(byte);
         left = &rest[taken..];
     }
-    String::from_utf8(bytes).unwrap_or_else(|_| quoted.to_owned())
+    into.push_str(std::str::from_utf8(&bytes).unwrap_or(quoted));
 }
 
 /// What follows a backslash: the byte meant, and how many were used up.
@@ -311,7 +340,7 @@ mod tests {
         let text = format!("h\n{quoted}\tB:1 += 2\n\tC:0 := \"\"\n\tD =\n\tE = \"\\377\"\n\n");
         let detail = details(text.as_bytes()).remove(0);
         assert_eq!(detail.fault, None);
-        let values: Vec<_> = detail.attributes.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let values: Vec<_> = detail.attributes().collect();
         assert_eq!(values, [("A", "x \"y\" \\ é\n"), ("B", "2"), ("C", ""), ("D", ""), ("E", "\\377")]);
     }
 
@@ -357,7 +386,7 @@ mod tests {
         #[test]
         fn arbitrary_bytes_never_panic(bytes: Vec<u8>, value in "[\"\\\\0-9a-z]{0,20}") {
             details(&bytes);
-            unquoted(&value);
+            unquote(&value, &mut String::new());
         }
     }
 }
