@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::pool::Place;
 use crate::row::Near;
 use crate::segment::{Found, Point, Reach, Segment, Sizes, day_of};
 
@@ -16,23 +17,33 @@ pub struct Day {
 /// All days that there are.
 #[derive(Debug, Default)]
 pub struct Days {
-    days: Vec<(i32, Vec<Arc<Segment>>)>,
+    /// In the order of days.
+    parts: Vec<Part>,
     doubt_max_s: u32,
     /// Blocks or prefixes of several sizes: a row of one says nothing about another that lies within.
     mixed: bool,
 }
 
+#[derive(Debug)]
+struct Part {
+    day: i32,
+    segment: Arc<Segment>,
+}
+
+/// Parts in which an address is looked up at once, so that memory is waited for once: few looks go further.
+const AHEAD: usize = 3;
+
 impl Days {
     /// From parts by day.
     pub fn new(days: &BTreeMap<i32, Day>) -> Self {
-        let days: Vec<(i32, Vec<Arc<Segment>>)> =
-            days.iter().map(|(day, parts)| (*day, parts.parts.values().cloned().collect())).collect();
-        let doubt_max_s = days.iter().flat_map(|(_, parts)| parts).map(|part| part.doubt_max_s()).max();
-        let sizes = days
-            .iter()
-            .flat_map(|(_, parts)| parts)
-            .fold(Sizes::default(), |all, part| all.with(part.sizes()));
-        Self { days, doubt_max_s: doubt_max_s.unwrap_or(0), mixed: sizes.mixed() }
+        let of_day = |(day, parts): (&i32, &Day)| {
+            let day = *day;
+            parts.parts.values().cloned().map(move |segment| Part { day, segment }).collect::<Vec<_>>()
+        };
+        let parts: Vec<Part> = days.iter().flat_map(of_day).collect();
+        let doubt_max_s = parts.iter().map(|part| part.segment.doubt_max_s()).max().unwrap_or(0);
+        let sizes = parts.iter().fold(Sizes::default(), |all, part| all.with(part.segment.sizes()));
+        Self { parts, doubt_max_s, mixed: sizes.mixed() }
     }
 
     /// The largest doubt about a border in any of them.
@@ -44,30 +55,60 @@ impl Days {
     /// `untidy` says that rows of the slot overlap. Tells whether blocks of ports were near and no port was told.
     #[inline]
     pub fn near(&self, point: Point, reach: Reach, untidy: bool, near: &mut Near) -> bool {
-        let first = day_of(reach.at_s - reach.within_s);
-        let from = self.days.partition_point(|(day, _)| *day < first);
         let mut shared = false;
-        for (_, parts) in &self.days[from..] {
-            let mut found = Found::default();
-            for part in parts {
-                let one = part.near(point, reach, near);
+        let mut found = Found::default();
+        let mut rest = self.from(reach);
+        while !rest.is_empty() {
+            let places = places(rest, point);
+            for (at, place) in places.iter().enumerate().take(rest.len()) {
+                let one = rest[at].segment.near(point, *place, reach, near);
                 found = Found {
                     past: found.past | one.past,
                     covers: found.covers | one.covers,
                     shared: found.shared | one.shared,
                 };
+                shared |= found.shared;
+                if rest.get(at + 1).is_some_and(|next| next.day == rest[at].day) {
+                    continue;
+                }
+                let enough = if self.mixed { found.covers } else { found.past };
+                if shared || (enough && !untidy) {
+                    return shared;
+                }
+                found = Found::default();
             }
-            shared |= found.shared;
-            let enough = if self.mixed { found.covers } else { found.past };
-            if shared || (enough && !untidy) {
-                break;
-            }
+            rest = rest.get(AHEAD..).unwrap_or_default();
         }
         shared
     }
 
+    /// Touches what [`Days::near`] will read.
+    #[inline]
+    pub fn touch(&self, point: Point, reach: Reach) -> u8 {
+        let parts = self.from(reach);
+        let places = places(parts, point);
+        parts.iter().zip(places).fold(0, |seen, (part, place)| seen ^ part.segment.touch(place))
+    }
+
+    /// Parts from the moment's day on.
+    #[inline]
+    fn from(&self, reach: Reach) -> &[Part] {
+        let first = day_of(reach.at_s - reach.within_s);
+        &self.parts[self.parts.partition_point(|part| part.day < first)..]
+    }
+
     /// All segments, by day.
     pub fn iter(&self) -> impl Iterator<Item = &Segment> {
-        self.days.iter().flat_map(|(_, parts)| parts).map(|part| &**part)
+        self.parts.iter().map(|part| &*part.segment)
     }
+}
+
+/// Where an IPv4 address is in the next few parts.
+#[inline]
+fn places(parts: &[Part], point: Point) -> [Place; AHEAD] {
+    let mut places = [Place::Nowhere; AHEAD];
+    if let Some(ip) = point.v4 {
+        places.iter_mut().zip(parts).for_each(|(place, part)| *place = part.segment.find(ip));
+    }
+    places
 }

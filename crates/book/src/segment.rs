@@ -1,8 +1,8 @@
 //! All that was surely over on one day (UTC), sorted by what was held: immutable, packed, and found without a scan.
 //!
 //! ```text
-//!   fences: first key of each block ──▶ block ──▶ rows of the slot
-//!   presence: which IPv4 addresses have rows at all, so that a day without is passed over
+//!   whole IPv4 addresses:              pool ──▶ rows of the address
+//!   blocks of ports, IPv6, the crowded: fences: first key of each block ──▶ block ──▶ rows of the slot
 //! ```
 //!
 //! A session is kept once, on the day on which it was surely over, however long it was. So whoever asks about a moment
@@ -10,14 +10,15 @@
 //! first that was over after the moment is the only one that can cover it.
 //!
 //! Keys. IPv4: the address and the first port of the block (`address << 16 | port`; port 0 for the whole address), with
-//! the number of ports as extent (0: the whole address). IPv6: the prefix, with its length as extent.
+//! the number of ports as extent (0: the whole address). IPv6: the prefix, with its length as extent. See [`crate::pool`] for
+//! whole addresses, and for which of them are crowded.
 
 use std::io::{Read, Write};
 
-use roaring::RoaringBitmap;
-
 use crate::bits::SLACK;
 use crate::block::{BLOCK_ROWS, Block, Packed, fits, pack};
+use crate::memory::Bytes;
+use crate::pool::{Place, Pool, PoolBuilder};
 use crate::row::{Near, Row, Slot};
 
 /// Seconds of a day.
@@ -111,7 +112,7 @@ impl Sizes {
     }
 }
 
-/// Rows of one address family.
+/// Rows found by their keys.
 #[derive(Debug, Default)]
 struct Section<K> {
     fences: Vec<K>,
@@ -161,6 +162,27 @@ impl<K: Copy + Ord + Into<u128>> Section<K> {
         Self { fences, offsets, ladder }
     }
 
+    fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
+        out.write_all(&(self.fences.len() as u64).to_le_bytes())?;
+        for (fence, offset) in self.fences.iter().zip(&self.offsets) {
+            out.write_all(&Into::<u128>::into(*fence).to_le_bytes()[..size_of::<K>()])?;
+            out.write_all(&offset.to_le_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn read<const N: usize>(from: &mut impl Read, key: fn([u8; N]) -> K) -> std::io::Result<Self> {
+        let count = u64::from_le_bytes(bytes(from)?);
+        let (mut fences, mut offsets) = (Vec::new(), Vec::new());
+        for _ in 0..count {
+            fences.push(key(bytes(from)?));
+            offsets.push(u32::from_le_bytes(bytes(from)?));
+        }
+        fences.shrink_to_fit();
+        offsets.shrink_to_fit();
+        Ok(Self::new(fences, offsets))
+    }
+
     /// The first block that may have the key.
     #[inline]
     fn first(&self, key: K) -> usize {
@@ -200,9 +222,12 @@ impl<K: Copy + Ord + Into<u128>> Section<K> {
 pub struct Segment {
     day: i32,
     rows: u64,
-    v4: Section<u64>,
+    pool: Pool,
+    /// Whole addresses that the pool has not.
+    crowded: Section<u64>,
+    /// Blocks of ports.
+    blocks: Section<u64>,
     v6: Section<u128>,
-    present: RoaringBitmap,
     /// The largest number of ports in a block; 0: no blocks.
     ports_max: u32,
     /// The smallest number of ports in a block; whole addresses count as one of none.
@@ -212,8 +237,11 @@ pub struct Segment {
     /// A prefix of 128 bits has no bit in `lengths`.
     whole: bool,
     doubt_max_s: u32,
-    bytes: Vec<u8>,
+    bytes: Bytes,
 }
+
+/// The first bytes of a segment: what it is, and in which form. One of another form is not read.
+const FORM: [u8; 8] = *b"NoroDay2";
 
 impl Segment {
     /// The day: days since 1970-01-01.
@@ -239,51 +267,59 @@ impl Segment {
 
     /// Bytes it takes in memory.
     pub fn memory(&self) -> usize {
-        self.bytes.capacity()
-            + self.v4.fences.capacity() * 16
-            + self.v6.fences.capacity() * 24
-            + self.present.serialized_size()
+        let fences = self.crowded.fences.capacity() + self.blocks.fences.capacity();
+        self.pool.memory() + self.bytes.memory() + fences * 16 + self.v6.fences.capacity() * 24
     }
 
-    /// Puts the rows near a moment into `near`.
+    /// Where the rows of a whole IPv4 address are.
     #[inline]
-    pub fn near(&self, point: Point, reach: Reach, near: &mut Near) -> Found {
+    pub fn find(&self, ip: u32) -> Place {
+        self.pool.find(ip)
+    }
+
+    /// See [`Pool::touch`].
+    #[inline]
+    pub fn touch(&self, place: Place) -> u8 {
+        self.pool.touch(place)
+    }
+
+    /// Puts the rows near a moment into `near`. An IPv4 address's place has been found before.
+    #[inline]
+    pub fn near(&self, point: Point, place: Place, reach: Reach, near: &mut Near) -> Found {
         match point.v4 {
-            Some(ip) => self.near_v4(ip, point.port, reach, near),
+            Some(ip) => self.near_v4(ip, place, point.port, reach, near),
             None => self.near_v6(point.addr, reach, near),
         }
     }
 
-    fn near_v4(&self, ip: u32, port: Option<u16>, reach: Reach, near: &mut Near) -> Found {
+    #[inline]
+    fn near_v4(&self, ip: u32, place: Place, port: Option<u16>, reach: Reach, near: &mut Near) -> Found {
         let mut found = Found::default();
-        if !self.present.contains(ip) {
-            return found;
-        }
         let first = u64::from(ip) << 16;
-        let mut take = |packed: Packed| {
-            let row = self.row_v4(packed);
-            match (row.slot.ports, port) {
-                (Some((low, high)), Some(port)) if port < low || high < port => return,
-                (Some(_), None) => {
-                    found.shared |= reach.is_near(&row);
-                    return;
-                }
-                _ => {}
-            }
+        let mut take = |row: Row| {
             found.note(reach, &row);
             if reach.is_near(&row) {
                 near.push(row);
             }
         };
+        match place {
+            Place::Nowhere => {}
+            Place::Crowded => self.crowded.at(&self.bytes, first, |packed| take(self.row_v4(packed))),
+            Place::Rows { .. } => self.pool.rows(place, ip, |packed| take(self.row_v4(packed))),
+        }
         match (self.ports_max, port) {
-            (0, _) => self.v4.at(&self.bytes, first, take),
-            (_, None) => self.v4.scan(&self.bytes, first, first | 0xffff, take),
+            (0, _) => {}
+            (_, None) => self.blocks.scan(&self.bytes, first, first | 0xffff, |packed| {
+                found.shared |= reach.is_near(&self.row_v4(packed));
+            }),
             (most, Some(port)) => {
                 let from = first | u64::from(port).saturating_sub(u64::from(most));
-                if from > first {
-                    self.v4.at(&self.bytes, first, &mut take);
-                }
-                self.v4.scan(&self.bytes, from, first | u64::from(port), take);
+                self.blocks.scan(&self.bytes, from, first | u64::from(port), |packed| {
+                    let row = self.row_v4(packed);
+                    if row.slot.ports.is_some_and(|(low, high)| low <= port && port <= high) {
+                        take(row);
+                    }
+                });
             }
         }
         found
@@ -308,9 +344,11 @@ impl Segment {
         found
     }
 
-    /// Every row, IPv4 first, in the order of keys.
+    /// Every row.
     pub fn each(&self, mut each: impl FnMut(Row)) {
-        self.v4.scan(&self.bytes, 0, u64::MAX, |packed| each(self.row_v4(packed)));
+        self.pool.each(|packed| each(self.row_v4(packed)));
+        self.crowded.scan(&self.bytes, 0, u64::MAX, |packed| each(self.row_v4(packed)));
+        self.blocks.scan(&self.bytes, 0, u64::MAX, |packed| each(self.row_v4(packed)));
         self.v6.scan(&self.bytes, 0, u128::MAX, |packed| each(self.row_v6(packed)));
     }
 
@@ -343,7 +381,7 @@ impl Segment {
 
     /// Writes it, to be read by [`Segment::read`].
     pub fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
-        let mut head = Vec::new();
+        let mut head = FORM.to_vec();
         head.extend(self.day.to_le_bytes());
         head.extend(self.rows.to_le_bytes());
         head.extend(self.ports_max.to_le_bytes());
@@ -351,58 +389,37 @@ impl Segment {
         head.extend(self.lengths.to_le_bytes());
         head.push(self.whole.into());
         head.extend(self.doubt_max_s.to_le_bytes());
-        for count in
-            [self.v4.fences.len(), self.v6.fences.len(), self.present.serialized_size(), self.bytes.len()]
-        {
-            head.extend((count as u64).to_le_bytes());
-        }
         out.write_all(&head)?;
-        self.v4.fences.iter().try_for_each(|fence| out.write_all(&fence.to_le_bytes()))?;
-        self.v6.fences.iter().try_for_each(|fence| out.write_all(&fence.to_le_bytes()))?;
-        let offsets = self.v4.offsets.iter().chain(&self.v6.offsets);
-        offsets.into_iter().try_for_each(|offset| out.write_all(&offset.to_le_bytes()))?;
-        self.present.serialize_into(&mut *out)?;
+        self.pool.write(out)?;
+        self.crowded.write(out)?;
+        self.blocks.write(out)?;
+        self.v6.write(out)?;
+        out.write_all(&(self.bytes.len() as u64).to_le_bytes())?;
         out.write_all(&self.bytes)
     }
 
     /// Reads one. The bytes come out of a seal, so they are ours; still nothing is believed that would panic.
     pub fn read(from: &mut impl Read) -> std::io::Result<Self> {
-        let day = i32::from_le_bytes(bytes(from)?);
-        let rows = u64::from_le_bytes(bytes(from)?);
-        let ports_max = u32::from_le_bytes(bytes(from)?);
-        let ports_min = u32::from_le_bytes(bytes(from)?);
-        let lengths = u128::from_le_bytes(bytes(from)?);
-        let [whole] = bytes(from)?;
-        let doubt_max_s = u32::from_le_bytes(bytes(from)?);
-        let mut count = || Ok::<_, std::io::Error>(u64::from_le_bytes(bytes(from)?));
-        let (v4, v6, present, blocks) = (count()?, count()?, count()?, count()?);
-        let v4_fences =
-            (0..v4).map(|_| Ok(u64::from_le_bytes(bytes(from)?))).collect::<std::io::Result<_>>()?;
-        let v6_fences =
-            (0..v6).map(|_| Ok(u128::from_le_bytes(bytes(from)?))).collect::<std::io::Result<_>>()?;
-        let mut offsets = |n: u64| {
-            (0..n).map(|_| Ok(u32::from_le_bytes(bytes(from)?))).collect::<std::io::Result<Vec<u32>>>()
-        };
-        let (v4_offsets, v6_offsets) = (offsets(v4)?, offsets(v6)?);
-        let present = RoaringBitmap::deserialize_from(from.take(present))?;
-        let mut packed = Vec::new();
-        packed.try_reserve_exact(usize::try_from(blocks).unwrap_or(usize::MAX))?;
-        from.take(blocks).read_to_end(&mut packed)?;
-        if packed.len() as u64 != blocks {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        if bytes(from)? != FORM {
+            let told = "a day of the session book in the form of another version of noroshi: take the records in anew";
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, told));
         }
         Ok(Self {
-            day,
-            rows,
-            v4: Section::new(v4_fences, v4_offsets),
-            v6: Section::new(v6_fences, v6_offsets),
-            present,
-            ports_max,
-            ports_min,
-            lengths,
-            whole: whole == 1,
-            doubt_max_s,
-            bytes: packed,
+            day: i32::from_le_bytes(bytes(from)?),
+            rows: u64::from_le_bytes(bytes(from)?),
+            ports_max: u32::from_le_bytes(bytes(from)?),
+            ports_min: u32::from_le_bytes(bytes(from)?),
+            lengths: u128::from_le_bytes(bytes(from)?),
+            whole: bytes(from)? == [1],
+            doubt_max_s: u32::from_le_bytes(bytes(from)?),
+            pool: Pool::read(from)?,
+            crowded: Section::read(from, u64::from_le_bytes)?,
+            blocks: Section::read(from, u64::from_le_bytes)?,
+            v6: Section::read(from, u128::from_le_bytes)?,
+            bytes: {
+                let count = u64::from_le_bytes(bytes(from)?);
+                Bytes::read(from, count)?
+            },
         })
     }
 }
@@ -423,23 +440,39 @@ fn prefix(addr: u128, length: u32) -> u128 {
 #[derive(Debug)]
 pub struct Builder {
     segment: Segment,
+    pool: PoolBuilder,
     block: Vec<Packed>,
-    in_v6: bool,
+    kind: Kind,
+    bytes: Vec<u8>,
+}
+
+/// Where in a segment a row is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Whole IPv4 addresses.
+    Pool,
+    /// Those of them that crowd.
+    Crowded,
+    /// Blocks of ports.
+    Blocks,
+    /// IPv6.
+    V6,
 }
 
 /// The order in which a segment wants its rows.
-pub fn order(row: &Row) -> (bool, u128, u32, i64) {
-    let (v6, key, extent) = key(row.slot);
-    (v6, key, extent, row.gone_s)
+pub fn order(row: &Row) -> (Kind, u128, u32, i64) {
+    let (kind, key, extent) = key(row.slot);
+    (kind, key, extent, row.gone_s)
 }
 
-fn key(slot: Slot) -> (bool, u128, u32) {
+fn key(slot: Slot) -> (Kind, u128, u32) {
     match (slot.v4(), slot.ports) {
-        (Some(ip), None) => (false, u128::from(ip) << 16, 0),
+        (Some(ip), None) => (Kind::Pool, u128::from(ip) << 16, 0),
         (Some(ip), Some((first, last))) => {
-            (false, u128::from(ip) << 16 | u128::from(first), u32::from(last.saturating_sub(first)) + 1)
+            let key = u128::from(ip) << 16 | u128::from(first);
+            (Kind::Blocks, key, u32::from(last.saturating_sub(first)) + 1)
         }
-        (None, _) => (true, slot.addr, slot.len.into()),
+        (None, _) => (Kind::V6, slot.addr, slot.len.into()),
     }
 }
 
@@ -449,17 +482,19 @@ impl Builder {
         let segment = Segment {
             day,
             rows: 0,
-            v4: Section::default(),
+            pool: Pool::default(),
+            crowded: Section::default(),
+            blocks: Section::default(),
             v6: Section::default(),
-            present: RoaringBitmap::new(),
             ports_max: 0,
             ports_min: u32::MAX,
             lengths: 0,
             whole: false,
             doubt_max_s: 0,
-            bytes: Vec::new(),
+            bytes: Bytes::default(),
         };
-        Self { segment, block: Vec::with_capacity(BLOCK_ROWS), in_v6: false }
+        let block = Vec::with_capacity(BLOCK_ROWS);
+        Self { segment, pool: PoolBuilder::default(), block, kind: Kind::Pool, bytes: Vec::new() }
     }
 
     /// Adds a row. Rows of another day are not taken.
@@ -469,7 +504,7 @@ impl Builder {
         if i64::from(gone) >= DAY_S {
             return;
         }
-        let (v6, key, extent) = key(row.slot);
+        let (kind, key, extent) = key(row.slot);
         let span = |seconds: i64| u32::try_from(seconds.max(0)).unwrap_or(u32::MAX);
         let packed = Packed {
             key,
@@ -482,20 +517,15 @@ impl Builder {
             start_doubt: row.start_doubt_s,
             end_doubt: row.end_doubt_s,
         };
-        let next_block = self.block.len() == BLOCK_ROWS
-            || v6 != self.in_v6
-            || self.block.last().is_some_and(|last| !fits(last.key, key));
-        if next_block {
-            self.flush();
-            self.in_v6 = v6;
+        match kind {
+            Kind::Pool => self.pool.push(packed),
+            kind => self.take(kind, packed),
         }
-        self.block.push(packed);
         let segment = &mut self.segment;
         segment.rows += 1;
         segment.doubt_max_s = segment.doubt_max_s.max(row.start_doubt_s).max(row.end_doubt_s);
         match row.slot.v4() {
-            Some(ip) => {
-                segment.present.insert(ip);
+            Some(_) => {
                 segment.ports_max = segment.ports_max.max(extent);
                 segment.ports_min = segment.ports_min.min(extent);
             }
@@ -504,28 +534,47 @@ impl Builder {
         }
     }
 
+    fn take(&mut self, kind: Kind, packed: Packed) {
+        let next_block = self.block.len() == BLOCK_ROWS
+            || kind != self.kind
+            || self.block.last().is_some_and(|last| !fits(last.key, packed.key));
+        if next_block {
+            self.flush();
+            self.kind = kind;
+        }
+        self.block.push(packed);
+    }
+
     fn flush(&mut self) {
         let Some(first) = self.block.first() else { return };
-        let offset = u32::try_from(self.segment.bytes.len()).unwrap_or(u32::MAX);
-        if self.in_v6 {
-            self.segment.v6.fences.push(first.key);
-            self.segment.v6.offsets.push(offset);
-        } else {
-            self.segment.v4.fences.push(first.key as u64);
-            self.segment.v4.offsets.push(offset);
-        }
-        self.segment.bytes.extend(pack(&self.block));
+        let offset = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        let section = match self.kind {
+            Kind::Pool | Kind::Crowded => &mut self.segment.crowded,
+            Kind::Blocks => &mut self.segment.blocks,
+            Kind::V6 => {
+                self.segment.v6.fences.push(first.key);
+                self.segment.v6.offsets.push(offset);
+                self.bytes.extend(pack(&self.block));
+                return self.block.clear();
+            }
+        };
+        section.fences.push(first.key as u64);
+        section.offsets.push(offset);
+        self.bytes.extend(pack(&self.block));
         self.block.clear();
     }
 
     /// The segment.
     pub fn finish(mut self) -> Segment {
+        let (pool, crowded) = std::mem::take(&mut self.pool).finish();
+        crowded.into_iter().for_each(|packed| self.take(Kind::Crowded, packed));
         self.flush();
-        self.segment.bytes.extend([0; SLACK]);
-        self.segment.bytes.shrink_to_fit();
-        self.segment.present.optimize();
-        let Segment { v4, v6, .. } = &mut self.segment;
-        v4.ladder = Ladder::new(&v4.fences);
+        self.bytes.extend([0; SLACK]);
+        self.segment.pool = pool;
+        self.segment.bytes = self.bytes.into();
+        let Segment { crowded, blocks, v6, .. } = &mut self.segment;
+        crowded.ladder = Ladder::new(&crowded.fences);
+        blocks.ladder = Ladder::new(&blocks.fences);
         v6.ladder = Ladder::new(&v6.fences);
         self.segment
     }
@@ -577,6 +626,7 @@ mod tests {
             let segment = Segment::read(&mut file.as_slice()).unwrap();
             let mut all = Vec::new();
             segment.each(|row| all.push(row));
+            all.sort_by_key(order);
             prop_assert_eq!(&all, &rows);
             prop_assert_eq!(segment.rows(), rows.len() as u64);
 
@@ -584,7 +634,9 @@ mod tests {
             for ip in [format!("198.51.100.{asked}"), format!("2001:db8:0:{:x}00::", asked % 9)] {
                 let ip: std::net::IpAddr = ip.parse().unwrap();
                 let mut near = Near::new();
-                let found = segment.near(Point::new(ip, port), reach, &mut near);
+                let point = Point::new(ip, port);
+                let place = point.v4.map_or(Place::Nowhere, |ip| segment.find(ip));
+                let found = segment.near(point, place, reach, &mut near);
                 let covers = |row: &&Row| {
                     let len = row.slot.len - if row.slot.v4().is_some() { 96 } else { 0 };
                     let net = ipnet::IpNet::new(row.slot.ip(), len).unwrap();
