@@ -33,6 +33,9 @@ struct Part {
 /// Parts in which an address is looked up at once, so that memory is waited for once: few looks go further.
 const AHEAD: usize = 3;
 
+/// Where an address is in so many parts.
+pub type Places = [Place; AHEAD];
+
 impl Days {
     /// From parts by day.
     pub fn new(days: &BTreeMap<i32, Day>) -> Self {
@@ -51,64 +54,80 @@ impl Days {
         self.doubt_max_s
     }
 
-    /// Puts the rows near a moment into `near`: from its day on until one was over later, or of every day to come where
-    /// `untidy` says that rows of the slot overlap. Tells whether blocks of ports were near and no port was told.
+    /// The part with which a look begins: the first of the moment's day.
     #[inline]
-    pub fn near(&self, point: Point, reach: Reach, untidy: bool, near: &mut Near) -> bool {
-        let mut shared = false;
-        let mut found = Found::default();
-        let mut rest = self.from(reach);
-        while !rest.is_empty() {
-            let places = places(rest, point);
-            for (at, place) in places.iter().enumerate().take(rest.len()) {
-                let one = rest[at].segment.near(point, *place, reach, near);
-                found = Found {
-                    past: found.past | one.past,
-                    covers: found.covers | one.covers,
-                    shared: found.shared | one.shared,
-                };
-                shared |= found.shared;
-                if rest.get(at + 1).is_some_and(|next| next.day == rest[at].day) {
-                    continue;
-                }
-                let enough = if self.mixed { found.covers } else { found.past };
-                if shared || (enough && !untidy) {
-                    return shared;
-                }
-                found = Found::default();
-            }
-            rest = rest.get(AHEAD..).unwrap_or_default();
+    pub fn first(&self, reach: Reach) -> usize {
+        let day = day_of(reach.at_s - reach.within_s);
+        // A first guess: a part for each day.
+        let Some(lowest) = self.parts.first() else { return 0 };
+        let guess = usize::try_from(i64::from(day) - i64::from(lowest.day)).unwrap_or(0);
+        let is_first = |at: usize| {
+            self.parts.get(at).is_some_and(|part| part.day == day)
+                && at.checked_sub(1).is_none_or(|before| self.parts[before].day < day)
+        };
+        if is_first(guess) { guess } else { self.parts.partition_point(|part| part.day < day) }
+    }
+
+    /// Where an IPv4 address is in the next few parts.
+    #[inline]
+    pub fn places(&self, point: Point, first: usize) -> Places {
+        let mut places = Places::default();
+        if let Some(ip) = point.v4 {
+            let parts = self.parts.get(first..).unwrap_or_default();
+            places.iter_mut().zip(parts).for_each(|(place, part)| *place = part.segment.find(ip));
         }
-        shared
+        places
     }
 
-    /// Touches what [`Days::near`] will read.
+    /// Puts the rows near a moment into `near`: from its day on until one was over later, or of every day to come where
+    /// `untidy` says that rows of the slot overlap. Tells whether blocks of ports were near and no port was told. Where to
+    /// begin, and the places there, have been found before.
     #[inline]
-    pub fn touch(&self, point: Point, reach: Reach) -> u8 {
-        let parts = self.from(reach);
-        let places = places(parts, point);
-        parts.iter().zip(places).fold(0, |seen, (part, place)| seen ^ part.segment.touch(place))
+    pub fn near(
+        &self,
+        point: Point,
+        reach: Reach,
+        (first, mut places): (usize, Places),
+        untidy: bool,
+        near: &mut Near,
+    ) -> bool {
+        let mut found = Found::default();
+        for at in first..self.parts.len() {
+            let ahead = (at - first) % AHEAD;
+            if ahead == 0 && at > first {
+                places = self.places(point, at);
+            }
+            let part = &self.parts[at];
+            found = found.with(part.segment.near(point, places[ahead], reach, near));
+            if self.parts.get(at + 1).is_some_and(|next| next.day == part.day) {
+                continue;
+            }
+            let enough = if self.mixed { found.covers } else { found.past };
+            if found.shared || (enough && !untidy) {
+                break;
+            }
+            found = Found::default();
+        }
+        found.shared
     }
 
-    /// Parts from the moment's day on.
+    /// Touches the tiles in which [`Days::places`] will look, so that many looks wait for memory at once.
     #[inline]
-    fn from(&self, reach: Reach) -> &[Part] {
-        let first = day_of(reach.at_s - reach.within_s);
-        &self.parts[self.parts.partition_point(|part| part.day < first)..]
+    pub fn touch_tiles(&self, point: Point, first: usize) -> u8 {
+        let Some(ip) = point.v4 else { return 0 };
+        let parts = self.parts.get(first..).unwrap_or_default();
+        parts.iter().take(AHEAD).fold(0, |seen, part| seen ^ part.segment.touch_tile(ip))
+    }
+
+    /// Touches the rows at which [`Days::near`] will look.
+    #[inline]
+    pub fn touch_rows(&self, first: usize, places: &Places) -> u8 {
+        let parts = self.parts.get(first..).unwrap_or_default();
+        parts.iter().zip(places).fold(0, |seen, (part, place)| seen ^ part.segment.touch(*place))
     }
 
     /// All segments, by day.
     pub fn iter(&self) -> impl Iterator<Item = &Segment> {
         self.parts.iter().map(|part| &*part.segment)
     }
-}
-
-/// Where an IPv4 address is in the next few parts.
-#[inline]
-fn places(parts: &[Part], point: Point) -> [Place; AHEAD] {
-    let mut places = [Place::Nowhere; AHEAD];
-    if let Some(ip) = point.v4 {
-        places.iter_mut().zip(parts).for_each(|(place, part)| *place = part.segment.find(ip));
-    }
-    places
 }

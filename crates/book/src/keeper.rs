@@ -419,7 +419,8 @@ impl Keeper {
         });
         let mut near = Near::new();
         let untidy = self.faults.get(&slot).is_some();
-        days.near(point, reach, untidy, &mut near);
+        let first = days.first(reach);
+        days.near(point, reach, (first, days.places(point, first)), untidy, &mut near);
         near.rows().iter().filter(|row| row.slot == slot).for_each(each);
         near.is_overfull()
     }

@@ -16,8 +16,9 @@ use noroshi_wire::Whom;
 use noroshi_wire::nat_rules::{NatRefusal, NatRules};
 
 use crate::book::Book;
+use crate::days::Places;
 use crate::row::{Doubt, Near, Row, Verdict, judge};
-use crate::segment::{Point, Reach, day_of};
+use crate::segment::{Point, Reach};
 
 /// What the operator says of the network.
 #[derive(Clone, Debug)]
@@ -113,6 +114,9 @@ impl Brief {
     }
 }
 
+/// Questions of a batch that are taken a step further together.
+const TOGETHER: usize = 32;
+
 impl Book {
     /// A look at an address.
     pub fn look(&self, ip: IpAddr) -> Sealed<Look<'_>> {
@@ -122,12 +126,24 @@ impl Book {
     /// What the rows say. `border_s` is how far the asker's clock and ours may be apart.
     #[inline]
     pub(crate) fn judge(&self, point: Point, at_s: i64, border_s: i64) -> Verdict {
+        let reach = self.reach(at_s, border_s);
+        let first = self.days.first(reach);
+        self.judge_at(point, reach, (first, self.days.places(point, first)), border_s)
+    }
+
+    #[inline]
+    fn reach(&self, at_s: i64, border_s: i64) -> Reach {
+        let doubt_s = self.keeper.doubt_max_s.max(self.days.doubt_max_s());
+        Reach { at_s, within_s: border_s.max(doubt_s.into()) }
+    }
+
+    /// The same with the first places found before.
+    #[inline]
+    fn judge_at(&self, point: Point, reach: Reach, places: (usize, Places), border_s: i64) -> Verdict {
         let keeper = &self.keeper;
-        let doubt_s = keeper.doubt_max_s.max(self.days.doubt_max_s());
-        let reach = Reach { at_s, within_s: border_s.max(doubt_s.into()) };
         let mut near = Near::new();
-        let (untidy, contradicted) = self.contradicted(point, at_s, border_s);
-        let mut shared = self.days.near(point, reach, untidy, &mut near);
+        let (untidy, contradicted) = self.contradicted(point, reach.at_s, border_s);
+        let mut shared = self.days.near(point, reach, places, untidy, &mut near);
         let mut take = |row: Row| {
             if !reach.is_near(&row) {
                 return ControlFlow::Continue(());
@@ -151,30 +167,29 @@ impl Book {
         if contradicted {
             return Verdict::Ambiguous(Doubt::Overlap);
         }
-        judge(&mut near, at_s, border_s)
+        judge(&mut near, reach.at_s, border_s)
     }
 
-    /// The same for many questions, in their order and in brief. They are asked sorted by day and address, so that what lies
-    /// side by side is read side by side.
+    /// The same for many questions, in their order and in brief. Some dozens at a time are taken a step further together,
+    /// so that the processor waits for memory once for all of them.
     pub(crate) fn judge_all(&self, asked: &[(Point, i64)], border_s: i64) -> Vec<Brief> {
-        struct Asked {
-            place: (u64, u64),
-            point: Point,
-            at_s: i64,
-            n: u32,
-        }
-        let mut sorted: Vec<Asked> = asked
-            .iter()
-            .zip(0..)
-            .map(|((point, at_s), n)| {
-                let family = point.v4.map_or((point.addr >> 64) as u64, u64::from);
-                Asked { place: (day_of(*at_s) as u32 as u64, family), point: *point, at_s: *at_s, n }
-            })
-            .collect();
-        sorted.sort_unstable_by_key(|asked| asked.place);
-        let mut said = vec![Brief::None; asked.len()];
-        for one in &sorted {
-            said[one.n as usize] = Brief::of(&self.judge(one.point, one.at_s, border_s));
+        let mut said = Vec::with_capacity(asked.len());
+        let mut places = [(0, Places::default()); TOGETHER];
+        for group in asked.chunks(TOGETHER) {
+            let mut touched = 0;
+            for ((point, at_s), (first, _)) in group.iter().zip(&mut places) {
+                *first = self.days.first(self.reach(*at_s, border_s));
+                touched ^= self.days.touch_tiles(*point, *first);
+            }
+            for ((point, _), (first, places)) in group.iter().zip(&mut places) {
+                *places = self.days.places(*point, *first);
+                touched ^= self.days.touch_rows(*first, places);
+            }
+            // What was touched means nothing, but it must be read.
+            std::hint::black_box(touched);
+            said.extend(group.iter().zip(&places).map(|((point, at_s), places)| {
+                Brief::of(&self.judge_at(*point, self.reach(*at_s, border_s), *places, border_s))
+            }));
         }
         said
     }

@@ -6,8 +6,8 @@ use std::ops::Deref;
 
 use memmap2::MmapMut;
 
-/// Fewer bytes than this lie on small pages: two large ones.
-const LARGE_BYTES: usize = 4 << 20;
+/// Fewer bytes than this lie on small pages: as many as a large one has.
+const LARGE_BYTES: usize = 2 << 20;
 
 /// Bytes that do not change any more.
 #[derive(Debug)]
@@ -47,16 +47,19 @@ impl Bytes {
     }
 }
 
-impl From<Vec<u8>> for Bytes {
-    fn from(mut bytes: Vec<u8>) -> Self {
-        if bytes.len() >= LARGE_BYTES
-            && let Ok(mut pages) = large(bytes.len())
-        {
-            pages.copy_from_slice(&bytes);
-            return Self::Many(pages);
+impl From<[&[u8]; 2]> for Bytes {
+    /// One after the other.
+    fn from(both: [&[u8]; 2]) -> Self {
+        let [one, two] = both;
+        match large(one.len() + two.len()) {
+            Ok(mut pages) if pages.len() >= LARGE_BYTES => {
+                let (first, second) = pages.split_at_mut(one.len());
+                first.copy_from_slice(one);
+                second.copy_from_slice(two);
+                Self::Many(pages)
+            }
+            _ => Self::Few(both.concat()),
         }
-        bytes.shrink_to_fit();
-        Self::Few(bytes)
     }
 }
 
@@ -89,7 +92,7 @@ mod tests {
         for count in [0, 10, LARGE_BYTES - 1, LARGE_BYTES, LARGE_BYTES + 4097] {
             let bytes: Vec<u8> = (0..count).map(|n| (n % 251) as u8).collect();
             let read = Bytes::read(&mut bytes.as_slice(), count as u64).unwrap();
-            assert!(*read == *bytes && *Bytes::from(bytes.clone()) == *bytes, "{count}");
+            assert!(*read == *bytes && *Bytes::from(<[&[u8]; 2]>::from(bytes.split_at(count / 3))) == *bytes, "{count}");
             assert!(Bytes::read(&mut bytes.as_slice(), count as u64 + 1).is_err());
         }
     }

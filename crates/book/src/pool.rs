@@ -1,8 +1,8 @@
 //! Whole IPv4 addresses of one day, found by arithmetic: which is what nearly all look-ups ask for.
 //!
 //! ```text
-//!   /16 ──▶ tile: 64 buckets of 1, 2, 4 … addresses ──rank──▶ row of the block
-//!           counts of rows per bucket, bit by bit; where the block is; bits of a row
+//!   /16 ──▶ tile: 64 buckets of 1, 2, 4 … addresses ──rank──▶ row
+//!           counts of rows per bucket, bit by bit; the first row's number
 //! ```
 //!
 //! A tile says of each of its buckets how many rows it has, so it tells whether there is anything and which row it is without
@@ -12,6 +12,9 @@
 //! The counts are cut into planes: the first has the lowest bit of each count, the next the second. The rows before a bucket
 //! are then as many as the bits before it, each plane's weighed. Three planes do for most. A tile with a bucket of more rows
 //! than its planes can count (a line that flaps) is told as crowded, and its rows are kept elsewhere.
+//!
+//! All rows of a /16 take as many bits, each column as many as its largest number needs, so a row is where its number says:
+//! one wait for memory for the tile, one for the row. What is the same in all of them (no doubts) takes no bits at all.
 
 use std::io::{self, Read, Write};
 
@@ -28,13 +31,10 @@ const BUCKET_BITS: u32 = 6;
 const PLANES_MAX: u32 = 5;
 /// Of the tiles of a /16, one in so many may be crowded for the others to be smaller.
 const CROWDED_ONE_IN: usize = 64;
-/// Columns of a row after the bits that tell addresses of a bucket apart.
+/// Columns of a row after the bits that tell addresses of a bucket apart: gone, duration, tail, line, server, start doubt,
+/// end doubt.
 const COLUMNS: usize = 7;
-/// Widths of the columns, one byte of nothing, and the smallest server.
-const HEADER: usize = COLUMNS + 1 + 4;
-/// Blocks begin at multiples of this.
-const UNIT: usize = 4;
-/// In the place of a block: the tile's rows are kept elsewhere.
+/// In the place of a tile's first row: they are kept elsewhere.
 const CROWDED: u32 = u32::MAX;
 
 /// A /16 that has rows.
@@ -44,11 +44,39 @@ struct Net {
     /// Addresses of a tile: two to the power of this.
     shift: u8,
     planes: u8,
-    /// Its first tile in the index, in words.
-    first: u32,
+    widths: [u8; COLUMNS],
+    /// The smallest server; rows say how much more.
+    server: u32,
+    /// Where its tiles begin, in bytes.
+    tiles: u64,
+    /// Where its rows begin, in bytes.
+    rows: u64,
 }
 
-const NET_BYTES: usize = 8;
+impl Net {
+    /// Bits that tell the addresses of a bucket apart.
+    #[inline]
+    fn low_bits(&self) -> u32 {
+        u32::from(self.shift).saturating_sub(BUCKET_BITS)
+    }
+
+    /// Bits of a row.
+    #[inline]
+    fn row_bits(&self) -> u32 {
+        self.low_bits() + self.widths.iter().map(|width| u32::from(*width)).sum::<u32>()
+    }
+
+    #[inline]
+    fn tile_bytes(&self) -> usize {
+        (usize::from(self.planes) + 1) * 8
+    }
+
+    /// The tile of an address, in bytes.
+    #[inline]
+    fn tile(&self, low: u32) -> usize {
+        (self.tiles as usize).saturating_add((low >> self.shift) as usize * self.tile_bytes())
+    }
+}
 
 /// Where an address's rows are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,14 +88,12 @@ pub enum Place {
     Crowded,
     /// Among these.
     Rows {
-        /// The block, in bytes.
-        block: usize,
-        /// The first row's number, and how many there are.
-        rows: (u32, u32),
-        /// Bits of a row.
-        row_bits: u32,
-        /// Bits that tell the addresses of a bucket apart.
-        low_bits: u32,
+        /// The number of the /16.
+        net: u32,
+        /// The first row, in bits.
+        at: usize,
+        /// How many there are.
+        count: u32,
     },
 }
 
@@ -75,47 +101,56 @@ pub enum Place {
 #[derive(Debug, Default)]
 pub struct Pool {
     nets: Vec<Net>,
-    /// Tiles: planes of eight bytes, the block's place in units (four bytes), bits of a row (two bytes), nothing (two).
-    index: Bytes,
-    blocks: Bytes,
+    /// Tiles: planes of eight bytes, the number of the first row among those of the /16 (four bytes), nothing (four). Then
+    /// the rows.
+    bytes: Bytes,
 }
 
 impl Pool {
     /// Where an address's rows are.
     #[inline]
     pub fn find(&self, ip: u32) -> Place {
-        let Some(net) = self.net((ip >> 16) as u16) else { return Place::Nowhere };
-        let (low, shift, planes) = (ip & 0xffff, u32::from(net.shift), usize::from(net.planes));
-        let low_bits = shift.saturating_sub(BUCKET_BITS);
-        let bucket = low >> low_bits & 63;
-        let tile = (net.first as usize + (low >> shift) as usize * (planes + 1)) * 8;
-        let Some(tile) = self.index.get(tile..tile + (planes + 1) * 8) else { return Place::Nowhere };
-        let (mut from, mut count) = (0, 0);
-        for plane in 0..planes {
-            let bits = word(tile, plane * 8);
-            from += (bits & ((1 << bucket) - 1)).count_ones() << plane;
+        let Some(number) = self.net((ip >> 16) as u16) else { return Place::Nowhere };
+        let net = &self.nets[number];
+        let low = ip & 0xffff;
+        let bucket = low >> net.low_bits() & 63;
+        let tile = self.bytes.get(net.tile(low)..).unwrap_or_default();
+        let Some(tile) = tile.get(..net.tile_bytes()) else { return Place::Nowhere };
+        let (mut before, mut count) = (0, 0);
+        let (planes, last) = tile.split_at(tile.len() - 8);
+        for (plane, bits) in planes.chunks_exact(8).enumerate() {
+            let bits = word(bits);
+            before += (bits & ((1 << bucket) - 1)).count_ones() << plane;
             count |= ((bits >> bucket & 1) as u32) << plane;
         }
-        let last = word(tile, planes * 8);
+        let first = word(last) as u32;
         if count > 0 {
-            let block = (last as u32) as usize * UNIT;
-            let row_bits = (last >> 32) as u32 & 0xffff;
-            Place::Rows { block, rows: (from, count), row_bits, low_bits }
-        } else if last as u32 == CROWDED {
+            let row = u64::from(first) + u64::from(before);
+            let at = net.rows.saturating_mul(8).saturating_add(row * u64::from(net.row_bits()));
+            Place::Rows { net: number as u32, at: at as usize, count }
+        } else if first == CROWDED {
             Place::Crowded
         } else {
             Place::Nowhere
         }
     }
 
-    /// Rows of an address that are at a place.
+    /// Rows of an address that are at a place, and of which `wanted` says so by the columns `gone` and `duration`: most of
+    /// what is looked at is over before the moment.
     #[inline]
-    pub fn rows(&self, place: Place, ip: u32, mut each: impl FnMut(Packed)) {
-        let Place::Rows { low_bits, .. } = place else { return };
-        let right = ip & ((1 << low_bits) - 1);
-        self.visit(place, |low, block, at| {
-            if low == right {
-                each(block.row(at, u128::from(ip) << 16));
+    pub fn rows(
+        &self,
+        place: Place,
+        ip: u32,
+        mut wanted: impl FnMut(u32, u32) -> bool,
+        mut each: impl FnMut(Packed),
+    ) {
+        self.visit(place, |net, at| {
+            let low_bits = net.low_bits();
+            let low = get(&self.bytes, at, low_bits) as u32;
+            let (gone, duration) = self.times(net, at + low_bits as usize);
+            if low == ip & ((1 << low_bits) - 1) && wanted(gone, duration) {
+                each(self.row(net, at + low_bits as usize, ip));
             }
         });
     }
@@ -123,125 +158,128 @@ impl Pool {
     /// Every row, in the order of addresses.
     pub fn each(&self, mut each: impl FnMut(Packed)) {
         for net in &self.nets {
-            let low_bits = u32::from(net.shift).saturating_sub(BUCKET_BITS);
-            for bucket in 0..1u32 << (16 - low_bits) {
-                let ip = u32::from(net.high) << 16 | bucket << low_bits;
-                self.visit(self.find(ip), |low, block, at| {
-                    each(block.row(at, u128::from(ip | low) << 16));
+            for bucket in 0..1u32 << (16 - net.low_bits()) {
+                let ip = u32::from(net.high) << 16 | bucket << net.low_bits();
+                self.visit(self.find(ip), |net, at| {
+                    let low_bits = net.low_bits();
+                    let low = get(&self.bytes, at, low_bits) as u32;
+                    each(self.row(net, at + low_bits as usize, ip | low));
                 });
             }
         }
     }
 
-    /// Calls `each` with the rows of a place's bucket: the address's bits in the bucket, and where the columns begin.
+    /// Calls `each` with where the rows of a place's bucket are.
     #[inline]
-    fn visit(&self, place: Place, mut each: impl FnMut(u32, &Block<'_>, usize)) {
-        let Place::Rows { block, rows: (from, count), row_bits, low_bits } = place else { return };
-        let Some(bytes) = self.blocks.get(block..) else { return };
-        let block = Block::new(bytes);
-        for row in from..from + count {
-            let at = HEADER * 8 + row as usize * row_bits as usize;
-            each(get(bytes, at, low_bits) as u32, &block, at + low_bits as usize);
-        }
+    fn visit(&self, place: Place, mut each: impl FnMut(&Net, usize)) {
+        let Place::Rows { net, at, count } = place else { return };
+        let Some(net) = self.nets.get(net as usize) else { return };
+        let row_bits = net.row_bits() as usize;
+        (0..count as usize).for_each(|row| each(net, at.saturating_add(row * row_bits)));
     }
 
-    /// Touches what a look at the place will read, so that many looks wait for memory at once. The number is of no use.
+    /// The first two columns of the row whose columns begin at that bit.
     #[inline]
-    pub fn touch(&self, place: Place) -> u8 {
-        let Place::Rows { block, rows: (from, _), row_bits, .. } = place else { return 0 };
-        let row = block + HEADER + from as usize * row_bits as usize / 8;
-        let byte = |at: usize| self.blocks.get(at).copied().unwrap_or(0);
-        byte(block) ^ byte(row) ^ byte(row + SLACK - 1)
+    fn times(&self, net: &Net, at: usize) -> (u32, u32) {
+        let (gone, duration) = (net.widths[0].into(), net.widths[1].into());
+        (get(&self.bytes, at, gone) as u32, get(&self.bytes, at + gone as usize, duration) as u32)
     }
 
+    /// All of it.
     #[inline]
-    fn net(&self, high: u16) -> Option<&Net> {
-        // A first guess: what an operator has often lies together.
-        let lowest = self.nets.first()?.high;
-        match self.nets.get(usize::from(high.wrapping_sub(lowest))) {
-            Some(net) if net.high == high => Some(net),
-            _ => {
-                let at = self.nets.binary_search_by_key(&high, |net| net.high).ok()?;
-                self.nets.get(at)
-            }
-        }
-    }
-
-    /// Bytes it takes in memory.
-    pub fn memory(&self) -> usize {
-        self.nets.capacity() * size_of::<Net>() + self.index.memory() + self.blocks.memory()
-    }
-
-    /// Writes it, to be read by [`Pool::read`].
-    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        for count in [self.nets.len(), self.index.len(), self.blocks.len()] {
-            out.write_all(&(count as u64).to_le_bytes())?;
-        }
-        for net in &self.nets {
-            out.write_all(&net.high.to_le_bytes())?;
-            out.write_all(&[net.shift, net.planes])?;
-            out.write_all(&net.first.to_le_bytes())?;
-        }
-        out.write_all(&self.index)?;
-        out.write_all(&self.blocks)
-    }
-
-    /// Reads one.
-    pub fn read(from: &mut impl Read) -> io::Result<Self> {
-        let mut count = || Ok::<_, io::Error>(u64::from_le_bytes(bytes(from)?));
-        let (nets, index, blocks) = (count()?, count()?, count()?);
-        let nets = (0..nets)
-            .map(|_| {
-                let [a, b, shift, planes, c, d, e, f] = bytes::<NET_BYTES>(from)?;
-                let (high, first) = (u16::from_le_bytes([a, b]), u32::from_le_bytes([c, d, e, f]));
-                Ok(Net { high, shift: shift.min(16), planes: planes.min(PLANES_MAX as u8), first })
-            })
-            .collect::<io::Result<_>>()?;
-        Ok(Self { nets, index: Bytes::read(from, index)?, blocks: Bytes::read(from, blocks)? })
-    }
-}
-
-#[inline]
-fn word(bytes: &[u8], at: usize) -> u64 {
-    bytes.get(at..at + 8).and_then(|eight| eight.try_into().ok()).map_or(0, u64::from_le_bytes)
-}
-
-/// Rows of a tile, read where they lie.
-struct Block<'a> {
-    bytes: &'a [u8],
-    widths: [u8; COLUMNS],
-    server: u32,
-}
-
-impl<'a> Block<'a> {
-    #[inline]
-    fn new(bytes: &'a [u8]) -> Self {
-        let header: &[u8; HEADER] = bytes.first_chunk().unwrap_or(&[0; HEADER]);
-        let [a, b, c, d, e, f, g, _, base @ ..] = *header;
-        Self { bytes, widths: [a, b, c, d, e, f, g].map(|w| w.min(32)), server: u32::from_le_bytes(base) }
-    }
-
-    /// The row whose columns begin at that bit.
-    #[inline]
-    fn row(&self, mut at: usize, key: u128) -> Packed {
+    fn row(&self, net: &Net, mut at: usize, ip: u32) -> Packed {
         let mut next = |column: usize| {
-            let width = u32::from(self.widths[column]);
-            let value = get(self.bytes, at, width) as u32;
+            let width = u32::from(net.widths[column]);
+            let value = get(&self.bytes, at, width) as u32;
             at += width as usize;
             value
         };
         Packed {
-            key,
+            key: u128::from(ip) << 16,
             gone: next(0),
             duration: next(1),
             tail: next(2),
             line: next(3),
-            server: self.server.wrapping_add(next(4)),
+            server: net.server.wrapping_add(next(4)),
             extent: 0,
             start_doubt: next(5),
             end_doubt: next(6),
         }
     }
+
+    /// Touches the tile of an address; see [`Pool::touch`].
+    #[inline]
+    pub fn touch_tile(&self, ip: u32) -> u8 {
+        let net = self.net((ip >> 16) as u16).map(|number| &self.nets[number]);
+        net.and_then(|net| self.bytes.get(net.tile(ip & 0xffff)).copied()).unwrap_or(0)
+    }
+
+    /// Touches what a look at the place will read, so that many looks wait for memory at once. The number is of no use.
+    #[inline]
+    pub fn touch(&self, place: Place) -> u8 {
+        let Place::Rows { at, .. } = place else { return 0 };
+        let byte = |at: usize| self.bytes.get(at).copied().unwrap_or(0);
+        byte(at / 8) ^ byte(at / 8 + SLACK - 1)
+    }
+
+    #[inline]
+    fn net(&self, high: u16) -> Option<usize> {
+        // A first guess: what an operator has often lies together.
+        let guess = usize::from(high.wrapping_sub(self.nets.first()?.high));
+        if self.nets.get(guess).is_some_and(|net| net.high == high) {
+            return Some(guess);
+        }
+        self.nets.binary_search_by_key(&high, |net| net.high).ok()
+    }
+
+    /// Bytes it takes in memory.
+    pub fn memory(&self) -> usize {
+        self.nets.capacity() * size_of::<Net>() + self.bytes.memory()
+    }
+
+    /// Writes it, to be read by [`Pool::read`].
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        for count in [self.nets.len(), self.bytes.len()] {
+            out.write_all(&(count as u64).to_le_bytes())?;
+        }
+        for net in &self.nets {
+            out.write_all(&net.high.to_le_bytes())?;
+            out.write_all(&[net.shift, net.planes])?;
+            out.write_all(&net.widths)?;
+            out.write_all(&net.server.to_le_bytes())?;
+            out.write_all(&net.tiles.to_le_bytes())?;
+            out.write_all(&net.rows.to_le_bytes())?;
+        }
+        out.write_all(&self.bytes)
+    }
+
+    /// Reads one.
+    pub fn read(from: &mut impl Read) -> io::Result<Self> {
+        let mut count = || Ok::<_, io::Error>(u64::from_le_bytes(bytes(from)?));
+        let (nets, count) = (count()?, count()?);
+        let nets = (0..nets)
+            .map(|_| {
+                let high = u16::from_le_bytes(bytes(from)?);
+                let [shift, planes] = bytes(from)?;
+                Ok(Net {
+                    high,
+                    shift: shift.min(16),
+                    planes: planes.min(PLANES_MAX as u8),
+                    widths: bytes::<COLUMNS>(from)?.map(|width| width.min(32)),
+                    server: u32::from_le_bytes(bytes(from)?),
+                    tiles: u64::from_le_bytes(bytes(from)?),
+                    rows: u64::from_le_bytes(bytes(from)?),
+                })
+            })
+            .collect::<io::Result<_>>()?;
+        Ok(Self { nets, bytes: Bytes::read(from, count)? })
+    }
+}
+
+/// Eight bytes as a number; of fewer, none.
+#[inline]
+fn word(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or(0, |eight| u64::from_le_bytes(*eight))
 }
 
 /// Makes a pool of rows that come in the order of their addresses.
@@ -249,7 +287,7 @@ impl<'a> Block<'a> {
 pub struct PoolBuilder {
     nets: Vec<Net>,
     index: Vec<u8>,
-    blocks: Vec<u8>,
+    packed: Vec<u8>,
     /// Of the /16 that is being taken in.
     rows: Vec<Packed>,
     crowded: Vec<Packed>,
@@ -271,17 +309,17 @@ impl PoolBuilder {
     /// The pool, and the rows of crowded tiles in order.
     pub fn finish(mut self) -> (Pool, Vec<Packed>) {
         self.end_net();
-        self.blocks.extend([0; SLACK]);
-        let pool = Pool { nets: self.nets, index: self.index.into(), blocks: self.blocks.into() };
-        (pool, self.crowded)
+        self.packed.extend([0; SLACK]);
+        self.nets.iter_mut().for_each(|net| net.rows += self.index.len() as u64);
+        let bytes = [self.index.as_slice(), &self.packed].into();
+        (Pool { nets: self.nets, bytes }, self.crowded)
     }
 
     fn end_net(&mut self) {
         let rows = std::mem::take(&mut self.rows);
         let Some(first) = rows.first() else { return };
-        let high = (ip(first) >> 16) as u16;
-        let shift =
-            (BUCKET_BITS..16).rev().find(|shift| rows.len() <= TILE_ROWS << (16 - shift)).unwrap_or(BUCKET_BITS);
+        let fits = |shift: &u32| rows.len() <= TILE_ROWS << (16 - shift);
+        let shift = (BUCKET_BITS..=16).rev().find(fits).unwrap_or(BUCKET_BITS);
         let low_bits = shift - BUCKET_BITS;
         let mut counts = vec![0u32; 1 << (16 - low_bits)];
         for row in &rows {
@@ -292,41 +330,39 @@ impl PoolBuilder {
         most.sort_unstable();
         let usual = most[most.len() - 1 - most.len() / CROWDED_ONE_IN];
         let planes = width(usual.into()).clamp(1, PLANES_MAX);
-        let words = u32::try_from(self.index.len() / 8).unwrap_or(u32::MAX);
-        self.nets.push(Net { high, shift: shift as u8, planes: planes as u8, first: words });
-        let mut rest = rows.as_slice();
+
+        let (mut rest, mut kept): (_, Vec<Packed>) = (rows.as_slice(), Vec::with_capacity(rows.len()));
+        let begins = (self.index.len() as u64, self.packed.len() as u64);
         for tile in tiles() {
             let (rows, after) = rest.split_at(tile.iter().sum::<u32>() as usize);
             rest = after;
-            let countable = tile.iter().all(|count| count >> planes == 0);
-            let unit = u32::try_from(self.blocks.len() / UNIT).unwrap_or(CROWDED);
-            let (planes, end) = match (rows.is_empty(), countable && unit != CROWDED) {
-                (true, _) => (vec![0; planes as usize], 0),
-                (false, true) => {
-                    let row_bits = pack(rows, low_bits, &mut self.blocks);
-                    (cut(tile, planes), u64::from(unit) | u64::from(row_bits) << 32)
-                }
-                (false, false) => {
-                    self.crowded.extend(rows);
-                    (vec![0; planes as usize], u64::from(CROWDED))
-                }
+            let (counts, first) = if tile.iter().all(|count| count >> planes == 0) {
+                kept.extend(rows);
+                (tile, (kept.len() - rows.len()) as u32)
+            } else {
+                self.crowded.extend(rows);
+                ([].as_slice(), CROWDED)
             };
-            planes.iter().chain(&[end]).for_each(|word| self.index.extend(word.to_le_bytes()));
+            let words = cut(counts, planes).chain([u64::from(first)]);
+            words.for_each(|word| self.index.extend(word.to_le_bytes()));
         }
+        let server = kept.iter().map(|row| row.server).min().unwrap_or(0);
+        let widths = pack(&kept, low_bits, server, &mut self.packed);
+        let high = (ip(first) >> 16) as u16;
+        let (shift, planes) = (shift as u8, planes as u8);
+        self.nets.push(Net { high, shift, planes, widths, server, tiles: begins.0, rows: begins.1 });
     }
 }
 
 /// Counts as planes.
-fn cut(counts: &[u32], planes: u32) -> Vec<u64> {
+fn cut(counts: &[u32], planes: u32) -> impl Iterator<Item = u64> {
     let bit = |plane: u32, count: u32| u64::from(count >> plane & 1);
     (0..planes)
-        .map(|plane| counts.iter().zip(0..).fold(0, |bits, (count, at)| bits | bit(plane, *count) << at))
-        .collect()
+        .map(move |plane| counts.iter().zip(0..).fold(0, |bits, (count, at)| bits | bit(plane, *count) << at))
 }
 
-/// Appends a tile's rows. Tells the bits of a row.
-fn pack(rows: &[Packed], low_bits: u32, to: &mut Vec<u8>) -> u32 {
-    let server = rows.iter().map(|row| row.server).min().unwrap_or(0);
+/// Appends rows. Tells how wide their columns are.
+fn pack(rows: &[Packed], low_bits: u32, server: u32, to: &mut Vec<u8>) -> [u8; COLUMNS] {
     let columns = |r: &Packed| {
         [r.gone, r.duration, r.tail, r.line, r.server - server, r.start_doubt, r.end_doubt].map(u64::from)
     };
@@ -339,12 +375,8 @@ fn pack(rows: &[Packed], low_bits: u32, to: &mut Vec<u8>) -> u32 {
         writer.put(u64::from(ip(row)) & ((1 << low_bits) - 1), low_bits);
         columns(row).iter().zip(widths).for_each(|(value, width)| writer.put(*value, width));
     }
-    to.extend(widths.map(|width| width as u8));
-    to.push(0);
-    to.extend(server.to_le_bytes());
     to.extend(writer.finish());
-    to.resize(to.len().next_multiple_of(UNIT), 0);
-    low_bits + widths.iter().sum::<u32>()
+    widths.map(|width| width as u8)
 }
 
 #[cfg(test)]
@@ -394,14 +426,14 @@ mod tests {
             prop_assert_eq!(all.len(), rows.len());
             let mut addresses: Vec<u32> = rows.iter().map(ip).collect();
             addresses.dedup();
-            for address in addresses.into_iter().chain([asked, 0x0a00_0003, 0x0a01_0007]) {
+            for address in addresses.iter().copied().chain([asked, 0x0a00_0003, 0x0a01_0007]) {
                 let right: Vec<Packed> = rows.iter().filter(|r| ip(r) == address).copied().collect();
                 let mut found = Vec::new();
                 let place = pool.find(address);
                 pool.touch(place);
                 match place {
                     Place::Crowded => found.extend(crowded.iter().filter(|r| ip(r) == address)),
-                    place => pool.rows(place, address, |row| found.push(row)),
+                    place => pool.rows(place, address, |_, _| true, |row| found.push(row)),
                 }
                 prop_assert_eq!(found, right);
             }
@@ -409,11 +441,11 @@ mod tests {
 
         #[test]
         fn damaged_bytes_do_no_harm(bytes in proptest::collection::vec(any::<u8>(), 0..600), nets in 0u8..4, asked in any::<u32>()) {
-            let mut file: Vec<u8> = [u64::from(nets), 128, 100].iter().flat_map(|n| n.to_le_bytes()).collect();
+            let mut file: Vec<u8> = [u64::from(nets), 228].iter().flat_map(|n| n.to_le_bytes()).collect();
             file.extend(bytes);
             if let Ok(pool) = Pool::read(&mut file.as_slice()) {
                 pool.each(drop);
-                pool.rows(pool.find(asked), asked, drop);
+                pool.rows(pool.find(asked), asked, |_, _| true, drop);
                 pool.touch(pool.find(asked));
             }
         }
@@ -431,7 +463,7 @@ mod tests {
         assert!((500..900).contains(&crowded.len()), "{}", crowded.len());
         assert_eq!((pool.find(3000), pool.find(60_000)), (Place::Crowded, Place::Nowhere));
         let mut count = 0;
-        pool.rows(pool.find(2000), 2000, |_| count += 1);
+        pool.rows(pool.find(2000), 2000, |_, _| true, |_| count += 1);
         assert_eq!(count, 1);
     }
 }

@@ -58,12 +58,17 @@ pub struct Reach {
 impl Reach {
     /// Whether a row must be looked at.
     pub fn is_near(self, row: &Row) -> bool {
-        row.gone_s >= self.at_s - self.within_s && row.start_s <= self.at_s + self.within_s
+        self.touches(row.start_s, row.gone_s)
     }
 
-    /// Whether no later row of the slot can matter.
-    pub fn is_past(self, row: &Row) -> bool {
-        row.gone_s > self.at_s + self.within_s
+    /// The same, of its times.
+    fn touches(self, start_s: i64, gone_s: i64) -> bool {
+        gone_s >= self.at_s - self.within_s && start_s <= self.at_s + self.within_s
+    }
+
+    /// Whether no row that is over later can matter.
+    fn is_past(self, gone_s: i64) -> bool {
+        gone_s > self.at_s + self.within_s
     }
 }
 
@@ -79,10 +84,28 @@ pub struct Found {
 }
 
 impl Found {
-    fn note(&mut self, reach: Reach, row: &Row) {
-        let past = reach.is_past(row);
+    /// Of both together.
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            past: self.past | other.past,
+            covers: self.covers | other.covers,
+            shared: self.shared | other.shared,
+        }
+    }
+
+    /// Notes a row's times. Tells whether it is near.
+    #[inline]
+    fn note(&mut self, reach: Reach, start_s: i64, gone_s: i64) -> bool {
+        let past = reach.is_past(gone_s);
         self.past |= past;
-        self.covers |= past && row.start_s <= reach.at_s - reach.within_s;
+        self.covers |= past && start_s <= reach.at_s - reach.within_s;
+        reach.touches(start_s, gone_s)
+    }
+
+    fn take(&mut self, reach: Reach, row: Row, near: &mut Near) {
+        if self.note(reach, row.start_s, row.gone_s) {
+            near.push(row);
+        }
     }
 }
 
@@ -277,6 +300,12 @@ impl Segment {
         self.pool.find(ip)
     }
 
+    /// See [`Pool::touch_tile`].
+    #[inline]
+    pub fn touch_tile(&self, ip: u32) -> u8 {
+        self.pool.touch_tile(ip)
+    }
+
     /// See [`Pool::touch`].
     #[inline]
     pub fn touch(&self, place: Place) -> u8 {
@@ -296,16 +325,19 @@ impl Segment {
     fn near_v4(&self, ip: u32, place: Place, port: Option<u16>, reach: Reach, near: &mut Near) -> Found {
         let mut found = Found::default();
         let first = u64::from(ip) << 16;
-        let mut take = |row: Row| {
-            found.note(reach, &row);
-            if reach.is_near(&row) {
-                near.push(row);
-            }
-        };
         match place {
             Place::Nowhere => {}
-            Place::Crowded => self.crowded.at(&self.bytes, first, |packed| take(self.row_v4(packed))),
-            Place::Rows { .. } => self.pool.rows(place, ip, |packed| take(self.row_v4(packed))),
+            Place::Crowded => self.crowded.at(&self.bytes, first, |packed| {
+                found.take(reach, self.row_v4(packed), near);
+            }),
+            Place::Rows { .. } => {
+                let day_s = i64::from(self.day) * DAY_S;
+                let wanted = |gone, duration| {
+                    let gone_s = day_s + i64::from(gone);
+                    found.note(reach, gone_s - i64::from(duration), gone_s)
+                };
+                self.pool.rows(place, ip, wanted, |packed| near.push(self.row_v4(packed)));
+            }
         }
         match (self.ports_max, port) {
             (0, _) => {}
@@ -317,7 +349,7 @@ impl Segment {
                 self.blocks.scan(&self.bytes, from, first | u64::from(port), |packed| {
                     let row = self.row_v4(packed);
                     if row.slot.ports.is_some_and(|(low, high)| low <= port && port <= high) {
-                        take(row);
+                        found.take(reach, row, near);
                     }
                 });
             }
@@ -334,11 +366,7 @@ impl Segment {
                 if packed.extent != length {
                     return;
                 }
-                let row = self.row_v6(packed);
-                found.note(reach, &row);
-                if reach.is_near(&row) {
-                    near.push(row);
-                }
+                found.take(reach, self.row_v6(packed), near);
             });
         }
         found
@@ -571,7 +599,7 @@ impl Builder {
         self.flush();
         self.bytes.extend([0; SLACK]);
         self.segment.pool = pool;
-        self.segment.bytes = self.bytes.into();
+        self.segment.bytes = [self.bytes.as_slice(), &[]].into();
         let Segment { crowded, blocks, v6, .. } = &mut self.segment;
         crowded.ladder = Ladder::new(&crowded.fences);
         blocks.ladder = Ladder::new(&blocks.fences);
@@ -654,7 +682,7 @@ mod tests {
                 }
                 let shared = port.is_none() && of_slot.iter().any(|r| r.slot.ports.is_some() && reach.is_near(r));
                 prop_assert_eq!(found.shared, shared);
-                prop_assert_eq!(found.past, of_slot.iter().any(|r| right(r) && reach.is_past(r)));
+                prop_assert_eq!(found.past, of_slot.iter().any(|r| right(r) && reach.is_past(r.gone_s)));
             }
         }
 

@@ -212,6 +212,7 @@ pub fn measure(book: &Book, world: &World, lookups: u64, border_s: i64, watch: S
     };
     let mut dice = Dice::new(world.seed, 0);
     let (mut single_s, mut batched_s, mut left) = (0.0, 0.0, lookups);
+    let mut said: Vec<Verdict> = Vec::with_capacity(BATCH);
     while left > 0 {
         let count = left.min(BATCH as u64);
         left -= count;
@@ -219,7 +220,7 @@ pub fn measure(book: &Book, world: &World, lookups: u64, border_s: i64, watch: S
             (0..count).map(|_| (dice.below(world.addresses), world.moment(&mut dice))).collect();
         let points: Vec<(Point, i64)> =
             asked.iter().map(|(number, at)| (Point::new(world.address(*number), None), *at)).collect();
-        let mut said: Vec<Verdict> = Vec::with_capacity(points.len());
+        said.clear();
         let begun = watch();
         said.extend(points.iter().map(|(point, at)| book.judge(*point, *at, border_s)));
         single_s += watch() - begun;
