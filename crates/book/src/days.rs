@@ -31,7 +31,7 @@ struct Part {
 }
 
 /// Parts in which an address is looked up at once, so that memory is waited for once: few looks go further.
-const AHEAD: usize = 3;
+const AHEAD: usize = 2;
 
 /// Where an address is in so many parts.
 pub type Places = [Place; AHEAD];

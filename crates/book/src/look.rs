@@ -128,7 +128,10 @@ impl Book {
     pub(crate) fn judge(&self, point: Point, at_s: i64, border_s: i64) -> Verdict {
         let reach = self.reach(at_s, border_s);
         let first = self.days.first(reach);
-        self.judge_at(point, reach, (first, self.days.places(point, first)), border_s)
+        let places = self.days.places(point, first);
+        // The rows of the days to come may be needed: they are waited for together.
+        std::hint::black_box(self.days.touch_rows(first, &places));
+        self.judge_at(point, reach, (first, places), border_s)
     }
 
     #[inline]
@@ -183,6 +186,8 @@ impl Book {
             }
             for ((point, _), (first, places)) in group.iter().zip(&mut places) {
                 *places = self.days.places(*point, *first);
+            }
+            for (first, places) in &places[..group.len()] {
                 touched ^= self.days.touch_rows(*first, places);
             }
             // What was touched means nothing, but it must be read.
