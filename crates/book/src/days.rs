@@ -54,6 +54,11 @@ impl Days {
         self.doubt_max_s
     }
 
+    /// The first day that has rows.
+    pub fn first_day(&self) -> Option<i32> {
+        self.parts.first().map(|part| part.day)
+    }
+
     /// The part with which a look begins: the first of the moment's day.
     #[inline]
     pub fn first(&self, reach: Reach) -> usize {

@@ -18,7 +18,7 @@ use noroshi_wire::nat_rules::{NatRefusal, NatRules};
 use crate::book::Book;
 use crate::days::Places;
 use crate::row::{Doubt, Near, Row, Verdict, judge};
-use crate::segment::{Point, Reach};
+use crate::segment::{Point, Reach, day_of};
 
 /// What the operator says of the network.
 #[derive(Clone, Debug)]
@@ -116,6 +116,8 @@ impl Brief {
 
 /// Questions of a batch that are taken a step further together.
 const TOGETHER: usize = 32;
+/// Questions that are sorted together: two to the power of this.
+const NUMBER_BITS: u32 = 20;
 
 impl Book {
     /// A look at an address.
@@ -173,30 +175,55 @@ impl Book {
         judge(&mut near, reach.at_s, border_s)
     }
 
-    /// The same for many questions, in their order and in brief. Some dozens at a time are taken a step further together,
-    /// so that the processor waits for memory once for all of them.
+    /// The same for many questions, in their order and in brief. They are asked sorted by day and address, so that what lies
+    /// side by side is read side by side; and some dozens at a time are taken a step further together, so that the processor
+    /// waits for memory once for all of them.
     pub(crate) fn judge_all(&self, asked: &[(Point, i64)], border_s: i64) -> Vec<Brief> {
+        let number = |sorted: u64| (sorted & ((1 << NUMBER_BITS) - 1)) as usize;
         let mut said = Vec::with_capacity(asked.len());
-        let mut places = [(0, Places::default()); TOGETHER];
-        for group in asked.chunks(TOGETHER) {
-            let mut touched = 0;
-            for ((point, at_s), (first, _)) in group.iter().zip(&mut places) {
-                *first = self.days.first(self.reach(*at_s, border_s));
-                touched ^= self.days.touch_tiles(*point, *first);
+        for asked in asked.chunks(1 << NUMBER_BITS) {
+            let numbered = asked.iter().zip(0..);
+            let mut sorted: Vec<u64> =
+                numbered.map(|((point, at_s), number)| self.place(*point, *at_s) | number).collect();
+            sorted.sort_unstable();
+            let in_order: Vec<(Point, i64)> = sorted.iter().map(|place| asked[number(*place)]).collect();
+            let mut verdicts = Vec::with_capacity(asked.len());
+            in_order.chunks(TOGETHER).for_each(|group| self.judge_some(group, border_s, &mut verdicts));
+            let begun = said.len();
+            said.resize(begun + asked.len(), Brief::None);
+            for (place, verdict) in sorted.iter().zip(verdicts) {
+                said[begun + number(*place)] = verdict;
             }
-            for ((point, _), (first, places)) in group.iter().zip(&mut places) {
-                *places = self.days.places(*point, *first);
-            }
-            for (first, places) in &places[..group.len()] {
-                touched ^= self.days.touch_rows(*first, places);
-            }
-            // What was touched means nothing, but it must be read.
-            std::hint::black_box(touched);
-            said.extend(group.iter().zip(&places).map(|((point, at_s), places)| {
-                Brief::of(&self.judge_at(*point, self.reach(*at_s, border_s), *places, border_s))
-            }));
         }
         said
+    }
+
+    /// About where a look reads: day and address, in the upper bits.
+    fn place(&self, point: Point, at_s: i64) -> u64 {
+        let first_day = self.days.first_day().unwrap_or(0);
+        let day = (i64::from(day_of(at_s)) - i64::from(first_day)).clamp(0, 0xffff) as u64;
+        let address = point.v4.map_or((point.addr >> 72) as u64 & 0xfff_ffff, |ip| u64::from(ip >> 4));
+        day << 48 | address << NUMBER_BITS
+    }
+
+    fn judge_some(&self, group: &[(Point, i64)], border_s: i64, verdicts: &mut Vec<Brief>) {
+        let mut found = [(0, Places::default()); TOGETHER];
+        let mut touched = 0;
+        for ((point, at_s), (first, _)) in group.iter().zip(&mut found) {
+            *first = self.days.first(self.reach(*at_s, border_s));
+            touched ^= self.days.touch_tiles(*point, *first);
+        }
+        for ((point, _), (first, places)) in group.iter().zip(&mut found) {
+            *places = self.days.places(*point, *first);
+        }
+        for (first, places) in &found[..group.len()] {
+            touched ^= self.days.touch_rows(*first, places);
+        }
+        // What was touched means nothing, but it must be read.
+        std::hint::black_box(touched);
+        verdicts.extend(group.iter().zip(found).map(|((point, at_s), found)| {
+            Brief::of(&self.judge_at(*point, self.reach(*at_s, border_s), found, border_s))
+        }));
     }
 
     /// Whether rows of the slot overlap at all, and whether two lines were there at this moment.

@@ -92,7 +92,10 @@ mod tests {
         for count in [0, 10, LARGE_BYTES - 1, LARGE_BYTES, LARGE_BYTES + 4097] {
             let bytes: Vec<u8> = (0..count).map(|n| (n % 251) as u8).collect();
             let read = Bytes::read(&mut bytes.as_slice(), count as u64).unwrap();
-            assert!(*read == *bytes && *Bytes::from(<[&[u8]; 2]>::from(bytes.split_at(count / 3))) == *bytes, "{count}");
+            assert!(
+                *read == *bytes && *Bytes::from(<[&[u8]; 2]>::from(bytes.split_at(count / 3))) == *bytes,
+                "{count}"
+            );
             assert!(Bytes::read(&mut bytes.as_slice(), count as u64 + 1).is_err());
         }
     }
