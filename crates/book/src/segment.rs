@@ -66,6 +66,11 @@ impl Reach {
         gone_s >= self.at_s - self.within_s && start_s <= self.at_s + self.within_s
     }
 
+    /// Whether what began then is not near.
+    pub fn is_before(self, start_s: i64) -> bool {
+        start_s > self.at_s + self.within_s
+    }
+
     /// Whether no row that is over later can matter.
     fn is_past(self, gone_s: i64) -> bool {
         gone_s > self.at_s + self.within_s
@@ -77,8 +82,6 @@ impl Reach {
 pub struct Found {
     /// A row of the slot that was over later than what is near: no need to look on.
     pub past: bool,
-    /// One of those was there at the moment.
-    pub covers: bool,
     /// Blocks of ports near the moment, and no port was told.
     pub shared: bool,
 }
@@ -86,19 +89,13 @@ pub struct Found {
 impl Found {
     /// Of both together.
     pub fn with(self, other: Self) -> Self {
-        Self {
-            past: self.past | other.past,
-            covers: self.covers | other.covers,
-            shared: self.shared | other.shared,
-        }
+        Self { past: self.past | other.past, shared: self.shared | other.shared }
     }
 
     /// Notes a row's times. Tells whether it is near.
     #[inline]
     fn note(&mut self, reach: Reach, start_s: i64, gone_s: i64) -> bool {
-        let past = reach.is_past(gone_s);
-        self.past |= past;
-        self.covers |= past && start_s <= reach.at_s - reach.within_s;
+        self.past |= reach.is_past(gone_s);
         reach.touches(start_s, gone_s)
     }
 
@@ -109,29 +106,28 @@ impl Found {
     }
 }
 
-/// Which sizes of blocks and prefixes there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sizes {
-    /// Smallest and largest number of ports of a block, none being none.
-    ports: Option<(u32, u32)>,
-    lengths: u128,
-    whole: bool,
+/// When the first of some rows began, by what was held: no row that is over later says anything about a moment before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begins {
+    /// Whole IPv4 addresses.
+    pub whole_s: i64,
+    /// Blocks of ports.
+    pub blocks_s: i64,
+    /// IPv6.
+    pub v6_s: i64,
 }
 
-impl Sizes {
-    /// Both together.
-    pub fn with(self, other: Sizes) -> Sizes {
-        let ports = match (self.ports, other.ports) {
-            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
-            (one, another) => one.or(another),
-        };
-        Sizes { ports, lengths: self.lengths | other.lengths, whole: self.whole | other.whole }
-    }
+impl Begins {
+    /// Of no rows.
+    pub const NEVER: Self = Self { whole_s: i64::MAX, blocks_s: i64::MAX, v6_s: i64::MAX };
 
-    /// Whether one may lie within another.
-    pub fn mixed(self) -> bool {
-        self.ports.is_some_and(|(least, most)| least != most)
-            || self.lengths.count_ones() + u32::from(self.whole) > 1
+    /// Of both together.
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            whole_s: self.whole_s.min(other.whole_s),
+            blocks_s: self.blocks_s.min(other.blocks_s),
+            v6_s: self.v6_s.min(other.v6_s),
+        }
     }
 }
 
@@ -253,8 +249,9 @@ pub struct Segment {
     v6: Section<u128>,
     /// The largest number of ports in a block; 0: no blocks.
     ports_max: u32,
-    /// The smallest number of ports in a block; whole addresses count as one of none.
-    ports_min: u32,
+    /// Addresses that have blocks of ports, in order.
+    shared: Vec<u32>,
+    begins: Begins,
     /// Bit n: there are prefixes of n bits.
     lengths: u128,
     /// A prefix of 128 bits has no bit in `lengths`.
@@ -277,10 +274,19 @@ impl Segment {
         self.rows
     }
 
-    /// Which sizes of blocks and prefixes are in it.
-    pub fn sizes(&self) -> Sizes {
-        let ports = (self.ports_max > 0).then_some((self.ports_min, self.ports_max));
-        Sizes { ports, lengths: self.lengths, whole: self.whole }
+    /// IPv4 addresses that have blocks of ports, in order.
+    pub fn shared(&self) -> &[u32] {
+        &self.shared
+    }
+
+    /// Bit n: there are prefixes of n bits; whether there are whole IPv6 addresses.
+    pub fn lengths(&self) -> (u128, bool) {
+        (self.lengths, self.whole)
+    }
+
+    /// When the first of its rows began.
+    pub fn begins(&self) -> Begins {
+        self.begins
     }
 
     /// The largest doubt about a border in it.
@@ -291,7 +297,11 @@ impl Segment {
     /// Bytes it takes in memory.
     pub fn memory(&self) -> usize {
         let fences = self.crowded.fences.capacity() + self.blocks.fences.capacity();
-        self.pool.memory() + self.bytes.memory() + fences * 16 + self.v6.fences.capacity() * 24
+        self.pool.memory()
+            + self.bytes.memory()
+            + self.shared.capacity() * 4
+            + fences * 16
+            + self.v6.fences.capacity() * 24
     }
 
     /// Where the rows of a whole IPv4 address are.
@@ -312,22 +322,22 @@ impl Segment {
         self.pool.touch(place)
     }
 
-    /// Puts the rows near a moment into `near`. An IPv4 address's place has been found before.
+    /// Puts the rows near a moment into `near`. An IPv4 address's place has been found before; its blocks of ports come on
+    /// top, see [`Segment::near_blocks`].
     #[inline]
     pub fn near(&self, point: Point, place: Place, reach: Reach, near: &mut Near) -> Found {
         match point.v4 {
-            Some(ip) => self.near_v4(ip, place, point.port, reach, near),
+            Some(ip) => self.near_whole(ip, place, reach, near),
             None => self.near_v6(point.addr, reach, near),
         }
     }
 
     #[inline]
-    fn near_v4(&self, ip: u32, place: Place, port: Option<u16>, reach: Reach, near: &mut Near) -> Found {
+    fn near_whole(&self, ip: u32, place: Place, reach: Reach, near: &mut Near) -> Found {
         let mut found = Found::default();
-        let first = u64::from(ip) << 16;
         match place {
             Place::Nowhere => {}
-            Place::Crowded => self.crowded.at(&self.bytes, first, |packed| {
+            Place::Crowded => self.crowded.at(&self.bytes, u64::from(ip) << 16, |packed| {
                 found.take(reach, self.row_v4(packed), near);
             }),
             Place::Rows { .. } => {
@@ -339,6 +349,13 @@ impl Segment {
                 self.pool.rows(place, ip, wanted, |packed| near.push(self.row_v4(packed)));
             }
         }
+        found
+    }
+
+    /// The same of the blocks of ports of an IPv4 address.
+    pub fn near_blocks(&self, ip: u32, port: Option<u16>, reach: Reach, near: &mut Near) -> Found {
+        let mut found = Found::default();
+        let first = u64::from(ip) << 16;
         match (self.ports_max, port) {
             (0, _) => {}
             (_, None) => self.blocks.scan(&self.bytes, first, first | 0xffff, |packed| {
@@ -413,7 +430,11 @@ impl Segment {
         head.extend(self.day.to_le_bytes());
         head.extend(self.rows.to_le_bytes());
         head.extend(self.ports_max.to_le_bytes());
-        head.extend(self.ports_min.to_le_bytes());
+        head.extend((self.shared.len() as u64).to_le_bytes());
+        self.shared.iter().for_each(|ip| head.extend(ip.to_le_bytes()));
+        for begins_s in [self.begins.whole_s, self.begins.blocks_s, self.begins.v6_s] {
+            head.extend(begins_s.to_le_bytes());
+        }
         head.extend(self.lengths.to_le_bytes());
         head.push(self.whole.into());
         head.extend(self.doubt_max_s.to_le_bytes());
@@ -436,7 +457,15 @@ impl Segment {
             day: i32::from_le_bytes(bytes(from)?),
             rows: u64::from_le_bytes(bytes(from)?),
             ports_max: u32::from_le_bytes(bytes(from)?),
-            ports_min: u32::from_le_bytes(bytes(from)?),
+            shared: {
+                let count = u64::from_le_bytes(bytes(from)?);
+                (0..count).map(|_| Ok(u32::from_le_bytes(bytes(from)?))).collect::<std::io::Result<_>>()?
+            },
+            begins: Begins {
+                whole_s: i64::from_le_bytes(bytes(from)?),
+                blocks_s: i64::from_le_bytes(bytes(from)?),
+                v6_s: i64::from_le_bytes(bytes(from)?),
+            },
             lengths: u128::from_le_bytes(bytes(from)?),
             whole: bytes(from)? == [1],
             doubt_max_s: u32::from_le_bytes(bytes(from)?),
@@ -515,7 +544,8 @@ impl Builder {
             blocks: Section::default(),
             v6: Section::default(),
             ports_max: 0,
-            ports_min: u32::MAX,
+            shared: Vec::new(),
+            begins: Begins::NEVER,
             lengths: 0,
             whole: false,
             doubt_max_s: 0,
@@ -552,10 +582,19 @@ impl Builder {
         let segment = &mut self.segment;
         segment.rows += 1;
         segment.doubt_max_s = segment.doubt_max_s.max(row.start_doubt_s).max(row.end_doubt_s);
+        let start_s = row.gone_s - i64::from(packed.duration);
+        let begins = match kind {
+            Kind::Pool | Kind::Crowded => &mut segment.begins.whole_s,
+            Kind::Blocks => &mut segment.begins.blocks_s,
+            Kind::V6 => &mut segment.begins.v6_s,
+        };
+        *begins = start_s.min(*begins);
         match row.slot.v4() {
-            Some(_) => {
+            Some(ip) => {
                 segment.ports_max = segment.ports_max.max(extent);
-                segment.ports_min = segment.ports_min.min(extent);
+                if kind == Kind::Blocks && segment.shared.last() != Some(&ip) {
+                    segment.shared.push(ip);
+                }
             }
             None if extent == 128 => segment.whole = true,
             None => segment.lengths |= 1 << extent,
@@ -665,6 +704,8 @@ mod tests {
                 let point = Point::new(ip, port);
                 let place = point.v4.map_or(Place::Nowhere, |ip| segment.find(ip));
                 let found = segment.near(point, place, reach, &mut near);
+                let blocks = |ip| segment.near_blocks(ip, port, reach, &mut near);
+                let found = found.with(point.v4.map_or(Found::default(), blocks));
                 let covers = |row: &&Row| {
                     let len = row.slot.len - if row.slot.v4().is_some() { 96 } else { 0 };
                     let net = ipnet::IpNet::new(row.slot.ip(), len).unwrap();

@@ -99,7 +99,8 @@ impl World {
                 _ => 30 + dice.exponential(90_000.0),
             };
             let gap_s = match dice.below(2) {
-                0 => 1 + dice.below(10) as i64,
+                // In the same second, too.
+                0 => dice.below(10) as i64,
                 _ => 1 + dice.exponential(28_000.0),
             };
             let (start_s, end_s) = (at_s, at_s + length_s);
