@@ -71,6 +71,13 @@ impl Open {
         self.displaced_s.is_none()
     }
 
+    /// Whether a moment is within it, as far as its lease tells.
+    fn is_within(&self, at_s: i64) -> bool {
+        let over_s = self.until_s.unwrap_or(self.heard_s).max(self.heard_s);
+        let over_s = self.displaced_s.map_or(over_s, |displaced_s| displaced_s.min(over_s));
+        self.start_s - SAME_START_S <= at_s && at_s <= over_s
+    }
+
     /// As a row: over without a word, because somebody else was there (or the server began anew) at `gone_s`.
     fn lost(&self, slot: Slot, gone_s: i64) -> Row {
         let gone_s = self.displaced_s.map_or(gone_s, |displaced_s| displaced_s.min(gone_s));
@@ -178,7 +185,9 @@ impl Keeper {
     }
 
     fn hold(&mut self, entry: &Entry, slot: Slot, line: u32, doubt_s: u32, days: &Days) -> Effect {
-        let exact = entry.change == Change::Start || entry.began_s.is_some();
+        // A lease's rows do not tell whether they are its first.
+        let first = entry.change == Change::Start && entry.until_s.is_none();
+        let exact = first || entry.began_s.is_some();
         let told_s = entry.began_s.unwrap_or(entry.at_s).min(entry.at_s);
         let new = Open {
             line,
@@ -190,21 +199,29 @@ impl Keeper {
             displaced_s: None,
             start_doubt_s: doubt_s,
         };
+        let reset_s = self.resets.get(&new.server).copied().unwrap_or(i64::MIN);
         let list = self.open.entry(slot);
-        let same = |o: &&mut Open| (o.line, o.server, o.session) == (line, new.server, new.session);
-        if let Some(known) = list.iter_mut().find(same) {
-            let reset_s = self.resets.get(&new.server).copied().unwrap_or(i64::MIN);
+        if let Some(known) = known(list, &new) {
             let begun_anew = known.heard_s < reset_s && reset_s <= new.heard_s;
             let moved_s = told_s - known.start_s;
-            if (!exact && !begun_anew) || (exact && moved_s.abs() <= SAME_START_S) {
+            let of_it = match (exact, new.until_s) {
+                (true, _) => moved_s.abs() <= SAME_START_S,
+                (false, None) => !begun_anew,
+                (false, Some(_)) => !begun_anew && known.is_within(told_s),
+            };
+            if of_it {
                 let effect = goes_on(known, &new, exact);
                 self.doubt_max_s = self.doubt_max_s.max(known.start_doubt_s);
                 return effect;
             }
-            if exact && told_s < known.heard_s {
+            if told_s < known.heard_s && (exact || new.until_s.is_some()) {
                 // The id was used before, and this is a late word of that session.
-                let row = Row { gone_s: known.start_s.max(entry.at_s), ..new.row(slot) };
-                return self.close(row, days);
+                let gone_s = known.start_s.max(entry.at_s);
+                let row = new.row(slot);
+                if new.until_s.is_some() && self.knows(slot, line, told_s, entry.at_s, exact, days) {
+                    return Effect::Duplicate;
+                }
+                return self.close(Row { gone_s, end_s: row.end_s.min(gone_s), ..row }, days);
             }
             // The id is used anew.
         } else if self.knows(slot, line, told_s, entry.at_s, exact, days) {
@@ -280,7 +297,9 @@ impl Keeper {
                 && o.session == entry.session
                 && entry.line.is_none_or(|line| line == o.line)
         };
-        let found = list.iter().position(mine).map(|at| (at, list[at]));
+        // Of several with the same id, or none, the one that began last before.
+        let of_id = list.iter().enumerate().filter(|(_, o)| mine(o));
+        let found = of_id.max_by_key(|(_, o)| (o.start_s <= entry.at_s, o.start_s)).map(|(at, o)| (at, *o));
         if list.is_empty() {
             self.open.remove(&slot);
         }
@@ -424,6 +443,17 @@ impl Keeper {
         near.rows().iter().filter(|row| row.slot == slot).for_each(each);
         near.is_overfull()
     }
+}
+
+/// Of the open sessions of an id, the one of which a record speaks: that began when it says, else that it is within, else
+/// the last.
+fn known<'a>(list: &'a mut [Open], new: &Open) -> Option<&'a mut Open> {
+    let same = |o: &Open| (o.line, o.server, o.session) == (new.line, new.server, new.session);
+    let fit = |o: &Open| {
+        let begins = (o.start_s - new.start_s).abs() <= SAME_START_S;
+        (begins, o.is_within(new.start_s), o.start_s)
+    };
+    list.iter_mut().filter(|o| same(o)).max_by_key(|o| fit(o))
 }
 
 /// What another record of an open session adds. Where it tells of another start, the time between is in doubt.

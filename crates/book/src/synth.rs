@@ -85,6 +85,11 @@ impl World {
         i64::from(FIRST_DAY) * DAY_S + dice.below((i64::from(DAYS) * DAY_S) as u64) as i64
     }
 
+    /// When the histories begin and end, in seconds since 1970.
+    pub fn period(&self) -> (i64, i64) {
+        (i64::from(FIRST_DAY) * DAY_S, i64::from(FIRST_DAY + DAYS) * DAY_S)
+    }
+
     /// The history of an address: sessions in order, apart from each other.
     pub fn history(&self, number: u64) -> impl Iterator<Item = Row> + use<> {
         let mut dice = Dice::new(self.seed, number + 1);

@@ -4,6 +4,7 @@
 
 mod folder;
 mod hostile;
+mod network;
 mod recorded;
 
 use std::sync::{Arc, Mutex};
