@@ -181,3 +181,16 @@ fn on_clean_records_less_than_one_in_a_hundred_is_refused() {
     println!("{refused} of {asked} refused");
     assert!(refused > 0 && refused * 100 <= asked, "{refused} of {asked}");
 }
+#[test]
+fn zz_debug() {
+    let network = Network::new(from_env("S", 1000), 5000, false);
+    let ip: IpAddr = std::env::var("IP").unwrap().parse().unwrap();
+    let (a, b) = (from_env("A", 0) as i64, from_env("B", 0) as i64);
+    for (n, (arr, r)) in network.delivered.iter().enumerate() {
+        let at = r.at.as_second();
+        if r.given.unwrap().net.addr() == ip && a <= at && at <= b {
+            let w = match r.whom.as_ref().unwrap() { Whom::Line(l) => l.clone(), Whom::Inside(i) => i.to_string() };
+            println!("#{n} b{} arr {} at {} {:?} {:?} {} {} {:?} began {:?} until {:?}", n / 2000, arr - a, at - a, r.change, r.given.unwrap().ports, w, r.server, r.session, r.began.map(|t| t.as_second() - a), r.until.map(|t| t.as_second() - a));
+        }
+    }
+}
