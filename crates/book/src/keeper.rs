@@ -40,6 +40,14 @@ pub struct Open {
 
 /// How long a word of a displaced session is waited for. Longer than access servers are silent about a session.
 const DISPLACED_KEPT_S: i64 = 26 * 3600;
+/// By how many seconds a copy of a record may be told later than the record.
+const COPY_S: i64 = 10;
+
+/// Whether what is told of a moment may be a copy of what happened at another.
+fn is_copy(of_s: i64, at_s: i64) -> bool {
+    (0..=COPY_S).contains(&(at_s - of_s))
+}
+
 /// Displaced sessions of a slot that are waited for.
 const DISPLACED_MAX: usize = 8;
 
@@ -218,13 +226,13 @@ impl Keeper {
                 // The id was used before, and this is a late word of that session.
                 let gone_s = known.start_s.max(entry.at_s);
                 let row = new.row(slot);
-                if new.until_s.is_some() && self.knows(slot, line, told_s, entry.at_s, exact, days) {
+                if new.until_s.is_some() && self.knows(entry, slot, line, told_s, exact, days) {
                     return Effect::Duplicate;
                 }
                 return self.close(Row { gone_s, end_s: row.end_s.min(gone_s), ..row }, days);
             }
             // The id is used anew.
-        } else if self.knows(slot, line, told_s, entry.at_s, exact, days) {
+        } else if self.knows(entry, slot, line, told_s, exact, days) {
             return Effect::Duplicate;
         }
         self.displace(slot, &new, days)
@@ -297,9 +305,17 @@ impl Keeper {
                 && o.session == entry.session
                 && entry.line.is_none_or(|line| line == o.line)
         };
-        // Of several with the same id, or none, the one that began last before.
-        let of_id = list.iter().enumerate().filter(|(_, o)| mine(o));
-        let found = of_id.max_by_key(|(_, o)| (o.start_s <= entry.at_s, o.start_s)).map(|(at, o)| (at, *o));
+        // Of several with the same id, or none, the one that began last before; but a copy of a Stop may be told a little later
+        // than when the line came back.
+        let of_id = || list.iter().enumerate().filter(|(_, o)| mine(o));
+        let left_then = |o: &Open| o.displaced_s.is_some_and(|at| is_copy(at, entry.at_s));
+        let last = of_id().max_by_key(|(_, o)| (o.start_s <= entry.at_s, o.start_s));
+        let left = of_id().find(|(_, o)| left_then(o));
+        let found = match (last, left) {
+            (Some((_, last)), Some(_)) if is_copy(last.start_s, entry.at_s) => left,
+            _ => last,
+        };
+        let found = found.map(|(at, o)| (at, *o));
         if list.is_empty() {
             self.open.remove(&slot);
         }
@@ -317,12 +333,16 @@ impl Keeper {
             let Some(line) = entry.line else { return Effect::Nothing };
             // Without a beginning, a Stop of what is not open is a copy or tells of a moment only.
             let start_s = entry.began_s.unwrap_or(entry.at_s).min(entry.at_s);
-            return match self.knows(slot, line, start_s, entry.at_s, entry.began_s.is_some(), days) {
+            return match self.knows(entry, slot, line, start_s, entry.began_s.is_some(), days) {
                 true => Effect::Duplicate,
                 false if entry.began_s.is_none() => Effect::Nothing,
                 false => self.close(over(start_s, doubt_s, line), days),
             };
         };
+        let in_doubt = !open.is_there() || is_copy(open.start_s, entry.at_s);
+        if in_doubt && entry.began_s.is_none() && self.left(slot, &open, entry.at_s, days) {
+            return Effect::Duplicate;
+        }
         let another = entry.began_s.is_some_and(|began| (began - open.start_s).abs() > SAME_START_S);
         if entry.at_s < open.start_s || (another && entry.began_s < Some(open.start_s)) {
             // The Stop of an earlier session with the same id.
@@ -355,14 +375,17 @@ impl Keeper {
     }
 
     /// Whether a closed session says all that a record of it would.
-    fn knows(&self, slot: Slot, line: u32, told_s: i64, at_s: i64, exact: bool, days: &Days) -> bool {
+    fn knows(&self, entry: &Entry, slot: Slot, line: u32, told_s: i64, exact: bool, days: &Days) -> bool {
+        let (at_s, lease) = (entry.at_s, entry.until_s.is_some());
         let tells = |row: &Row| {
             row.slot == slot
                 && row.line == line
                 && at_s <= row.gone_s
-                && match exact {
-                    true => (row.start_s - told_s).abs() <= SAME_START_S,
-                    false => row.start_s - SAME_START_S <= at_s && at_s <= row.end_s,
+                && match (exact, lease) {
+                    (true, _) => (row.start_s - told_s).abs() <= SAME_START_S,
+                    (false, false) => row.start_s - SAME_START_S <= at_s && at_s <= row.end_s,
+                    // A lease that begins in the second in which another was released is a new one.
+                    (false, true) => row.start_s - SAME_START_S <= at_s && at_s < row.end_s,
                 }
         };
         let mut known = false;
@@ -370,6 +393,17 @@ impl Keeper {
             known |= tells(row);
         });
         known
+    }
+
+    /// Whether another session of the same line was over just then: what looks like the Stop of this one is a copy of its
+    /// Stop.
+    fn left(&self, slot: Slot, open: &Open, at_s: i64, days: &Days) -> bool {
+        let mut left = false;
+        self.over_between(slot, at_s - COPY_S, at_s, days, |row| {
+            let another = (row.start_s - open.start_s).abs() > SAME_START_S || row.end_s <= open.start_s;
+            left |= row.line == open.line && another && is_copy(row.end_s, at_s);
+        });
+        left
     }
 
     /// Keeps a session that is over.

@@ -56,6 +56,7 @@ fn truth(network: &Network, ip: IpAddr, port: Option<u16>, at_s: i64) -> Result<
 
 #[derive(Default)]
 struct Tally {
+    seed: u64,
     one: u64,
     none: u64,
     doubts: BTreeMap<Doubt, u64>,
@@ -91,11 +92,19 @@ impl Tally {
         };
         if !fits {
             let said = match &answer {
-                Answer::One(held) => held.line.as_str(),
-                _ => "nobody",
+                Answer::One(held) => {
+                    let rows =
+                        held.rows.iter().map(|r| (r.server.as_str(), r.start.as_second(), r.end.as_second()));
+                    format!("{} by {:?}", held.line, rows.collect::<Vec<_>>())
+                }
+                _ => "nobody".into(),
             };
             let truth = network.holders(ip, port, at_s);
-            self.wrong.push(format!("{ip} {port:?} at {at_s}: said {said}, {:?}, truth {truth:?}", right()));
+            let seed = self.seed;
+            self.wrong.push(format!(
+                "seed {seed}: {ip} {port:?} at {at_s}: said {said}, {:?}, truth {truth:?}",
+                right()
+            ));
         }
     }
 }
@@ -128,6 +137,7 @@ fn whatever_happens_to_the_records_no_answer_is_wrong() {
     println!("seed {seed} (NOROSHI_TEST_SEED={seed} repeats it), {sessions} sessions, {lookups} look-ups");
     let mut tally = Tally::default();
     for seed in (seed..).take(lookups.div_ceil(OF_A_NETWORK) as usize) {
+        tally.seed = seed;
         let folder = tempfile::tempdir().unwrap();
         let network = Network::new(seed, sessions, false);
         let mut dice = Dice::new(seed, 12);
@@ -185,12 +195,36 @@ fn on_clean_records_less_than_one_in_a_hundred_is_refused() {
 fn zz_debug() {
     let network = Network::new(from_env("S", 1000), 5000, false);
     let ip: IpAddr = std::env::var("IP").unwrap().parse().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut book = Book::open(folder.path(), vault()).unwrap();
+    for i in 0..network.world.addresses() {
+        let n2 = Network::new(1, 25, true);
+        let _ = n2;
+        let _ = i;
+        break;
+    }
+    let mut last = 0;
     let (a, b) = (from_env("A", 0) as i64, from_env("B", 0) as i64);
     for (n, (arr, r)) in network.delivered.iter().enumerate() {
         let at = r.at.as_second();
         if r.given.unwrap().net.addr() == ip && a <= at && at <= b {
-            let w = match r.whom.as_ref().unwrap() { Whom::Line(l) => l.clone(), Whom::Inside(i) => i.to_string() };
-            println!("#{n} b{} arr {} at {} {:?} {:?} {} {} {:?} began {:?} until {:?}", n / 2000, arr - a, at - a, r.change, r.given.unwrap().ports, w, r.server, r.session, r.began.map(|t| t.as_second() - a), r.until.map(|t| t.as_second() - a));
+            let w = match r.whom.as_ref().unwrap() {
+                Whom::Line(l) => l.clone(),
+                Whom::Inside(i) => i.to_string(),
+            };
+            println!(
+                "#{n} b{} arr {} at {} {:?} {:?} {} {} {:?} began {:?} until {:?}",
+                n / 2000,
+                arr - a,
+                at - a,
+                r.change,
+                r.given.unwrap().ports,
+                w,
+                r.server,
+                r.session,
+                r.began.map(|t| t.as_second() - a),
+                r.until.map(|t| t.as_second() - a)
+            );
         }
     }
 }
