@@ -209,6 +209,12 @@ impl Keeper {
         };
         let reset_s = self.resets.get(&new.server).copied().unwrap_or(i64::MIN);
         let list = self.open.entry(slot);
+        let back = known(list, &new).is_some_and(|o| o.displaced_s.is_some_and(|at_s| at_s < new.heard_s));
+        // A word of a session that is over does not bring back an earlier one of the same id.
+        if back && !exact && self.knows(entry, slot, line, told_s, exact, days) {
+            return Effect::Duplicate;
+        }
+        let list = self.open.entry(slot);
         if let Some(known) = known(list, &new) {
             let begun_anew = known.heard_s < reset_s && reset_s <= new.heard_s;
             let moved_s = told_s - known.start_s;
