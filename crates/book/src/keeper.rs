@@ -214,6 +214,10 @@ impl Keeper {
         if back && !exact && self.knows(entry, slot, line, told_s, exact, days) {
             return Effect::Duplicate;
         }
+        if back && !exact && new.session == 0 {
+            self.come_back(slot, &new, days);
+            return self.displace(slot, &new, days);
+        }
         let list = self.open.entry(slot);
         if let Some(known) = known(list, &new) {
             let begun_anew = known.heard_s < reset_s && reset_s <= new.heard_s;
@@ -242,6 +246,18 @@ impl Keeper {
             return Effect::Duplicate;
         }
         self.displace(slot, &new, days)
+    }
+
+    /// Without an id, who was displaced may have been there all the time, or be back after it was gone. So nobody can say
+    /// who was there from the last word to this.
+    fn come_back(&mut self, slot: Slot, new: &Open, days: &Days) {
+        let list = self.open.entry(slot);
+        let before = known(list, new).map(|o| *o);
+        if let Some(before) = before {
+            list.retain(|o| *o != before);
+            let row = Open { displaced_s: None, until_s: None, ..before }.row(slot);
+            self.close(Row { end_s: before.heard_s, gone_s: new.heard_s, ..row }, days);
+        }
     }
 
     /// Puts a session that begins in the place of those on the slot.
@@ -388,7 +404,11 @@ impl Keeper {
                 && row.line == line
                 && at_s <= row.gone_s
                 && match (exact, lease) {
-                    (true, _) => (row.start_s - told_s).abs() <= SAME_START_S,
+                    // What begins when another ended is a new one, however short that was.
+                    (true, _) => {
+                        let from_start_s = (row.start_s - told_s).abs();
+                        from_start_s <= SAME_START_S && from_start_s <= (row.gone_s - told_s).abs()
+                    }
                     (false, false) => row.start_s - SAME_START_S <= at_s && at_s <= row.end_s,
                     // A lease that begins in the second in which another was released is a new one.
                     (false, true) => row.start_s - SAME_START_S <= at_s && at_s < row.end_s,
