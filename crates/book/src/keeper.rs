@@ -266,7 +266,10 @@ impl Keeper {
         // Somebody began later and is still there: this is a late word of an earlier session.
         let there = list.iter().filter(|o| o.is_there());
         if let Some(later_s) = there.map(|o| o.start_s).filter(|start| *start >= new.heard_s).min() {
-            return self.close(Row { gone_s: later_s, end_s: new.heard_s, ..new.row(slot) }, days);
+            // What else comes of it tells whether it was over then.
+            list.push(Open { displaced_s: Some(later_s), until_s: None, ..*new });
+            self.let_go(slot, new, days);
+            return Effect::Kept;
         }
         for open in list.iter_mut().filter(|o| o.is_there()) {
             let ended = new.start_s >= open.row(slot).end_s.min(open.heard_s);
@@ -276,6 +279,13 @@ impl Keeper {
             }
         }
         list.push(*new);
+        self.let_go(slot, new, days);
+        Effect::Kept
+    }
+
+    /// Closes sessions of a slot of which no word is waited for any more.
+    fn let_go(&mut self, slot: Slot, new: &Open, days: &Days) {
+        let list = self.open.entry(slot);
         let (settled, waiting): (Vec<Open>, Vec<Open>) =
             list.iter().partition(|o| o.displaced_s.is_some_and(|at| at < new.heard_s - DISPLACED_KEPT_S));
         *list = waiting;
@@ -287,7 +297,6 @@ impl Keeper {
         for open in settled {
             self.close(open.lost(slot, new.start_s), days);
         }
-        Effect::Kept
     }
 
     /// Closes displaced sessions of which no word came for long enough.
