@@ -37,6 +37,12 @@ pub struct Point {
     pub(crate) port: Option<u16>,
 }
 
+impl std::fmt::Debug for Point {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Point(‹redacted›)")
+    }
+}
+
 impl Point {
     /// The address, and the port of the subscriber's side.
     pub fn new(ip: std::net::IpAddr, port: Option<u16>) -> Self {

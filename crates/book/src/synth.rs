@@ -11,7 +11,7 @@ use noroshi_wire::Given;
 use serde::Serialize;
 
 use crate::book::{Book, BookError};
-use crate::look::Brief;
+use crate::look::{Brief, Rules};
 use crate::row::{Row, Slot, Verdict};
 use crate::segment::{Builder, DAY_S, Point, Segment};
 
@@ -204,6 +204,33 @@ pub fn build(
         book.servers.number(format!("192.0.2.{server}").as_bytes()).ok_or(BookError::Full)?;
     }
     book.fill(world.segments(progress))
+}
+
+/// Questions about a world, at random.
+#[derive(Debug)]
+pub struct Questions(Vec<(Point, i64)>);
+
+impl Questions {
+    /// So many.
+    pub fn new(world: &World, count: usize) -> Self {
+        let mut dice = Dice::new(world.seed, 1);
+        let mut one =
+            || (Point::new(world.address(dice.below(world.addresses)), None), world.moment(&mut dice));
+        Self((0..count).map(|_| one()).collect())
+    }
+
+    /// Asks them one after another. Tells how many were answered with a line.
+    pub fn one_by_one(&self, book: &Book) -> usize {
+        let border_s = Rules::BORDER_S;
+        let answers = self.0.iter().map(|(point, at_s)| book.judge(*point, *at_s, border_s));
+        answers.filter(|verdict| matches!(verdict, Verdict::One(..))).count()
+    }
+
+    /// Asks them all at once.
+    pub fn together(&self, book: &Book) -> usize {
+        let answers = book.judge_all(&self.0, Rules::BORDER_S);
+        answers.iter().filter(|brief| matches!(brief, Brief::One(..))).count()
+    }
 }
 
 /// Asks the book of a world `lookups` questions of each kind, and holds every answer against the truth.
