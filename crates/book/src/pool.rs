@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A tile says of each of its buckets how many rows it has, so it tells whether there is anything and which row it is without
-//! a look at the rows. All tiles of a /16 have as many addresses, so that about 64 rows are in each: one address in a bucket
-//! where a pool is in use, many where few sessions ended. What the rows of a bucket need to be told apart is in the row.
+//! a look at the rows. All tiles of a /16 have as many addresses: one in a bucket where a pool is in use, many where few
+//! sessions ended. What the rows of a bucket need to be told apart is in the row.
 //!
 //! The counts are cut into planes: the first has the lowest bit of each count, the next the second. The rows before a bucket
 //! are then as many as the bits before it, each plane's weighed. Three planes do for most. A tile with a bucket of more rows
@@ -23,8 +23,8 @@ use crate::block::Packed;
 use crate::memory::Bytes;
 use crate::segment::bytes;
 
-/// Rows that a tile has, about.
-const TILE_ROWS: usize = 64;
+/// Bytes of a tile, mostly. Tiles are as small as they can be with a byte of them for each row.
+const TILE_BYTES: usize = 32;
 /// Buckets of a tile: two to the power of this.
 const BUCKET_BITS: u32 = 6;
 /// Planes at most: 31 rows of a bucket.
@@ -45,6 +45,8 @@ struct Net {
     shift: u8,
     planes: u8,
     widths: [u8; COLUMNS],
+    /// The first tile that has rows, and how many there are up to the last that has.
+    span: (u16, u16),
     /// The smallest server; rows say how much more.
     server: u32,
     /// Where its tiles begin, in bytes.
@@ -73,8 +75,10 @@ impl Net {
 
     /// The tile of an address, in bytes.
     #[inline]
-    fn tile(&self, low: u32) -> usize {
-        (self.tiles as usize).saturating_add((low >> self.shift) as usize * self.tile_bytes())
+    fn tile(&self, low: u32) -> Option<usize> {
+        let number = (low >> self.shift).wrapping_sub(self.span.0.into());
+        let tile = (self.tiles as usize).saturating_add(number as usize * self.tile_bytes());
+        (number < u32::from(self.span.1)).then_some(tile)
     }
 }
 
@@ -114,8 +118,8 @@ impl Pool {
         let net = &self.nets[number];
         let low = ip & 0xffff;
         let bucket = low >> net.low_bits() & 63;
-        let tile = self.bytes.get(net.tile(low)..).unwrap_or_default();
-        let Some(tile) = tile.get(..net.tile_bytes()) else { return Place::Nowhere };
+        let tile = net.tile(low).and_then(|tile| self.bytes.get(tile..)?.get(..net.tile_bytes()));
+        let Some(tile) = tile else { return Place::Nowhere };
         let (mut before, mut count) = (0, 0);
         let (planes, last) = tile.split_at(tile.len() - 8);
         for (plane, bits) in planes.chunks_exact(8).enumerate() {
@@ -211,7 +215,7 @@ impl Pool {
     #[inline]
     pub fn touch_tile(&self, ip: u32) -> u8 {
         let net = self.net((ip >> 16) as u16).map(|number| &self.nets[number]);
-        net.and_then(|net| self.bytes.get(net.tile(ip & 0xffff)).copied()).unwrap_or(0)
+        net.and_then(|net| self.bytes.get(net.tile(ip & 0xffff)?).copied()).unwrap_or(0)
     }
 
     /// Touches what a look at the place will read, so that many looks wait for memory at once. The number is of no use.
@@ -246,6 +250,8 @@ impl Pool {
             out.write_all(&net.high.to_le_bytes())?;
             out.write_all(&[net.shift, net.planes])?;
             out.write_all(&net.widths)?;
+            out.write_all(&net.span.0.to_le_bytes())?;
+            out.write_all(&net.span.1.to_le_bytes())?;
             out.write_all(&net.server.to_le_bytes())?;
             out.write_all(&net.tiles.to_le_bytes())?;
             out.write_all(&net.rows.to_le_bytes())?;
@@ -266,6 +272,7 @@ impl Pool {
                     shift: shift.min(16),
                     planes: planes.min(PLANES_MAX as u8),
                     widths: bytes::<COLUMNS>(from)?.map(|width| width.min(32)),
+                    span: (u16::from_le_bytes(bytes(from)?), u16::from_le_bytes(bytes(from)?)),
                     server: u32::from_le_bytes(bytes(from)?),
                     tiles: u64::from_le_bytes(bytes(from)?),
                     rows: u64::from_le_bytes(bytes(from)?),
@@ -318,14 +325,18 @@ impl PoolBuilder {
     fn end_net(&mut self) {
         let rows = std::mem::take(&mut self.rows);
         let Some(first) = rows.first() else { return };
-        let fits = |shift: &u32| rows.len() <= TILE_ROWS << (16 - shift);
-        let shift = (BUCKET_BITS..=16).rev().find(fits).unwrap_or(BUCKET_BITS);
+        let low = |row: &Packed| ip(row) & 0xffff;
+        let span = |shift: u32| (low(first) >> shift, rows.last().map_or(0, low) >> shift);
+        let tiles = |shift: u32| (span(shift).1 - span(shift).0) as usize + 1;
+        let pays = |shift: &u32| tiles(*shift) * TILE_BYTES <= rows.len();
+        let shift = (BUCKET_BITS..16).find(pays).unwrap_or(16);
+        let span = (span(shift).0 as u16, tiles(shift) as u16);
         let low_bits = shift - BUCKET_BITS;
         let mut counts = vec![0u32; 1 << (16 - low_bits)];
         for row in &rows {
-            counts[((ip(row) & 0xffff) >> low_bits) as usize] += 1;
+            counts[(low(row) >> low_bits) as usize] += 1;
         }
-        let tiles = || counts.chunks(1 << BUCKET_BITS);
+        let tiles = || counts.chunks(1 << BUCKET_BITS).skip(span.0.into()).take(span.1.into());
         let mut most: Vec<u32> = tiles().map(|tile| tile.iter().copied().max().unwrap_or(0)).collect();
         most.sort_unstable();
         let usual = most[most.len() - 1 - most.len() / CROWDED_ONE_IN];
@@ -350,7 +361,7 @@ impl PoolBuilder {
         let widths = pack(&kept, low_bits, server, &mut self.packed);
         let high = (ip(first) >> 16) as u16;
         let (shift, planes) = (shift as u8, planes as u8);
-        self.nets.push(Net { high, shift, planes, widths, server, tiles: begins.0, rows: begins.1 });
+        self.nets.push(Net { high, shift, planes, widths, span, server, tiles: begins.0, rows: begins.1 });
     }
 }
 
