@@ -86,6 +86,12 @@ impl Open {
         self.start_s - SAME_START_S <= at_s && at_s <= over_s
     }
 
+    /// As a row: certain until its last word, and perhaps there until a word that may be of another session.
+    fn unsure_until(&self, slot: Slot, gone_s: i64) -> Row {
+        let row = Open { displaced_s: None, until_s: None, ..*self }.row(slot);
+        Row { end_s: self.heard_s.min(gone_s), gone_s, ..row }
+    }
+
     /// As a row: over without a word, because somebody else was there (or the server began anew) at `gone_s`.
     fn lost(&self, slot: Slot, gone_s: i64) -> Row {
         let gone_s = self.displaced_s.map_or(gone_s, |displaced_s| displaced_s.min(gone_s));
@@ -255,8 +261,7 @@ impl Keeper {
         let before = known(list, new).map(|o| *o);
         if let Some(before) = before {
             list.retain(|o| *o != before);
-            let row = Open { displaced_s: None, until_s: None, ..before }.row(slot);
-            self.close(Row { end_s: before.heard_s, gone_s: new.heard_s, ..row }, days);
+            self.close(before.unsure_until(slot, new.heard_s), days);
         }
     }
 
@@ -386,6 +391,10 @@ impl Keeper {
         list.swap_remove(at);
         if list.is_empty() {
             self.open.remove(&slot);
+        }
+        let back = open.displaced_s.is_some_and(|displaced_s| displaced_s + COPY_S < entry.at_s);
+        if back && entry.session == 0 && entry.began_s.is_none() {
+            return self.close(open.unsure_until(slot, entry.at_s), days);
         }
         match entry.began_s.filter(|_| another) {
             Some(began_s) => {
