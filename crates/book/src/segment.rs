@@ -738,4 +738,26 @@ mod tests {
             let _ = Segment::read(&mut bytes.as_slice());
         }
     }
+    #[test]
+    fn a_segment_of_another_form_says_that_it_is() {
+        let mut builder = Builder::new(20_000);
+        let slot = Slot::of(&Given { net: "198.51.100.7/32".parse().unwrap(), ports: None });
+        let (start_s, end_s) = (20_000 * DAY_S - 60, 20_000 * DAY_S);
+        builder.push(&Row {
+            slot,
+            start_s,
+            end_s,
+            gone_s: end_s,
+            line: 0,
+            server: 0,
+            start_doubt_s: 0,
+            end_doubt_s: 0,
+        });
+        let mut file = Vec::new();
+        builder.finish().write(&mut file).unwrap();
+        assert_eq!(Segment::read(&mut file.as_slice()).unwrap().rows(), 1);
+        // As before there was a form: the day's number first.
+        let told = Segment::read(&mut &file[FORM.len()..]).unwrap_err().to_string();
+        assert!(told.contains("another version"), "{told}");
+    }
 }

@@ -210,7 +210,7 @@ impl Network {
                 let inside = self.world.address(self.dice.below(self.world.addresses()));
                 let ports = Some((first, first + BLOCK_PORTS - 1));
                 let holding = Holding { from_s: at_s, to_s, ports, whom: Whom::Inside(inside) };
-                self.allocation(ip, &holding, server, (number % 2 == 0).then_some(n % 7), taken_over);
+                self.allocation(ip, &holding, server, number.is_multiple_of(2).then_some(n % 7), taken_over);
                 self.hold(ip, holding);
                 let at_once = self.dice.below(2) == 0;
                 *self.done.entry("pool reused within a second").or_default() += u64::from(at_once);
