@@ -26,6 +26,7 @@ mod names;
 mod pool;
 pub mod row;
 mod sealed_file;
+mod section;
 pub mod segment;
 mod slots;
 pub mod synth;
