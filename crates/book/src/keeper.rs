@@ -229,7 +229,10 @@ impl Keeper {
             let begun_anew = known.heard_s < reset_s && reset_s <= new.heard_s;
             let moved_s = told_s - known.start_s;
             let of_it = match (exact, new.until_s) {
-                (true, _) => moved_s.abs() <= SAME_START_S,
+                // Without an id, a Start that is no copy is another session, even if the first was that short.
+                (true, _) => {
+                    moved_s.abs() <= SAME_START_S && !(first && new.session == 0 && moved_s > COPY_S)
+                }
                 (false, None) => !begun_anew,
                 (false, Some(_)) => !begun_anew && known.is_within(told_s),
             };
