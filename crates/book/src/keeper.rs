@@ -241,6 +241,13 @@ impl Keeper {
                 self.doubt_max_s = self.doubt_max_s.max(known.start_doubt_s);
                 return effect;
             }
+            if first && new.session == 0 && known.start_s < told_s && told_s < known.heard_s {
+                // Without an id, these were two: of the first only its beginning is certain.
+                let before = Open { heard_s: known.start_s, ..*known };
+                let displaced_s = known.displaced_s.filter(|at_s| *at_s > told_s);
+                *known = Open { start_s: told_s, start_doubt_s: doubt_s, displaced_s, ..*known };
+                return self.close(before.unsure_until(slot, told_s), days);
+            }
             if told_s < known.heard_s && (exact || new.until_s.is_some()) {
                 // The id was used before, and this is a late word of that session.
                 let gone_s = known.start_s.max(entry.at_s);
@@ -446,9 +453,9 @@ impl Keeper {
     /// Stop.
     fn left(&self, slot: Slot, open: &Open, at_s: i64, days: &Days) -> bool {
         let mut left = false;
-        self.over_between(slot, at_s - COPY_S, at_s, days, |row| {
-            let another = (row.start_s - open.start_s).abs() > SAME_START_S || row.end_s <= open.start_s;
-            left |= row.line == open.line && another && is_copy(row.end_s, at_s);
+        self.over_between(slot, at_s - COPY_S, at_s + COPY_S, days, |row| {
+            let another = (row.start_s - open.start_s).abs() > SAME_START_S || row.start_s < open.start_s;
+            left |= row.line == open.line && another && (row.end_s - at_s).abs() <= COPY_S;
         });
         left
     }
