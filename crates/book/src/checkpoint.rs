@@ -38,6 +38,9 @@ const SLOT_BYTES: usize = 1 + 16 + 1 + 2 + 2;
 const OPEN_BYTES: usize = SLOT_BYTES + 4 + 4 + 8 + 4 * 8 + 4;
 const FAULT_BYTES: usize = SLOT_BYTES + 2 * 8;
 
+/// Stands for no time.
+const NO_FAULT: (i64, i64) = (i64::MAX, i64::MIN);
+
 /// Writes the open sessions, the faults and the clocks.
 pub fn write_keeper(keeper: &Keeper, out: &mut impl io::Write) -> io::Result<()> {
     let opens = || keeper.open.iter().flat_map(|(slot, list)| list.iter().map(move |open| (slot, open)));
@@ -55,7 +58,13 @@ pub fn write_keeper(keeper: &Keeper, out: &mut impl io::Write) -> io::Result<()>
         row.extend(open.start_doubt_s.to_le_bytes());
         out.write_all(&row)?;
     }
-    let faults = || keeper.faults.iter().flat_map(|(slot, list)| list.iter().map(move |fault| (slot, fault)));
+    // A slot whose rows overlap without a time that is certain has no fault and must be remembered all the same.
+    let faults = || {
+        keeper.faults.iter().flat_map(|(slot, list)| {
+            let list = if list.is_empty() { &[NO_FAULT] } else { list.as_slice() };
+            list.iter().map(move |fault| (slot, fault))
+        })
+    };
     out.write_all(&(faults().count() as u64).to_le_bytes())?;
     for (slot, (from, to)) in faults() {
         let mut row = Vec::new();
@@ -113,7 +122,7 @@ pub fn read_keeper(from: &mut impl io::Read) -> io::Result<Keeper> {
         let slot = read_slot(row).ok_or(io::ErrorKind::InvalidData)?;
         let mut time = || take(row).map(i64::from_le_bytes).ok_or(io::ErrorKind::InvalidData);
         let fault = (time()?, time()?);
-        keeper.faults.entry(slot).push(fault);
+        keeper.faults.entry(slot).extend(Some(fault).filter(|fault| *fault != NO_FAULT));
     }
     for _ in 0..u64::from_le_bytes(bytes(from)?) {
         let server = u32::from_le_bytes(bytes(from)?);

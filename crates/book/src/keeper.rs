@@ -40,6 +40,14 @@ pub struct Open {
 
 /// How long a word of a displaced session is waited for. Longer than access servers are silent about a session.
 const DISPLACED_KEPT_S: i64 = 26 * 3600;
+/// By how many seconds a copy of a record may be told later than the record.
+const COPY_S: i64 = 10;
+
+/// Whether what is told of a moment may be a copy of what happened at another.
+fn is_copy(of_s: i64, at_s: i64) -> bool {
+    (0..=COPY_S).contains(&(at_s - of_s))
+}
+
 /// Displaced sessions of a slot that are waited for.
 const DISPLACED_MAX: usize = 8;
 
@@ -69,6 +77,19 @@ impl Open {
     /// Whether it is not displaced, as far as is known.
     fn is_there(&self) -> bool {
         self.displaced_s.is_none()
+    }
+
+    /// Whether a moment is within it, as far as its lease tells.
+    fn is_within(&self, at_s: i64) -> bool {
+        let over_s = self.until_s.unwrap_or(self.heard_s).max(self.heard_s);
+        let over_s = self.displaced_s.map_or(over_s, |displaced_s| displaced_s.min(over_s));
+        self.start_s - SAME_START_S <= at_s && at_s <= over_s
+    }
+
+    /// As a row: certain until its last word, and perhaps there until a word that may be of another session.
+    fn unsure_until(&self, slot: Slot, gone_s: i64) -> Row {
+        let row = Open { displaced_s: None, until_s: None, ..*self }.row(slot);
+        Row { end_s: self.heard_s.min(gone_s), gone_s, ..row }
     }
 
     /// As a row: over without a word, because somebody else was there (or the server began anew) at `gone_s`.
@@ -178,7 +199,9 @@ impl Keeper {
     }
 
     fn hold(&mut self, entry: &Entry, slot: Slot, line: u32, doubt_s: u32, days: &Days) -> Effect {
-        let exact = entry.change == Change::Start || entry.began_s.is_some();
+        // A lease's rows do not tell whether they are its first.
+        let first = entry.change == Change::Start && entry.until_s.is_none();
+        let exact = first || entry.began_s.is_some();
         let told_s = entry.began_s.unwrap_or(entry.at_s).min(entry.at_s);
         let new = Open {
             line,
@@ -190,27 +213,66 @@ impl Keeper {
             displaced_s: None,
             start_doubt_s: doubt_s,
         };
+        let reset_s = self.resets.get(&new.server).copied().unwrap_or(i64::MIN);
         let list = self.open.entry(slot);
-        let same = |o: &&mut Open| (o.line, o.server, o.session) == (line, new.server, new.session);
-        if let Some(known) = list.iter_mut().find(same) {
-            let reset_s = self.resets.get(&new.server).copied().unwrap_or(i64::MIN);
+        let back = known(list, &new).is_some_and(|o| o.displaced_s.is_some_and(|at_s| at_s < new.heard_s));
+        // A word of a session that is over does not bring back an earlier one of the same id.
+        if back && !exact && self.knows(entry, slot, line, told_s, exact, days) {
+            return Effect::Duplicate;
+        }
+        if back && !exact && new.session == 0 {
+            self.come_back(slot, &new, days);
+            return self.displace(slot, &new, days);
+        }
+        let list = self.open.entry(slot);
+        if let Some(known) = known(list, &new) {
             let begun_anew = known.heard_s < reset_s && reset_s <= new.heard_s;
             let moved_s = told_s - known.start_s;
-            if (!exact && !begun_anew) || (exact && moved_s.abs() <= SAME_START_S) {
+            let of_it = match (exact, new.until_s) {
+                // Without an id, a Start that is no copy is another session, even if the first was that short.
+                (true, _) => {
+                    moved_s.abs() <= SAME_START_S && !(first && new.session == 0 && moved_s > COPY_S)
+                }
+                (false, None) => !begun_anew,
+                (false, Some(_)) => !begun_anew && known.is_within(told_s),
+            };
+            if of_it {
                 let effect = goes_on(known, &new, exact);
                 self.doubt_max_s = self.doubt_max_s.max(known.start_doubt_s);
                 return effect;
             }
-            if exact && told_s < known.heard_s {
+            if first && new.session == 0 && known.start_s < told_s && told_s < known.heard_s {
+                // Without an id, these were two: of the first only its beginning is certain.
+                let before = Open { heard_s: known.start_s, ..*known };
+                let displaced_s = known.displaced_s.filter(|at_s| *at_s > told_s);
+                *known = Open { start_s: told_s, start_doubt_s: doubt_s, displaced_s, ..*known };
+                return self.close(before.unsure_until(slot, told_s), days);
+            }
+            if told_s < known.heard_s && (exact || new.until_s.is_some()) {
                 // The id was used before, and this is a late word of that session.
-                let row = Row { gone_s: known.start_s.max(entry.at_s), ..new.row(slot) };
-                return self.close(row, days);
+                let gone_s = known.start_s.max(entry.at_s);
+                let row = new.row(slot);
+                if new.until_s.is_some() && self.knows(entry, slot, line, told_s, exact, days) {
+                    return Effect::Duplicate;
+                }
+                return self.close(Row { gone_s, end_s: row.end_s.min(gone_s), ..row }, days);
             }
             // The id is used anew.
-        } else if self.knows(slot, line, told_s, entry.at_s, exact, days) {
+        } else if self.knows(entry, slot, line, told_s, exact, days) {
             return Effect::Duplicate;
         }
         self.displace(slot, &new, days)
+    }
+
+    /// Without an id, who was displaced may have been there all the time, or be back after it was gone. So nobody can say
+    /// who was there from the last word to this.
+    fn come_back(&mut self, slot: Slot, new: &Open, days: &Days) {
+        let list = self.open.entry(slot);
+        let before = known(list, new).map(|o| *o);
+        if let Some(before) = before {
+            list.retain(|o| *o != before);
+            self.close(before.unsure_until(slot, new.heard_s), days);
+        }
     }
 
     /// Puts a session that begins in the place of those on the slot.
@@ -219,7 +281,10 @@ impl Keeper {
         // Somebody began later and is still there: this is a late word of an earlier session.
         let there = list.iter().filter(|o| o.is_there());
         if let Some(later_s) = there.map(|o| o.start_s).filter(|start| *start >= new.heard_s).min() {
-            return self.close(Row { gone_s: later_s, end_s: new.heard_s, ..new.row(slot) }, days);
+            // What else comes of it tells whether it was over then.
+            list.push(Open { displaced_s: Some(later_s), until_s: None, ..*new });
+            self.let_go(slot, new, days);
+            return Effect::Kept;
         }
         for open in list.iter_mut().filter(|o| o.is_there()) {
             let ended = new.start_s >= open.row(slot).end_s.min(open.heard_s);
@@ -229,6 +294,13 @@ impl Keeper {
             }
         }
         list.push(*new);
+        self.let_go(slot, new, days);
+        Effect::Kept
+    }
+
+    /// Closes sessions of a slot of which no word is waited for any more.
+    fn let_go(&mut self, slot: Slot, new: &Open, days: &Days) {
+        let list = self.open.entry(slot);
         let (settled, waiting): (Vec<Open>, Vec<Open>) =
             list.iter().partition(|o| o.displaced_s.is_some_and(|at| at < new.heard_s - DISPLACED_KEPT_S));
         *list = waiting;
@@ -240,7 +312,6 @@ impl Keeper {
         for open in settled {
             self.close(open.lost(slot, new.start_s), days);
         }
-        Effect::Kept
     }
 
     /// Closes displaced sessions of which no word came for long enough.
@@ -280,7 +351,17 @@ impl Keeper {
                 && o.session == entry.session
                 && entry.line.is_none_or(|line| line == o.line)
         };
-        let found = list.iter().position(mine).map(|at| (at, list[at]));
+        // Of several with the same id, or none, the one that began last before; but a copy of a Stop may be told a little later
+        // than when the line came back.
+        let of_id = || list.iter().enumerate().filter(|(_, o)| mine(o));
+        let left_then = |o: &Open| o.displaced_s.is_some_and(|at| is_copy(at, entry.at_s));
+        let last = of_id().max_by_key(|(_, o)| (o.start_s <= entry.at_s, o.start_s));
+        let left = of_id().find(|(_, o)| left_then(o));
+        let found = match (last, left) {
+            (Some((_, last)), Some(_)) if is_copy(last.start_s, entry.at_s) => left,
+            _ => last,
+        };
+        let found = found.map(|(at, o)| (at, *o));
         if list.is_empty() {
             self.open.remove(&slot);
         }
@@ -298,12 +379,16 @@ impl Keeper {
             let Some(line) = entry.line else { return Effect::Nothing };
             // Without a beginning, a Stop of what is not open is a copy or tells of a moment only.
             let start_s = entry.began_s.unwrap_or(entry.at_s).min(entry.at_s);
-            return match self.knows(slot, line, start_s, entry.at_s, entry.began_s.is_some(), days) {
+            return match self.knows(entry, slot, line, start_s, entry.began_s.is_some(), days) {
                 true => Effect::Duplicate,
                 false if entry.began_s.is_none() => Effect::Nothing,
                 false => self.close(over(start_s, doubt_s, line), days),
             };
         };
+        let in_doubt = !open.is_there() || is_copy(open.start_s, entry.at_s);
+        if in_doubt && entry.began_s.is_none() && self.left(slot, &open, entry.at_s, days) {
+            return Effect::Duplicate;
+        }
         let another = entry.began_s.is_some_and(|began| (began - open.start_s).abs() > SAME_START_S);
         if entry.at_s < open.start_s || (another && entry.began_s < Some(open.start_s)) {
             // The Stop of an earlier session with the same id.
@@ -316,6 +401,10 @@ impl Keeper {
         list.swap_remove(at);
         if list.is_empty() {
             self.open.remove(&slot);
+        }
+        let back = open.displaced_s.is_some_and(|displaced_s| displaced_s + COPY_S < entry.at_s);
+        if back && entry.session == 0 && entry.began_s.is_none() {
+            return self.close(open.unsure_until(slot, entry.at_s), days);
         }
         match entry.began_s.filter(|_| another) {
             Some(began_s) => {
@@ -336,14 +425,21 @@ impl Keeper {
     }
 
     /// Whether a closed session says all that a record of it would.
-    fn knows(&self, slot: Slot, line: u32, told_s: i64, at_s: i64, exact: bool, days: &Days) -> bool {
+    fn knows(&self, entry: &Entry, slot: Slot, line: u32, told_s: i64, exact: bool, days: &Days) -> bool {
+        let (at_s, lease) = (entry.at_s, entry.until_s.is_some());
         let tells = |row: &Row| {
             row.slot == slot
                 && row.line == line
                 && at_s <= row.gone_s
-                && match exact {
-                    true => (row.start_s - told_s).abs() <= SAME_START_S,
-                    false => row.start_s - SAME_START_S <= at_s && at_s <= row.end_s,
+                && match (exact, lease) {
+                    // What begins when another ended is a new one, however short that was.
+                    (true, _) => {
+                        let from_start_s = (row.start_s - told_s).abs();
+                        from_start_s <= SAME_START_S && from_start_s <= (row.gone_s - told_s).abs()
+                    }
+                    (false, false) => row.start_s - SAME_START_S <= at_s && at_s <= row.end_s,
+                    // A lease that begins in the second in which another was released is a new one.
+                    (false, true) => row.start_s - SAME_START_S <= at_s && at_s < row.end_s,
                 }
         };
         let mut known = false;
@@ -351,6 +447,17 @@ impl Keeper {
             known |= tells(row);
         });
         known
+    }
+
+    /// Whether another session of the same line was over just then: what looks like the Stop of this one is a copy of its
+    /// Stop.
+    fn left(&self, slot: Slot, open: &Open, at_s: i64, days: &Days) -> bool {
+        let mut left = false;
+        self.over_between(slot, at_s - COPY_S, at_s + COPY_S, days, |row| {
+            let another = (row.start_s - open.start_s).abs() > SAME_START_S || row.start_s < open.start_s;
+            left |= row.line == open.line && another && (row.end_s - at_s).abs() <= COPY_S;
+        });
+        left
     }
 
     /// Keeps a session that is over.
@@ -419,10 +526,22 @@ impl Keeper {
         });
         let mut near = Near::new();
         let untidy = self.faults.get(&slot).is_some();
-        days.near(point, reach, untidy, &mut near);
+        let first = days.first(reach);
+        days.near(point, reach, (first, days.places(point, first)), untidy, &mut near);
         near.rows().iter().filter(|row| row.slot == slot).for_each(each);
         near.is_overfull()
     }
+}
+
+/// Of the open sessions of an id, the one of which a record speaks: that began when it says, else that it is within, else
+/// the last.
+fn known<'a>(list: &'a mut [Open], new: &Open) -> Option<&'a mut Open> {
+    let same = |o: &Open| (o.line, o.server, o.session) == (new.line, new.server, new.session);
+    let fit = |o: &Open| {
+        let begins = (o.start_s - new.start_s).abs() <= SAME_START_S;
+        (begins, o.is_within(new.start_s), o.start_s)
+    };
+    list.iter_mut().filter(|o| same(o)).max_by_key(|o| fit(o))
 }
 
 /// What another record of an open session adds. Where it tells of another start, the time between is in doubt.

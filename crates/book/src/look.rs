@@ -16,6 +16,7 @@ use noroshi_wire::Whom;
 use noroshi_wire::nat_rules::{NatRefusal, NatRules};
 
 use crate::book::Book;
+use crate::days::Places;
 use crate::row::{Doubt, Near, Row, Verdict, judge};
 use crate::segment::{Point, Reach, day_of};
 
@@ -113,6 +114,11 @@ impl Brief {
     }
 }
 
+/// Questions of a batch that are taken a step further together.
+const TOGETHER: usize = 32;
+/// Questions that are sorted together: two to the power of this.
+const NUMBER_BITS: u32 = 20;
+
 impl Book {
     /// A look at an address.
     pub fn look(&self, ip: IpAddr) -> Sealed<Look<'_>> {
@@ -122,12 +128,27 @@ impl Book {
     /// What the rows say. `border_s` is how far the asker's clock and ours may be apart.
     #[inline]
     pub(crate) fn judge(&self, point: Point, at_s: i64, border_s: i64) -> Verdict {
+        let reach = self.reach(at_s, border_s);
+        let first = self.days.first(reach);
+        let places = self.days.places(point, first);
+        // The rows of the days to come may be needed: they are waited for together.
+        std::hint::black_box(self.days.touch_rows(first, &places));
+        self.judge_at(point, reach, (first, places), border_s)
+    }
+
+    #[inline]
+    fn reach(&self, at_s: i64, border_s: i64) -> Reach {
+        let doubt_s = self.keeper.doubt_max_s.max(self.days.doubt_max_s());
+        Reach { at_s, within_s: border_s.max(doubt_s.into()) }
+    }
+
+    /// The same with the first places found before.
+    #[inline]
+    fn judge_at(&self, point: Point, reach: Reach, places: (usize, Places), border_s: i64) -> Verdict {
         let keeper = &self.keeper;
-        let doubt_s = keeper.doubt_max_s.max(self.days.doubt_max_s());
-        let reach = Reach { at_s, within_s: border_s.max(doubt_s.into()) };
         let mut near = Near::new();
-        let (untidy, contradicted) = self.contradicted(point, at_s, border_s);
-        let mut shared = self.days.near(point, reach, untidy, &mut near);
+        let (untidy, contradicted) = self.contradicted(point, reach.at_s, border_s);
+        let mut shared = self.days.near(point, reach, places, untidy, &mut near);
         let mut take = |row: Row| {
             if !reach.is_near(&row) {
                 return ControlFlow::Continue(());
@@ -151,32 +172,58 @@ impl Book {
         if contradicted {
             return Verdict::Ambiguous(Doubt::Overlap);
         }
-        judge(&mut near, at_s, border_s)
+        judge(&mut near, reach.at_s, border_s)
     }
 
     /// The same for many questions, in their order and in brief. They are asked sorted by day and address, so that what lies
-    /// side by side is read side by side.
+    /// side by side is read side by side; and some dozens at a time are taken a step further together, so that the processor
+    /// waits for memory once for all of them.
     pub(crate) fn judge_all(&self, asked: &[(Point, i64)], border_s: i64) -> Vec<Brief> {
-        struct Asked {
-            place: (u64, u64),
-            point: Point,
-            at_s: i64,
-            n: u32,
-        }
-        let mut sorted: Vec<Asked> = asked
-            .iter()
-            .zip(0..)
-            .map(|((point, at_s), n)| {
-                let family = point.v4.map_or((point.addr >> 64) as u64, u64::from);
-                Asked { place: (day_of(*at_s) as u32 as u64, family), point: *point, at_s: *at_s, n }
-            })
-            .collect();
-        sorted.sort_unstable_by_key(|asked| asked.place);
-        let mut said = vec![Brief::None; asked.len()];
-        for one in &sorted {
-            said[one.n as usize] = Brief::of(&self.judge(one.point, one.at_s, border_s));
+        let number = |sorted: u64| (sorted & ((1 << NUMBER_BITS) - 1)) as usize;
+        let mut said = Vec::with_capacity(asked.len());
+        for asked in asked.chunks(1 << NUMBER_BITS) {
+            let numbered = asked.iter().zip(0..);
+            let mut sorted: Vec<u64> =
+                numbered.map(|((point, at_s), number)| self.place(*point, *at_s) | number).collect();
+            sorted.sort_unstable();
+            let in_order: Vec<(Point, i64)> = sorted.iter().map(|place| asked[number(*place)]).collect();
+            let mut verdicts = Vec::with_capacity(asked.len());
+            in_order.chunks(TOGETHER).for_each(|group| self.judge_some(group, border_s, &mut verdicts));
+            let begun = said.len();
+            said.resize(begun + asked.len(), Brief::None);
+            for (place, verdict) in sorted.iter().zip(verdicts) {
+                said[begun + number(*place)] = verdict;
+            }
         }
         said
+    }
+
+    /// About where a look reads: day and address, in the upper bits.
+    fn place(&self, point: Point, at_s: i64) -> u64 {
+        let first_day = self.days.first_day().unwrap_or(0);
+        let day = (i64::from(day_of(at_s)) - i64::from(first_day)).clamp(0, 0xffff) as u64;
+        let address = point.v4.map_or((point.addr >> 72) as u64 & 0xfff_ffff, |ip| u64::from(ip >> 4));
+        day << 48 | address << NUMBER_BITS
+    }
+
+    fn judge_some(&self, group: &[(Point, i64)], border_s: i64, verdicts: &mut Vec<Brief>) {
+        let mut found = [(0, Places::default()); TOGETHER];
+        let mut touched = 0;
+        for ((point, at_s), (first, _)) in group.iter().zip(&mut found) {
+            *first = self.days.first(self.reach(*at_s, border_s));
+            touched ^= self.days.touch_tiles(*point, *first);
+        }
+        for ((point, _), (first, places)) in group.iter().zip(&mut found) {
+            *places = self.days.places(*point, *first);
+        }
+        for (first, places) in &found[..group.len()] {
+            touched ^= self.days.touch_rows(*first, places);
+        }
+        // What was touched means nothing, but it must be read.
+        std::hint::black_box(touched);
+        verdicts.extend(group.iter().zip(found).map(|((point, at_s), found)| {
+            Brief::of(&self.judge_at(*point, self.reach(*at_s, border_s), found, border_s))
+        }));
     }
 
     /// Whether rows of the slot overlap at all, and whether two lines were there at this moment.

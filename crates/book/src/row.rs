@@ -94,10 +94,11 @@ impl Row {
     /// answer and gives no wrong one: what they differ in becomes their doubt.
     pub fn same_session(&self, other: &Row) -> bool {
         let close = |one: i64, two: i64| (one - two).abs() <= SAME_START_S;
+        let at_once = self.start_s.max(other.start_s) < self.end_s.min(other.end_s);
         self.slot == other.slot
             && self.line == other.line
             && close(self.start_s, other.start_s)
-            && self.start_s.max(other.start_s) <= self.end_s.min(other.end_s)
+            && (at_once || self.start_s == other.start_s)
             && (!self.stopped() || !other.stopped() || close(self.end_s, other.end_s))
     }
 

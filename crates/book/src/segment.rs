@@ -1,8 +1,8 @@
 //! All that was surely over on one day (UTC), sorted by what was held: immutable, packed, and found without a scan.
 //!
 //! ```text
-//!   fences: first key of each block ──▶ block ──▶ rows of the slot
-//!   presence: which IPv4 addresses have rows at all, so that a day without is passed over
+//!   whole IPv4 addresses:              pool ──▶ rows of the address
+//!   blocks of ports, IPv6, the crowded: fences: first key of each block ──▶ block ──▶ rows of the slot
 //! ```
 //!
 //! A session is kept once, on the day on which it was surely over, however long it was. So whoever asks about a moment
@@ -10,15 +10,17 @@
 //! first that was over after the moment is the only one that can cover it.
 //!
 //! Keys. IPv4: the address and the first port of the block (`address << 16 | port`; port 0 for the whole address), with
-//! the number of ports as extent (0: the whole address). IPv6: the prefix, with its length as extent.
+//! the number of ports as extent (0: the whole address). IPv6: the prefix, with its length as extent. See [`crate::pool`] for
+//! whole addresses, and for which of them are crowded.
 
 use std::io::{Read, Write};
 
-use roaring::RoaringBitmap;
-
 use crate::bits::SLACK;
-use crate::block::{BLOCK_ROWS, Block, Packed, fits, pack};
+use crate::block::{BLOCK_ROWS, Packed, fits, pack};
+use crate::memory::Bytes;
+use crate::pool::{Place, Pool, PoolBuilder};
 use crate::row::{Near, Row, Slot};
+use crate::section::Section;
 
 /// Seconds of a day.
 pub const DAY_S: i64 = 86_400;
@@ -34,6 +36,12 @@ pub struct Point {
     pub(crate) addr: u128,
     pub(crate) v4: Option<u32>,
     pub(crate) port: Option<u16>,
+}
+
+impl std::fmt::Debug for Point {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Point(‹redacted›)")
+    }
 }
 
 impl Point {
@@ -57,12 +65,22 @@ pub struct Reach {
 impl Reach {
     /// Whether a row must be looked at.
     pub fn is_near(self, row: &Row) -> bool {
-        row.gone_s >= self.at_s - self.within_s && row.start_s <= self.at_s + self.within_s
+        self.touches(row.start_s, row.gone_s)
     }
 
-    /// Whether no later row of the slot can matter.
-    pub fn is_past(self, row: &Row) -> bool {
-        row.gone_s > self.at_s + self.within_s
+    /// The same, of its times.
+    fn touches(self, start_s: i64, gone_s: i64) -> bool {
+        gone_s >= self.at_s - self.within_s && start_s <= self.at_s + self.within_s
+    }
+
+    /// Whether what began then is not near.
+    pub fn is_before(self, start_s: i64) -> bool {
+        start_s > self.at_s + self.within_s
+    }
+
+    /// Whether no row that is over later can matter.
+    fn is_past(self, gone_s: i64) -> bool {
+        gone_s > self.at_s + self.within_s
     }
 }
 
@@ -71,126 +89,51 @@ impl Reach {
 pub struct Found {
     /// A row of the slot that was over later than what is near: no need to look on.
     pub past: bool,
-    /// One of those was there at the moment.
-    pub covers: bool,
     /// Blocks of ports near the moment, and no port was told.
     pub shared: bool,
 }
 
 impl Found {
-    fn note(&mut self, reach: Reach, row: &Row) {
-        let past = reach.is_past(row);
-        self.past |= past;
-        self.covers |= past && row.start_s <= reach.at_s - reach.within_s;
-    }
-}
-
-/// Which sizes of blocks and prefixes there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sizes {
-    /// Smallest and largest number of ports of a block, none being none.
-    ports: Option<(u32, u32)>,
-    lengths: u128,
-    whole: bool,
-}
-
-impl Sizes {
-    /// Both together.
-    pub fn with(self, other: Sizes) -> Sizes {
-        let ports = match (self.ports, other.ports) {
-            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
-            (one, another) => one.or(another),
-        };
-        Sizes { ports, lengths: self.lengths | other.lengths, whole: self.whole | other.whole }
+    /// Of both together.
+    pub fn with(self, other: Self) -> Self {
+        Self { past: self.past | other.past, shared: self.shared | other.shared }
     }
 
-    /// Whether one may lie within another.
-    pub fn mixed(self) -> bool {
-        self.ports.is_some_and(|(least, most)| least != most)
-            || self.lengths.count_ones() + u32::from(self.whole) > 1
-    }
-}
-
-/// Rows of one address family.
-#[derive(Debug, Default)]
-struct Section<K> {
-    fences: Vec<K>,
-    /// Where each block begins in the bytes.
-    offsets: Vec<u32>,
-    ladder: Ladder,
-}
-
-/// A first guess where among the fences a key is: the keys cut into equal spans, with the first fence of each.
-#[derive(Debug, Default)]
-struct Ladder {
-    low: u128,
-    shift: u32,
-    rungs: Vec<u32>,
-}
-
-impl Ladder {
-    fn new<K: Copy + Ord + Into<u128>>(fences: &[K]) -> Self {
-        let (Some(first), Some(last)) = (fences.first(), fences.last()) else { return Self::default() };
-        let (low, high): (u128, u128) = ((*first).into(), (*last).into());
-        let spans = fences.len() as u128;
-        let shift = (0..128).find(|shift| (high - low) >> shift <= spans).unwrap_or(127);
-        let count = ((high - low) >> shift) as usize + 1;
-        let mut rungs = Vec::with_capacity(count + 1);
-        for span in 0..=count as u128 {
-            let begins = low.saturating_add(span << shift);
-            rungs.push(fences.partition_point(|fence| (*fence).into() < begins) as u32);
-        }
-        Self { low, shift, rungs }
-    }
-
-    /// Between which fences the first that is not before the key lies.
+    /// Notes a row's times. Tells whether it is near.
     #[inline]
-    fn within(&self, key: u128) -> (usize, usize) {
-        let span = (key.saturating_sub(self.low) >> self.shift).min(u128::from(u32::MAX)) as usize;
-        match (self.rungs.get(span), self.rungs.get(span + 1)) {
-            (Some(from), Some(to)) => (*from as usize, *to as usize),
-            // Beyond the last: there is no such fence.
-            _ => self.rungs.last().map_or((0, 0), |end| (*end as usize, *end as usize)),
+    fn note(&mut self, reach: Reach, start_s: i64, gone_s: i64) -> bool {
+        self.past |= reach.is_past(gone_s);
+        reach.touches(start_s, gone_s)
+    }
+
+    fn take(&mut self, reach: Reach, row: Row, near: &mut Near) {
+        if self.note(reach, row.start_s, row.gone_s) {
+            near.push(row);
         }
     }
 }
 
-impl<K: Copy + Ord + Into<u128>> Section<K> {
-    fn new(fences: Vec<K>, offsets: Vec<u32>) -> Self {
-        let ladder = Ladder::new(&fences);
-        Self { fences, offsets, ladder }
-    }
+/// When the first of some rows began, by what was held: no row that is over later says anything about a moment before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begins {
+    /// Whole IPv4 addresses.
+    pub whole_s: i64,
+    /// Blocks of ports.
+    pub blocks_s: i64,
+    /// IPv6.
+    pub v6_s: i64,
+}
 
-    /// The first block that may have the key.
-    #[inline]
-    fn first(&self, key: K) -> usize {
-        let (from, to) = self.ladder.within(key.into());
-        let fences = self.fences.get(from..to).unwrap_or_default();
-        (from + fences.partition_point(|fence| *fence < key)).saturating_sub(1)
-    }
+impl Begins {
+    /// Of no rows.
+    pub const NEVER: Self = Self { whole_s: i64::MAX, blocks_s: i64::MAX, v6_s: i64::MAX };
 
-    /// Rows of one key.
-    #[inline]
-    fn at(&self, bytes: &[u8], key: K, mut each: impl FnMut(Packed)) {
-        let from = self.first(key);
-        for (fence, offset) in self.fences[from..].iter().zip(&self.offsets[from..]) {
-            if *fence > key {
-                return;
-            }
-            let block = Block::new(bytes.get(*offset as usize..).unwrap_or_default(), (*fence).into());
-            block.at(key.into(), |row| each(block.row(row, key.into())));
-        }
-    }
-
-    /// Rows of a range of keys.
-    fn scan(&self, bytes: &[u8], low: K, high: K, mut each: impl FnMut(Packed)) {
-        let from = self.first(low);
-        for (fence, offset) in self.fences[from..].iter().zip(&self.offsets[from..]) {
-            if *fence > high {
-                return;
-            }
-            let block = Block::new(bytes.get(*offset as usize..).unwrap_or_default(), (*fence).into());
-            block.within(low.into(), high.into(), |row, key| each(block.row(row, key)));
+    /// Of both together.
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            whole_s: self.whole_s.min(other.whole_s),
+            blocks_s: self.blocks_s.min(other.blocks_s),
+            v6_s: self.v6_s.min(other.v6_s),
         }
     }
 }
@@ -200,20 +143,27 @@ impl<K: Copy + Ord + Into<u128>> Section<K> {
 pub struct Segment {
     day: i32,
     rows: u64,
-    v4: Section<u64>,
+    pool: Pool,
+    /// Whole addresses that the pool has not.
+    crowded: Section<u64>,
+    /// Blocks of ports.
+    blocks: Section<u64>,
     v6: Section<u128>,
-    present: RoaringBitmap,
     /// The largest number of ports in a block; 0: no blocks.
     ports_max: u32,
-    /// The smallest number of ports in a block; whole addresses count as one of none.
-    ports_min: u32,
+    /// Addresses that have blocks of ports, in order.
+    shared: Vec<u32>,
+    begins: Begins,
     /// Bit n: there are prefixes of n bits.
     lengths: u128,
     /// A prefix of 128 bits has no bit in `lengths`.
     whole: bool,
     doubt_max_s: u32,
-    bytes: Vec<u8>,
+    bytes: Bytes,
 }
+
+/// The first bytes of a segment: what it is, and in which form. One of another form is not read.
+const FORM: [u8; 8] = *b"NoroDay2";
 
 impl Segment {
     /// The day: days since 1970-01-01.
@@ -226,10 +176,19 @@ impl Segment {
         self.rows
     }
 
-    /// Which sizes of blocks and prefixes are in it.
-    pub fn sizes(&self) -> Sizes {
-        let ports = (self.ports_max > 0).then_some((self.ports_min, self.ports_max));
-        Sizes { ports, lengths: self.lengths, whole: self.whole }
+    /// IPv4 addresses that have blocks of ports, in order.
+    pub fn shared(&self) -> &[u32] {
+        &self.shared
+    }
+
+    /// Bit n: there are prefixes of n bits; whether there are whole IPv6 addresses.
+    pub fn lengths(&self) -> (u128, bool) {
+        (self.lengths, self.whole)
+    }
+
+    /// When the first of its rows began.
+    pub fn begins(&self) -> Begins {
+        self.begins
     }
 
     /// The largest doubt about a border in it.
@@ -239,51 +198,75 @@ impl Segment {
 
     /// Bytes it takes in memory.
     pub fn memory(&self) -> usize {
-        self.bytes.capacity()
-            + self.v4.fences.capacity() * 16
-            + self.v6.fences.capacity() * 24
-            + self.present.serialized_size()
+        let sections = self.crowded.memory() + self.blocks.memory() + self.v6.memory();
+        self.pool.memory() + self.bytes.memory() + self.shared.capacity() * 4 + sections
     }
 
-    /// Puts the rows near a moment into `near`.
+    /// Where the rows of a whole IPv4 address are.
     #[inline]
-    pub fn near(&self, point: Point, reach: Reach, near: &mut Near) -> Found {
+    pub fn find(&self, ip: u32) -> Place {
+        self.pool.find(ip)
+    }
+
+    /// See [`Pool::touch_tile`].
+    #[inline]
+    pub fn touch_tile(&self, ip: u32) -> u8 {
+        self.pool.touch_tile(ip)
+    }
+
+    /// See [`Pool::touch`].
+    #[inline]
+    pub fn touch(&self, place: Place) -> u8 {
+        self.pool.touch(place)
+    }
+
+    /// Puts the rows near a moment into `near`. An IPv4 address's place has been found before; its blocks of ports come on
+    /// top, see [`Segment::near_blocks`].
+    #[inline]
+    pub fn near(&self, point: Point, place: Place, reach: Reach, near: &mut Near) -> Found {
         match point.v4 {
-            Some(ip) => self.near_v4(ip, point.port, reach, near),
+            Some(ip) => self.near_whole(ip, place, reach, near),
             None => self.near_v6(point.addr, reach, near),
         }
     }
 
-    fn near_v4(&self, ip: u32, port: Option<u16>, reach: Reach, near: &mut Near) -> Found {
+    #[inline]
+    fn near_whole(&self, ip: u32, place: Place, reach: Reach, near: &mut Near) -> Found {
         let mut found = Found::default();
-        if !self.present.contains(ip) {
-            return found;
+        match place {
+            Place::Nowhere => {}
+            Place::Crowded => self.crowded.at(&self.bytes, u64::from(ip) << 16, |packed| {
+                found.take(reach, self.row_v4(packed), near);
+            }),
+            Place::Rows { .. } => {
+                let day_s = i64::from(self.day) * DAY_S;
+                let wanted = |gone, duration| {
+                    let gone_s = day_s + i64::from(gone);
+                    found.note(reach, gone_s - i64::from(duration), gone_s)
+                };
+                self.pool.rows(place, ip, wanted, |packed| near.push(self.row_v4(packed)));
+            }
         }
+        found
+    }
+
+    /// The same of the blocks of ports of an IPv4 address.
+    pub fn near_blocks(&self, ip: u32, port: Option<u16>, reach: Reach, near: &mut Near) -> Found {
+        let mut found = Found::default();
         let first = u64::from(ip) << 16;
-        let mut take = |packed: Packed| {
-            let row = self.row_v4(packed);
-            match (row.slot.ports, port) {
-                (Some((low, high)), Some(port)) if port < low || high < port => return,
-                (Some(_), None) => {
-                    found.shared |= reach.is_near(&row);
-                    return;
-                }
-                _ => {}
-            }
-            found.note(reach, &row);
-            if reach.is_near(&row) {
-                near.push(row);
-            }
-        };
         match (self.ports_max, port) {
-            (0, _) => self.v4.at(&self.bytes, first, take),
-            (_, None) => self.v4.scan(&self.bytes, first, first | 0xffff, take),
+            (0, _) => {}
+            (_, None) => self.blocks.scan(&self.bytes, first, first | 0xffff, |packed| {
+                found.shared |= reach.is_near(&self.row_v4(packed));
+            }),
             (most, Some(port)) => {
                 let from = first | u64::from(port).saturating_sub(u64::from(most));
-                if from > first {
-                    self.v4.at(&self.bytes, first, &mut take);
-                }
-                self.v4.scan(&self.bytes, from, first | u64::from(port), take);
+                self.blocks.scan(&self.bytes, from, first | u64::from(port), |packed| {
+                    let row = self.row_v4(packed);
+                    if row.slot.ports.is_some_and(|(low, high)| low <= port && port <= high) {
+                        found.take(reach, row, near);
+                    }
+                });
             }
         }
         found
@@ -298,19 +281,17 @@ impl Segment {
                 if packed.extent != length {
                     return;
                 }
-                let row = self.row_v6(packed);
-                found.note(reach, &row);
-                if reach.is_near(&row) {
-                    near.push(row);
-                }
+                found.take(reach, self.row_v6(packed), near);
             });
         }
         found
     }
 
-    /// Every row, IPv4 first, in the order of keys.
+    /// Every row.
     pub fn each(&self, mut each: impl FnMut(Row)) {
-        self.v4.scan(&self.bytes, 0, u64::MAX, |packed| each(self.row_v4(packed)));
+        self.pool.each(|packed| each(self.row_v4(packed)));
+        self.crowded.scan(&self.bytes, 0, u64::MAX, |packed| each(self.row_v4(packed)));
+        self.blocks.scan(&self.bytes, 0, u64::MAX, |packed| each(self.row_v4(packed)));
         self.v6.scan(&self.bytes, 0, u128::MAX, |packed| each(self.row_v6(packed)));
     }
 
@@ -343,66 +324,57 @@ impl Segment {
 
     /// Writes it, to be read by [`Segment::read`].
     pub fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
-        let mut head = Vec::new();
+        let mut head = FORM.to_vec();
         head.extend(self.day.to_le_bytes());
         head.extend(self.rows.to_le_bytes());
         head.extend(self.ports_max.to_le_bytes());
-        head.extend(self.ports_min.to_le_bytes());
+        head.extend((self.shared.len() as u64).to_le_bytes());
+        self.shared.iter().for_each(|ip| head.extend(ip.to_le_bytes()));
+        for begins_s in [self.begins.whole_s, self.begins.blocks_s, self.begins.v6_s] {
+            head.extend(begins_s.to_le_bytes());
+        }
         head.extend(self.lengths.to_le_bytes());
         head.push(self.whole.into());
         head.extend(self.doubt_max_s.to_le_bytes());
-        for count in
-            [self.v4.fences.len(), self.v6.fences.len(), self.present.serialized_size(), self.bytes.len()]
-        {
-            head.extend((count as u64).to_le_bytes());
-        }
         out.write_all(&head)?;
-        self.v4.fences.iter().try_for_each(|fence| out.write_all(&fence.to_le_bytes()))?;
-        self.v6.fences.iter().try_for_each(|fence| out.write_all(&fence.to_le_bytes()))?;
-        let offsets = self.v4.offsets.iter().chain(&self.v6.offsets);
-        offsets.into_iter().try_for_each(|offset| out.write_all(&offset.to_le_bytes()))?;
-        self.present.serialize_into(&mut *out)?;
+        self.pool.write(out)?;
+        self.crowded.write(out)?;
+        self.blocks.write(out)?;
+        self.v6.write(out)?;
+        out.write_all(&(self.bytes.len() as u64).to_le_bytes())?;
         out.write_all(&self.bytes)
     }
 
     /// Reads one. The bytes come out of a seal, so they are ours; still nothing is believed that would panic.
     pub fn read(from: &mut impl Read) -> std::io::Result<Self> {
-        let day = i32::from_le_bytes(bytes(from)?);
-        let rows = u64::from_le_bytes(bytes(from)?);
-        let ports_max = u32::from_le_bytes(bytes(from)?);
-        let ports_min = u32::from_le_bytes(bytes(from)?);
-        let lengths = u128::from_le_bytes(bytes(from)?);
-        let [whole] = bytes(from)?;
-        let doubt_max_s = u32::from_le_bytes(bytes(from)?);
-        let mut count = || Ok::<_, std::io::Error>(u64::from_le_bytes(bytes(from)?));
-        let (v4, v6, present, blocks) = (count()?, count()?, count()?, count()?);
-        let v4_fences =
-            (0..v4).map(|_| Ok(u64::from_le_bytes(bytes(from)?))).collect::<std::io::Result<_>>()?;
-        let v6_fences =
-            (0..v6).map(|_| Ok(u128::from_le_bytes(bytes(from)?))).collect::<std::io::Result<_>>()?;
-        let mut offsets = |n: u64| {
-            (0..n).map(|_| Ok(u32::from_le_bytes(bytes(from)?))).collect::<std::io::Result<Vec<u32>>>()
-        };
-        let (v4_offsets, v6_offsets) = (offsets(v4)?, offsets(v6)?);
-        let present = RoaringBitmap::deserialize_from(from.take(present))?;
-        let mut packed = Vec::new();
-        packed.try_reserve_exact(usize::try_from(blocks).unwrap_or(usize::MAX))?;
-        from.take(blocks).read_to_end(&mut packed)?;
-        if packed.len() as u64 != blocks {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        if bytes(from)? != FORM {
+            let told = "a day of the session book in the form of another version of noroshi: take the records in anew";
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, told));
         }
         Ok(Self {
-            day,
-            rows,
-            v4: Section::new(v4_fences, v4_offsets),
-            v6: Section::new(v6_fences, v6_offsets),
-            present,
-            ports_max,
-            ports_min,
-            lengths,
-            whole: whole == 1,
-            doubt_max_s,
-            bytes: packed,
+            day: i32::from_le_bytes(bytes(from)?),
+            rows: u64::from_le_bytes(bytes(from)?),
+            ports_max: u32::from_le_bytes(bytes(from)?),
+            shared: {
+                let count = u64::from_le_bytes(bytes(from)?);
+                (0..count).map(|_| Ok(u32::from_le_bytes(bytes(from)?))).collect::<std::io::Result<_>>()?
+            },
+            begins: Begins {
+                whole_s: i64::from_le_bytes(bytes(from)?),
+                blocks_s: i64::from_le_bytes(bytes(from)?),
+                v6_s: i64::from_le_bytes(bytes(from)?),
+            },
+            lengths: u128::from_le_bytes(bytes(from)?),
+            whole: bytes(from)? == [1],
+            doubt_max_s: u32::from_le_bytes(bytes(from)?),
+            pool: Pool::read(from)?,
+            crowded: Section::read(from, u64::from_le_bytes)?,
+            blocks: Section::read(from, u64::from_le_bytes)?,
+            v6: Section::read(from, u128::from_le_bytes)?,
+            bytes: {
+                let count = u64::from_le_bytes(bytes(from)?);
+                Bytes::read(from, count)?
+            },
         })
     }
 }
@@ -423,23 +395,39 @@ fn prefix(addr: u128, length: u32) -> u128 {
 #[derive(Debug)]
 pub struct Builder {
     segment: Segment,
+    pool: PoolBuilder,
     block: Vec<Packed>,
-    in_v6: bool,
+    kind: Kind,
+    bytes: Vec<u8>,
+}
+
+/// Where in a segment a row is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Whole IPv4 addresses.
+    Pool,
+    /// Those of them that crowd.
+    Crowded,
+    /// Blocks of ports.
+    Blocks,
+    /// IPv6.
+    V6,
 }
 
 /// The order in which a segment wants its rows.
-pub fn order(row: &Row) -> (bool, u128, u32, i64) {
-    let (v6, key, extent) = key(row.slot);
-    (v6, key, extent, row.gone_s)
+pub fn order(row: &Row) -> (Kind, u128, u32, i64) {
+    let (kind, key, extent) = key(row.slot);
+    (kind, key, extent, row.gone_s)
 }
 
-fn key(slot: Slot) -> (bool, u128, u32) {
+fn key(slot: Slot) -> (Kind, u128, u32) {
     match (slot.v4(), slot.ports) {
-        (Some(ip), None) => (false, u128::from(ip) << 16, 0),
+        (Some(ip), None) => (Kind::Pool, u128::from(ip) << 16, 0),
         (Some(ip), Some((first, last))) => {
-            (false, u128::from(ip) << 16 | u128::from(first), u32::from(last.saturating_sub(first)) + 1)
+            let key = u128::from(ip) << 16 | u128::from(first);
+            (Kind::Blocks, key, u32::from(last.saturating_sub(first)) + 1)
         }
-        (None, _) => (true, slot.addr, slot.len.into()),
+        (None, _) => (Kind::V6, slot.addr, slot.len.into()),
     }
 }
 
@@ -449,17 +437,20 @@ impl Builder {
         let segment = Segment {
             day,
             rows: 0,
-            v4: Section::default(),
+            pool: Pool::default(),
+            crowded: Section::default(),
+            blocks: Section::default(),
             v6: Section::default(),
-            present: RoaringBitmap::new(),
             ports_max: 0,
-            ports_min: u32::MAX,
+            shared: Vec::new(),
+            begins: Begins::NEVER,
             lengths: 0,
             whole: false,
             doubt_max_s: 0,
-            bytes: Vec::new(),
+            bytes: Bytes::default(),
         };
-        Self { segment, block: Vec::with_capacity(BLOCK_ROWS), in_v6: false }
+        let block = Vec::with_capacity(BLOCK_ROWS);
+        Self { segment, pool: PoolBuilder::default(), block, kind: Kind::Pool, bytes: Vec::new() }
     }
 
     /// Adds a row. Rows of another day are not taken.
@@ -469,7 +460,7 @@ impl Builder {
         if i64::from(gone) >= DAY_S {
             return;
         }
-        let (v6, key, extent) = key(row.slot);
+        let (kind, key, extent) = key(row.slot);
         let span = |seconds: i64| u32::try_from(seconds.max(0)).unwrap_or(u32::MAX);
         let packed = Packed {
             key,
@@ -482,51 +473,74 @@ impl Builder {
             start_doubt: row.start_doubt_s,
             end_doubt: row.end_doubt_s,
         };
-        let next_block = self.block.len() == BLOCK_ROWS
-            || v6 != self.in_v6
-            || self.block.last().is_some_and(|last| !fits(last.key, key));
-        if next_block {
-            self.flush();
-            self.in_v6 = v6;
+        match kind {
+            Kind::Pool => self.pool.push(packed),
+            kind => self.take(kind, packed),
         }
-        self.block.push(packed);
         let segment = &mut self.segment;
         segment.rows += 1;
         segment.doubt_max_s = segment.doubt_max_s.max(row.start_doubt_s).max(row.end_doubt_s);
+        let start_s = row.gone_s - i64::from(packed.duration);
+        let begins = match kind {
+            Kind::Pool | Kind::Crowded => &mut segment.begins.whole_s,
+            Kind::Blocks => &mut segment.begins.blocks_s,
+            Kind::V6 => &mut segment.begins.v6_s,
+        };
+        *begins = start_s.min(*begins);
         match row.slot.v4() {
             Some(ip) => {
-                segment.present.insert(ip);
                 segment.ports_max = segment.ports_max.max(extent);
-                segment.ports_min = segment.ports_min.min(extent);
+                if kind == Kind::Blocks && segment.shared.last() != Some(&ip) {
+                    segment.shared.push(ip);
+                }
             }
             None if extent == 128 => segment.whole = true,
             None => segment.lengths |= 1 << extent,
         }
     }
 
+    fn take(&mut self, kind: Kind, packed: Packed) {
+        let next_block = self.block.len() == BLOCK_ROWS
+            || kind != self.kind
+            || self.block.last().is_some_and(|last| !fits(last.key, packed.key));
+        if next_block {
+            self.flush();
+            self.kind = kind;
+        }
+        self.block.push(packed);
+    }
+
     fn flush(&mut self) {
         let Some(first) = self.block.first() else { return };
-        let offset = u32::try_from(self.segment.bytes.len()).unwrap_or(u32::MAX);
-        if self.in_v6 {
-            self.segment.v6.fences.push(first.key);
-            self.segment.v6.offsets.push(offset);
-        } else {
-            self.segment.v4.fences.push(first.key as u64);
-            self.segment.v4.offsets.push(offset);
-        }
-        self.segment.bytes.extend(pack(&self.block));
+        let offset = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        let section = match self.kind {
+            Kind::Pool | Kind::Crowded => &mut self.segment.crowded,
+            Kind::Blocks => &mut self.segment.blocks,
+            Kind::V6 => {
+                self.segment.v6.fences.push(first.key);
+                self.segment.v6.offsets.push(offset);
+                self.bytes.extend(pack(&self.block));
+                return self.block.clear();
+            }
+        };
+        section.fences.push(first.key as u64);
+        section.offsets.push(offset);
+        self.bytes.extend(pack(&self.block));
         self.block.clear();
     }
 
     /// The segment.
     pub fn finish(mut self) -> Segment {
+        let (pool, crowded) = std::mem::take(&mut self.pool).finish();
+        crowded.into_iter().for_each(|packed| self.take(Kind::Crowded, packed));
         self.flush();
-        self.segment.bytes.extend([0; SLACK]);
-        self.segment.bytes.shrink_to_fit();
-        self.segment.present.optimize();
-        let Segment { v4, v6, .. } = &mut self.segment;
-        v4.ladder = Ladder::new(&v4.fences);
-        v6.ladder = Ladder::new(&v6.fences);
+        self.bytes.extend([0; SLACK]);
+        self.segment.pool = pool;
+        self.segment.bytes = [self.bytes.as_slice(), &[]].into();
+        let Segment { crowded, blocks, v6, .. } = &mut self.segment;
+        crowded.index();
+        blocks.index();
+        v6.index();
         self.segment
     }
 }
@@ -577,6 +591,7 @@ mod tests {
             let segment = Segment::read(&mut file.as_slice()).unwrap();
             let mut all = Vec::new();
             segment.each(|row| all.push(row));
+            all.sort_by_key(order);
             prop_assert_eq!(&all, &rows);
             prop_assert_eq!(segment.rows(), rows.len() as u64);
 
@@ -584,7 +599,11 @@ mod tests {
             for ip in [format!("198.51.100.{asked}"), format!("2001:db8:0:{:x}00::", asked % 9)] {
                 let ip: std::net::IpAddr = ip.parse().unwrap();
                 let mut near = Near::new();
-                let found = segment.near(Point::new(ip, port), reach, &mut near);
+                let point = Point::new(ip, port);
+                let place = point.v4.map_or(Place::Nowhere, |ip| segment.find(ip));
+                let found = segment.near(point, place, reach, &mut near);
+                let blocks = |ip| segment.near_blocks(ip, port, reach, &mut near);
+                let found = found.with(point.v4.map_or(Found::default(), blocks));
                 let covers = |row: &&Row| {
                     let len = row.slot.len - if row.slot.v4().is_some() { 96 } else { 0 };
                     let net = ipnet::IpNet::new(row.slot.ip(), len).unwrap();
@@ -602,7 +621,7 @@ mod tests {
                 }
                 let shared = port.is_none() && of_slot.iter().any(|r| r.slot.ports.is_some() && reach.is_near(r));
                 prop_assert_eq!(found.shared, shared);
-                prop_assert_eq!(found.past, of_slot.iter().any(|r| right(r) && reach.is_past(r)));
+                prop_assert_eq!(found.past, of_slot.iter().any(|r| right(r) && reach.is_past(r.gone_s)));
             }
         }
 
@@ -610,5 +629,27 @@ mod tests {
         fn torn_bytes_are_an_error_and_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             let _ = Segment::read(&mut bytes.as_slice());
         }
+    }
+    #[test]
+    fn a_segment_of_another_form_says_that_it_is() {
+        let mut builder = Builder::new(20_000);
+        let slot = Slot::of(&Given { net: "198.51.100.7/32".parse().unwrap(), ports: None });
+        let (start_s, end_s) = (20_000 * DAY_S - 60, 20_000 * DAY_S);
+        builder.push(&Row {
+            slot,
+            start_s,
+            end_s,
+            gone_s: end_s,
+            line: 0,
+            server: 0,
+            start_doubt_s: 0,
+            end_doubt_s: 0,
+        });
+        let mut file = Vec::new();
+        builder.finish().write(&mut file).unwrap();
+        assert_eq!(Segment::read(&mut file.as_slice()).unwrap().rows(), 1);
+        // As before there was a form: the day's number first.
+        let told = Segment::read(&mut &file[FORM.len()..]).unwrap_err().to_string();
+        assert!(told.contains("another version"), "{told}");
     }
 }

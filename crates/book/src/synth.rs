@@ -11,7 +11,7 @@ use noroshi_wire::Given;
 use serde::Serialize;
 
 use crate::book::{Book, BookError};
-use crate::look::Brief;
+use crate::look::{Brief, Rules};
 use crate::row::{Row, Slot, Verdict};
 use crate::segment::{Builder, DAY_S, Point, Segment};
 
@@ -85,6 +85,11 @@ impl World {
         i64::from(FIRST_DAY) * DAY_S + dice.below((i64::from(DAYS) * DAY_S) as u64) as i64
     }
 
+    /// When the histories begin and end, in seconds since 1970.
+    pub fn period(&self) -> (i64, i64) {
+        (i64::from(FIRST_DAY) * DAY_S, i64::from(FIRST_DAY + DAYS) * DAY_S)
+    }
+
     /// The history of an address: sessions in order, apart from each other.
     pub fn history(&self, number: u64) -> impl Iterator<Item = Row> + use<> {
         let mut dice = Dice::new(self.seed, number + 1);
@@ -99,7 +104,8 @@ impl World {
                 _ => 30 + dice.exponential(90_000.0),
             };
             let gap_s = match dice.below(2) {
-                0 => 1 + dice.below(10) as i64,
+                // In the same second, too.
+                0 => dice.below(10) as i64,
                 _ => 1 + dice.exponential(28_000.0),
             };
             let (start_s, end_s) = (at_s, at_s + length_s);
@@ -200,6 +206,33 @@ pub fn build(
     book.fill(world.segments(progress))
 }
 
+/// Questions about a world, at random.
+#[derive(Debug)]
+pub struct Questions(Vec<(Point, i64)>);
+
+impl Questions {
+    /// So many.
+    pub fn new(world: &World, count: usize) -> Self {
+        let mut dice = Dice::new(world.seed, 1);
+        let mut one =
+            || (Point::new(world.address(dice.below(world.addresses)), None), world.moment(&mut dice));
+        Self((0..count).map(|_| one()).collect())
+    }
+
+    /// Asks them one after another. Tells how many were answered with a line.
+    pub fn one_by_one(&self, book: &Book) -> usize {
+        let border_s = Rules::BORDER_S;
+        let answers = self.0.iter().map(|(point, at_s)| book.judge(*point, *at_s, border_s));
+        answers.filter(|verdict| matches!(verdict, Verdict::One(..))).count()
+    }
+
+    /// Asks them all at once.
+    pub fn together(&self, book: &Book) -> usize {
+        let answers = book.judge_all(&self.0, Rules::BORDER_S);
+        answers.iter().filter(|brief| matches!(brief, Brief::One(..))).count()
+    }
+}
+
 /// Asks the book of a world `lookups` questions of each kind, and holds every answer against the truth.
 pub fn measure(book: &Book, world: &World, lookups: u64, border_s: i64, watch: Stopwatch<'_>) -> Measured {
     let stats = book.stats();
@@ -212,6 +245,7 @@ pub fn measure(book: &Book, world: &World, lookups: u64, border_s: i64, watch: S
     };
     let mut dice = Dice::new(world.seed, 0);
     let (mut single_s, mut batched_s, mut left) = (0.0, 0.0, lookups);
+    let mut said: Vec<Verdict> = Vec::with_capacity(BATCH);
     while left > 0 {
         let count = left.min(BATCH as u64);
         left -= count;
@@ -219,7 +253,7 @@ pub fn measure(book: &Book, world: &World, lookups: u64, border_s: i64, watch: S
             (0..count).map(|_| (dice.below(world.addresses), world.moment(&mut dice))).collect();
         let points: Vec<(Point, i64)> =
             asked.iter().map(|(number, at)| (Point::new(world.address(*number), None), *at)).collect();
-        let mut said: Vec<Verdict> = Vec::with_capacity(points.len());
+        said.clear();
         let begun = watch();
         said.extend(points.iter().map(|(point, at)| book.judge(*point, *at, border_s)));
         single_s += watch() - begun;

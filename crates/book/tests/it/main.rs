@@ -4,7 +4,9 @@
 
 mod folder;
 mod hostile;
+mod network;
 mod recorded;
+mod second;
 
 use std::sync::{Arc, Mutex};
 
