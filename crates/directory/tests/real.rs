@@ -128,7 +128,6 @@ fn postgresql_answers_and_a_connection_that_was_cut_is_made_anew() {
         ),
     };
     let directory = SqlDirectory::new(file.clone()).unwrap();
-    admin.unwrap();
     assert!(
         matches!(contract(&directory, "twice"), Err(DirectoryError::Entry(_))),
         "two answers about one line"
