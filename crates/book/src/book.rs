@@ -67,8 +67,17 @@ struct Manifest {
     /// Day → parts.
     days: BTreeMap<i32, Vec<String>>,
     names: Vec<String>,
+    /// Which key they are sealed with: another one each time that names were forgotten. Not said: `names`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    names_key: Option<String>,
     /// File of the open table; none at first.
     open: Option<String>,
+}
+
+impl Manifest {
+    fn names_key(&self) -> &str {
+        self.names_key.as_deref().unwrap_or("names")
+    }
 }
 
 /// What came of a batch: for each record in order.
@@ -321,7 +330,7 @@ impl Book {
             Err(e) => return Err(e),
         };
         let manifest: Manifest = serde_json::from_slice(&text).map_err(io::Error::other)?;
-        if self.log.is_none() || manifest.generation != self.manifest.generation {
+        if self.log.is_none() || manifest != self.manifest {
             self.load(manifest)?;
         }
         while let Some(frame) = self.log.as_mut().map_or(Ok(None), Log::next_frame)? {
@@ -348,7 +357,7 @@ impl Book {
         }
         (self.lines, self.servers) = (Names::default(), Names::default());
         for name in &manifest.names {
-            let shelf = self.shelf("names")?;
+            let shelf = self.shelf(manifest.names_key())?;
             let mut reader = SealedReader::open(&self.folder.join(name), &shelf, "names")?;
             read_names(&mut reader, &mut self.lines)?;
             read_names(&mut reader, &mut self.servers)?;
@@ -490,8 +499,11 @@ impl Book {
             (manifest.names, from) = (Vec::new(), (0, 0));
         }
         let name = format!("names-{generation:08}");
-        let mut writer =
-            SealedWriter::create(&self.folder.join(&name), &self.shelf_or_new("names")?, "names")?;
+        let mut writer = SealedWriter::create(
+            &self.folder.join(&name),
+            &self.shelf_or_new(manifest.names_key())?,
+            "names",
+        )?;
         write_names(&self.lines, from.0, &mut writer)?;
         write_names(&self.servers, from.1, &mut writer)?;
         writer.finish()?;
@@ -528,17 +540,46 @@ impl Book {
         self.checkpoint_locked()?;
         let kept = self.manifest.days.split_off(&before);
         let gone = std::mem::replace(&mut self.manifest.days, kept);
+        let left = self.parts.split_off(&before);
+        let past = std::mem::replace(&mut self.parts, left);
+        self.forget_names()?;
         let text = serde_json::to_vec_pretty(&self.manifest).map_err(io::Error::other)?;
         // The manifest first: a book that names a day whose key is gone would not open. A crash in between leaves keys that
         // nobody names, which the next sweep destroys.
         replace(&self.folder.join("manifest.json"), &text)?;
-        let rows = |day: &i32| self.parts.get(day).map_or(0, |d| d.parts.values().map(|p| p.rows()).sum());
+        let rows = |day: &i32| past.get(day).map_or(0, |d| d.parts.values().map(|p| p.rows()).sum());
         let forgotten: Vec<Forgotten> =
             gone.keys().map(|day| Forgotten { day: *day, rows: rows(day) }).collect();
-        self.parts = self.parts.split_off(&before);
         self.days = Days::new(&self.parts);
         self.sweep()?;
         Ok(forgotten)
+    }
+
+    /// Keeps the names of those lines only of which there is still a row, sealed under another key; the manifest is still to
+    /// be written. What the old key sealed can be read by nobody once the sweep has destroyed it.
+    fn forget_names(&mut self) -> io::Result<()> {
+        let mut used = vec![false; self.lines.len() as usize];
+        let mut mark = |line: u32| {
+            if let Some(used) = used.get_mut(line as usize) {
+                *used = true;
+            }
+        };
+        for part in self.parts.values().flat_map(|day| day.parts.values()) {
+            part.each(|row| mark(row.line));
+        }
+        self.keeper.open.iter().flat_map(|(_, open)| open).for_each(|open| mark(open.line));
+        self.keeper.recent.iter().flat_map(|(_, rows)| rows).for_each(|row| mark(row.line));
+        self.lines = self.lines.only(|number| used.get(number as usize).copied().unwrap_or(false));
+        let name = format!("names-{:08}-kept", self.manifest.generation);
+        let shelf = self.shelf_or_new(&name)?;
+        let mut writer = SealedWriter::create(&self.folder.join(&name), &shelf, "names")?;
+        write_names(&self.lines, 0, &mut writer)?;
+        write_names(&self.servers, 0, &mut writer)?;
+        writer.finish()?;
+        self.named = (self.lines.len(), self.servers.len());
+        self.manifest.names = vec![name.clone()];
+        self.manifest.names_key = Some(name);
+        Ok(())
     }
 
     /// Removes files and keys that the manifest does not name.
@@ -551,7 +592,7 @@ impl Book {
         files.extend([log.clone(), "manifest.json".into(), "lock".into(), "keys".into()]);
         let mut keys: Vec<String> = manifest.days.keys().map(|day| format!("day-{day}")).collect();
         keys.extend(manifest.open.clone());
-        keys.extend([log, "names".into()]);
+        keys.extend([log, manifest.names_key().to_owned()]);
         for key in unnamed(&self.folder.join("keys"), &keys)? {
             destroy(&key)?;
         }

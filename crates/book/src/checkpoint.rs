@@ -28,7 +28,7 @@ pub fn read_names(from: &mut impl io::Read, names: &mut Names) -> io::Result<()>
         let [length] = bytes(from)?;
         name.resize(length.into(), 0);
         from.read_exact(&mut name)?;
-        names.number(&name);
+        names.push(&name).ok_or(io::ErrorKind::InvalidData)?;
     }
     Ok(())
 }

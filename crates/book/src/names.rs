@@ -64,11 +64,34 @@ impl Names {
         Some((number, true))
     }
 
+    /// Adds a name under the next number, as a file has them: also one that was forgotten, which is nobody's and empty.
+    pub fn push(&mut self, name: &[u8]) -> Option<()> {
+        if !name.is_empty() {
+            return self.number(name).map(drop);
+        }
+        self.ends.push(u32::try_from(self.text.len()).ok()?);
+        Some(())
+    }
+
+    /// The same numbers, with only those names that are still in use. The number of a forgotten name stays nobody's.
+    pub fn only(&self, used: impl Fn(u32) -> bool) -> Self {
+        let mut kept = Self::default();
+        for number in 0..self.len() {
+            let name = self.name(number).filter(|_| used(number)).unwrap_or_default();
+            // It had room before.
+            let _room = kept.push(name);
+        }
+        kept
+    }
+
     fn grow(&mut self) {
         let size = (self.table.len() * 2).max(64);
         let mut table = vec![0; size];
         for number in 0..self.len() {
             let name = self.name(number).unwrap_or_default();
+            if name.is_empty() {
+                continue;
+            }
             let mut at = self.hasher.hash_one(name) as usize & (size - 1);
             while table[at] != 0 {
                 at = (at + 1) & (size - 1);
@@ -99,7 +122,23 @@ mod tests {
             assert_eq!(names.number(format!("line-{n}").as_bytes()), Some((n, false)));
             assert_eq!(names.name(n), Some(format!("line-{n}").as_bytes()));
         }
-        assert_eq!(names.number(b""), Some((5000, true)));
-        assert_eq!((names.name(5000), names.name(5001)), (Some(&b""[..]), None));
+        assert_eq!((names.name(4999), names.name(5000)), (Some(&b"line-4999"[..]), None));
+    }
+
+    #[test]
+    fn a_forgotten_name_leaves_its_number_to_nobody_and_gets_another_when_it_comes_back() {
+        let mut names = Names::default();
+        for n in 0..300u32 {
+            names.number(format!("line-{n}").as_bytes());
+        }
+        let mut kept = names.only(|number| number % 3 == 0);
+        assert_eq!((kept.len(), kept.name(3), kept.name(4)), (300, Some(&b"line-3"[..]), Some(&b""[..])));
+        assert_eq!(kept.number(b"line-3"), Some((3, false)));
+        assert_eq!(kept.number(b"line-4"), Some((300, true)));
+        for n in 0..1000u32 {
+            kept.number(format!("more-{n}").as_bytes());
+        }
+        assert_eq!(kept.number(b"line-3"), Some((3, false)));
+        assert_eq!(kept.number(b"line-4"), Some((300, false)));
     }
 }

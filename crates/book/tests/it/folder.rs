@@ -175,7 +175,12 @@ fn a_forgotten_day_cannot_be_read_by_anybody() {
         }
     }
     let border = day_of(at(5 * 24).as_second());
+    let mut other = open(folder.path());
+    assert_eq!(who(&other, 4, 4 * 24 + 1), Some("line-4".into()));
     let forgotten = book.forget_before(border).unwrap();
+    // Who has the book open beside forgets as well.
+    other.catch_up().unwrap();
+    assert_eq!((who(&other, 4, 4 * 24 + 1), who(&other, 5, 5 * 24 + 1)), (None, Some("line-5".into())));
     assert_eq!((forgotten.len(), forgotten.iter().map(|f| f.rows).sum::<u64>()), (5, 5));
     // A key that a crash left behind is destroyed the next time.
     let left = folder.path().join("keys").join(format!("day-{}", border - 1));
@@ -186,6 +191,17 @@ fn a_forgotten_day_cannot_be_read_by_anybody() {
         assert_eq!((who(book, 4, 4 * 24 + 1), who(book, 5, 5 * 24 + 1)), (None, Some("line-5".into())));
         assert_eq!(book.stats().closed, 5);
     }
+    // The names of lines without a row are forgotten with them; one that comes back has a number of its own again.
+    assert!(!folder.path().join("keys/names").exists(), "what sealed the old names is destroyed");
+    book.keep(&kept(session(4, 4, 12 * 24))).unwrap();
+    for book in [&book, &open(folder.path())] {
+        assert_eq!(
+            (who(book, 4, 12 * 24 + 1), who(book, 9, 9 * 24 + 1)),
+            (Some("line-4".into()), Some("line-9".into()))
+        );
+    }
+    book.checkpoint().unwrap();
+    assert_eq!(who(&open(folder.path()), 4, 12 * 24 + 1), Some("line-4".into()));
     // A copy of the files from before is of no use: the keys are gone, and what is left of the folder does not open it.
     let keys = folder.path().join("keys");
     std::fs::create_dir(copy.path().join("keys")).unwrap();

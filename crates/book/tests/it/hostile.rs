@@ -131,7 +131,8 @@ fn ask(network: &Network, book: &Book, lookups: u64, dice: &mut Dice, tally: &mu
 
 #[test]
 fn whatever_happens_to_the_records_no_answer_is_wrong() {
-    let seed = from_env("NOROSHI_TEST_SEED", u64::from(std::process::id()));
+    // The gate always asks the same; a longer run names a seed of its own.
+    let seed = from_env("NOROSHI_TEST_SEED", 1);
     let sessions = from_env("NOROSHI_TEST_SESSIONS", 5_000);
     let lookups = from_env("NOROSHI_TEST_BOOK_LOOKUPS", OF_A_NETWORK);
     println!("seed {seed} (NOROSHI_TEST_SEED={seed} repeats it), {sessions} sessions, {lookups} look-ups");
