@@ -61,7 +61,7 @@ fn contract(directory: &dyn Directory, line: &str) -> Result<Option<(String, boo
 /// Who a contract is, opened as the loop opens it.
 fn subscriber(directory: &dyn Directory, contract: &str) -> Result<Option<Subscriber>, DirectoryError> {
     let Some(sealed) = directory.subscriber(&ContractRef::parse(contract).unwrap())? else { return Ok(None) };
-    let now = jiff::Timestamp::now();
+    let now = "2026-11-25T00:00:00Z".parse().unwrap();
     let register = Register::shipped().unwrap();
     let ask = Ask::of::<TakedownNotice>(Role::System, Use::Notify, &["source.ip"]);
     let permit = Gate::new(&Yes, &register)
@@ -120,7 +120,7 @@ fn postgresql_answers_and_a_connection_that_was_cut_is_made_anew() {
         ))
         .unwrap();
     let file = SqlFile {
-        url: url.clone(),
+        url,
         password_file: None,
         contract: format!("SELECT contract, no_mail AS opted_out FROM {schema}.customer WHERE line = $1"),
         subscriber: format!(

@@ -12,9 +12,10 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use jiff::Timestamp;
 use noroshi_law::{Permit, SessionKeeping};
 use noroshi_model::{Id, Tally};
 use noroshi_store::events::Intake;
@@ -69,7 +70,7 @@ struct Follower<'a> {
     /// Files that cannot be read, and when to try again.
     failed: BTreeMap<FileId, Instant>,
     /// When the pattern was looked at last.
-    looked: Option<SystemTime>,
+    looked: Option<Timestamp>,
 }
 
 struct Held {
@@ -118,7 +119,7 @@ impl<'a> Follower<'a> {
     /// Opens the files that are new under the pattern.
     fn find(&mut self) -> anyhow::Result<()> {
         let mut found = Vec::new();
-        let looked = self.looked.replace(SystemTime::now());
+        let looked = self.looked.replace(self.house.clock.now());
         if looked.is_none() && self.what.format == Format::KeaLeases {
             found.extend(KEA_OLDER.iter().map(|end| PathBuf::from(format!("{}.{end}", self.what.file))));
         }
@@ -201,8 +202,8 @@ impl<'a> Follower<'a> {
 }
 
 /// Whether a file was not there when it was looked for.
-fn began_after(about: &std::fs::Metadata, looked: SystemTime) -> bool {
-    about.created().is_ok_and(|at| at >= looked)
+fn began_after(about: &std::fs::Metadata, looked: Timestamp) -> bool {
+    about.created().is_ok_and(|at| Timestamp::try_from(at).is_ok_and(|at| at >= looked))
 }
 
 fn intake_id(name: &str, id: FileId) -> Id {

@@ -274,13 +274,10 @@ fn verify(house: &House, as_json: bool) -> anyhow::Result<ExitCode> {
         }))?,
         Ok(rows) => {
             say!("intact: {rows} rows in days");
-            match overdue {
-                Some(first) => {
-                    say!("overdue: {} is kept, and {} is the first day that may be", date(first), date(from))
-                }
-                None => {
-                    say!("nothing is kept longer than allowed: {} is the first day that may be", date(from))
-                }
+            let kept_from = date(from);
+            match overdue.map(date) {
+                Some(first) => say!("overdue: {first} is kept, and {kept_from} is the first day that may be"),
+                None => say!("nothing is kept longer than allowed: {kept_from} is the first day that may be"),
             }
         }
         Err(e) => {

@@ -298,8 +298,7 @@ fn against(trouble: Trouble, settled: &str, sent: u64) -> Vec<(String, Instant)>
     drop(running);
     let list = run(folder.path(), &["--config", config.to_str().unwrap(), "mail", "list"]);
     assert!(!list.contains("somebody@"), "an address the server repeated is not shown");
-    let sent = mails.lock().unwrap().clone();
-    sent
+    mails.lock().unwrap().to_vec()
 }
 
 #[test]

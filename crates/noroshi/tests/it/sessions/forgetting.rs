@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
+use noroshi_model::{Clock as _, SystemClock};
 
 use super::{Running, config, who};
 use crate::mail::until;
@@ -15,7 +16,7 @@ const RETENTION_DAYS: i64 = 180;
 fn what_is_too_old_is_destroyed_by_itself_and_the_log_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path(), "[sessions]\nforget-every-s = 1\n");
-    let now = Timestamp::now();
+    let now = SystemClock.now();
     let days_ago = |days: i64| now - SignedDuration::from_hours(24 * days);
     let (old, kept) = (days_ago(RETENTION_DAYS + 20), days_ago(RETENTION_DAYS - 20));
     let mut table = "address,subscriber,start,end\n".to_owned();

@@ -11,6 +11,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use noroshi_model::{Clock as _, SystemClock};
+
 use crate::mail::Running;
 use crate::world::{configure, noroshi, run, say, text};
 
@@ -97,5 +99,5 @@ fn all_known(folder: &Path, config: &Path, known: &[Known]) {
 }
 
 fn now_s() -> i64 {
-    jiff::Timestamp::now().as_second()
+    SystemClock.now().as_second()
 }
