@@ -3,17 +3,20 @@
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
 /// Longest name kept; what is longer is cut, and told apart by a hash of the whole.
 pub const NAME_BYTES_MAX: usize = 253;
 
-/// Names and their numbers, 0 upwards. About seven bytes for each besides the name itself.
+/// Names and their numbers, 0 upwards. About twelve bytes for each besides the name itself.
 #[derive(Default)]
 pub struct Names {
     text: Vec<u8>,
     /// Where each name ends.
     ends: Vec<u32>,
-    /// Open addressing: number + 1, or 0.
-    table: Vec<u32>,
+    /// The numbers, found by the hash of the name.
+    table: HashTable<u32>,
     hasher: RandomState,
 }
 
@@ -31,36 +34,28 @@ impl Names {
 
     /// Bytes it takes in memory.
     pub fn memory(&self) -> usize {
-        self.text.capacity() + self.ends.capacity() * 4 + self.table.capacity() * 4
+        self.text.capacity() + self.ends.capacity() * 4 + self.table.capacity() * 5
     }
 
     /// The name of a number.
     pub fn name(&self, number: u32) -> Option<&[u8]> {
-        let at = number as usize;
-        let end = *self.ends.get(at)? as usize;
-        let from = if at == 0 { 0 } else { self.ends[at - 1] as usize };
-        self.text.get(from..end)
+        named(&self.text, &self.ends, number)
     }
 
     /// The number of a name, and whether it is new. `None` when there is no room for another: four gigabytes of names.
     pub fn number(&mut self, name: &[u8]) -> Option<(u32, bool)> {
-        if (self.ends.len() + 1) * 4 > self.table.len() * 3 {
-            self.grow();
-        }
-        let mask = self.table.len() - 1;
-        let mut at = self.hasher.hash_one(name) as usize & mask;
-        loop {
-            match self.table[at] {
-                0 => break,
-                found if self.name(found - 1) == Some(name) => return Some((found - 1, false)),
-                _ => at = (at + 1) & mask,
-            }
-        }
-        let end = u32::try_from(self.text.len() + name.len()).ok()?;
+        let (text, ends, hasher) = (&self.text, &self.ends, &self.hasher);
+        let of = |number: &u32| named(text, ends, *number).unwrap_or_default();
+        let same = |number: &u32| of(number) == name;
+        let free = match self.table.entry(hasher.hash_one(name), same, |number| hasher.hash_one(of(number))) {
+            Entry::Occupied(found) => return Some((*found.get(), false)),
+            Entry::Vacant(free) => free,
+        };
+        let end = u32::try_from(text.len() + name.len()).ok()?;
+        let number = ends.len() as u32;
+        free.insert(number);
         self.text.extend_from_slice(name);
         self.ends.push(end);
-        let number = self.len() - 1;
-        self.table[at] = number + 1;
         Some((number, true))
     }
 
@@ -84,28 +79,19 @@ impl Names {
         kept
     }
 
-    fn grow(&mut self) {
-        let size = (self.table.len() * 2).max(64);
-        let mut table = vec![0; size];
-        for number in 0..self.len() {
-            let name = self.name(number).unwrap_or_default();
-            if name.is_empty() {
-                continue;
-            }
-            let mut at = self.hasher.hash_one(name) as usize & (size - 1);
-            while table[at] != 0 {
-                at = (at + 1) & (size - 1);
-            }
-            table[at] = number + 1;
-        }
-        self.table = table;
-    }
-
     /// Gives back the room kept for growth.
     pub fn shrink(&mut self) {
         self.text.shrink_to_fit();
         self.ends.shrink_to_fit();
     }
+}
+
+/// The text of a number.
+fn named<'a>(text: &'a [u8], ends: &[u32], number: u32) -> Option<&'a [u8]> {
+    let at = number as usize;
+    let end = *ends.get(at)? as usize;
+    let from = if at == 0 { 0 } else { *ends.get(at - 1)? as usize };
+    text.get(from..end)
 }
 
 #[cfg(test)]
