@@ -1,7 +1,9 @@
 //! Something for each slot, found by address and port: for what is open and for what was closed lately.
 
-use std::collections::{BTreeMap, HashMap, hash_map};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+
+use hashbrown::{HashMap, hash_map};
 
 use crate::row::Slot;
 use crate::segment::Point;
@@ -10,6 +12,7 @@ use crate::segment::Point;
 /// found.
 #[derive(Debug)]
 pub struct SlotMap<T> {
+    /// Addresses come from the network's own pools, so a fast hash will do; it is keyed all the same.
     whole: HashMap<Slot, T>,
     blocks: BTreeMap<Slot, T>,
     /// The widest block's last port less its first.
