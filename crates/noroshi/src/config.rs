@@ -289,6 +289,9 @@ impl TryFrom<File> for Config {
         for (name, format) in &file.seized {
             format.check().with_context(|| format!("[seized.{name}]"))?;
         }
+        for (name, what) in &file.follow {
+            what.check().with_context(|| format!("[follow.{name}]"))?;
+        }
         if file.directory.named() > 1 {
             bail!("[directory] names more than one of file, sql, http and ldap");
         }
@@ -459,6 +462,19 @@ mod tests {
         assert_eq!(config.aggregate["sinkhole"].silence, SignedDuration::from_hours(12));
         assert_eq!(config.list["c2-addresses"].at_least_percent, 50);
         assert_eq!(config.warnings(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_cannot_be_followed_and_two_directories_are_refused() {
+        for (text, told) in [
+            ("[follow.kea]\nfile = \"leases4.csv\"\nformat = \"kea-leases\"", "[follow.kea]"),
+            ("[follow.x]\nfile = \"/a/[\"\nformat = \"radius-detail\"", "no pattern"),
+            ("[follow.x]\nfile = \"/a\"\nformat = \"kea-leases\"\nparams = { lin = [] }", "lin"),
+            ("[directory]\nfile = \"/a\"\nhttp = { url = \"https://crm.example.jp\" }", "more than one"),
+        ] {
+            let e = Config::try_from(toml::from_str::<File>(text).unwrap()).unwrap_err();
+            assert!(format!("{e:#}").contains(told), "{e:#}");
+        }
     }
 
     #[test]

@@ -81,12 +81,20 @@ struct Held {
     found: bool,
 }
 
+impl FollowFile {
+    /// Whether it can be followed at all: a mistake is told now and not with the first record.
+    pub fn check(&self) -> anyhow::Result<()> {
+        drop(records(Box::new(std::io::empty()), Path::new(&self.file), self.format, &self.params, None)?);
+        glob::Pattern::new(&self.file).context("file is no pattern")?;
+        ensure!(Path::new(&self.file).is_absolute(), "file must be an absolute path: {}", self.file);
+        Ok(())
+    }
+}
+
 impl<'a> Follower<'a> {
     fn new(house: &'a House, name: String, what: FollowFile) -> anyhow::Result<Self> {
+        what.check()?;
         let (ends, has_header) = shape(what.format, &what.params)?;
-        // A mistake in the parameters is told now and not with the first record.
-        drop(records(Box::new(std::io::empty()), Path::new(&what.file), what.format, &what.params, None)?);
-        glob::Pattern::new(&what.file).with_context(|| format!("follow.{name}.file"))?;
         Ok(Self {
             house,
             name,

@@ -1,7 +1,6 @@
 //! FreeRADIUS between the access server and us, as its own documentation has it where accounting must not be lost: it writes
 //! each packet to a `detail` file, answers, and forwards from there until we answer.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use noroshi_wire::radius::{AccountingRequest, Attribute, Secret, Status};
 
-use super::{Killed, Known, Running, config, now_s, say, who};
+use super::{Killed, Known, Running, config, now_s, say, until_known, who};
 use crate::mail::{free_port, until};
 use crate::world::server;
 
@@ -133,20 +132,9 @@ fn what_freeradius_acknowledged_is_known_though_both_are_killed() {
             if n % 2 == 0 { "none no session on the address then".into() } else { format!("one {}", line(n)) }
         })
         .collect();
-    let asked: Vec<_> = known.iter().map(|one| (one.ip, one.at_s)).collect();
-    until("FreeRADIUS to forward what it wrote down", || {
-        let answers = who(folder.path(), &config, &asked);
-        let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-        for (one, answer) in known.iter().zip(&answers) {
-            let right = *answer == format!("one {}", one.line);
-            assert!(
-                right || answer.starts_with("none") || answer.starts_with("ambiguous"),
-                "{one:?}: {answer}"
-            );
-            *counts.entry(if right { "right" } else { "not yet" }).or_default() += 1;
-        }
-        (counts.get("right") == Some(&SESSIONS) && who(folder.path(), &config, &later) == expected)
-            .then_some(())
+    until_known(folder.path(), &config, &known);
+    until("the last of what FreeRADIUS wrote down", || {
+        (who(folder.path(), &config, &later) == expected).then_some(())
     });
     say(format_args!(
         "FreeRADIUS: {SESSIONS} sessions over 2 kills of each side, all known {:.1} s after the last answer",
