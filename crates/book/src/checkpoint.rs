@@ -47,7 +47,7 @@ pub fn write_keeper(keeper: &Keeper, out: &mut impl io::Write) -> io::Result<()>
     out.write_all(&(opens().count() as u64).to_le_bytes())?;
     for (slot, open) in opens() {
         let mut row = Vec::with_capacity(OPEN_BYTES);
-        write_slot(slot, &mut row);
+        write_slot(&slot, &mut row);
         row.extend(open.line.to_le_bytes());
         row.extend(open.server.to_le_bytes());
         row.extend(open.session.to_le_bytes());
@@ -68,7 +68,7 @@ pub fn write_keeper(keeper: &Keeper, out: &mut impl io::Write) -> io::Result<()>
     out.write_all(&(faults().count() as u64).to_le_bytes())?;
     for (slot, (from, to)) in faults() {
         let mut row = Vec::new();
-        write_slot(slot, &mut row);
+        write_slot(&slot, &mut row);
         row.extend(from.to_le_bytes());
         row.extend(to.to_le_bytes());
         out.write_all(&row)?;

@@ -319,7 +319,7 @@ impl Keeper {
         let newest_s = self.newest_s;
         let is_over = |o: &Open| o.displaced_s.is_some_and(|at| at < newest_s - DISPLACED_KEPT_S);
         let slots: Vec<Slot> =
-            self.open.iter().filter(|(_, list)| list.iter().any(is_over)).map(|(slot, _)| *slot).collect();
+            self.open.iter().filter(|(_, list)| list.iter().any(is_over)).map(|(slot, _)| slot).collect();
         for slot in slots {
             let list = std::mem::take(self.open.entry(slot));
             let (over, staying): (Vec<Open>, Vec<Open>) = list.into_iter().partition(is_over);

@@ -10,7 +10,7 @@
 //! first that was over after the moment is the only one that can cover it.
 //!
 //! Keys. IPv4: the address and the first port of the block (`address << 16 | port`; port 0 for the whole address), with
-//! the number of ports as extent (0: the whole address). IPv6: the prefix, with its length as extent. See [`crate::pool`] for
+//! the number of ports as extent (0: the whole address). IPv6: the prefix, with its length as extent. See `pool.rs` for
 //! whole addresses, and for which of them are crowded.
 
 use std::io::{Read, Write};
@@ -208,13 +208,13 @@ impl Segment {
         self.pool.find(ip)
     }
 
-    /// See [`Pool::touch_tile`].
+    /// See `Pool::touch_tile`.
     #[inline]
     pub fn touch_tile(&self, ip: u32) -> u8 {
         self.pool.touch_tile(ip)
     }
 
-    /// See [`Pool::touch`].
+    /// See `Pool::touch`.
     #[inline]
     pub fn touch(&self, place: Place) -> u8 {
         self.pool.touch(place)

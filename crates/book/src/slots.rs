@@ -8,13 +8,15 @@ use hashbrown::{HashMap, hash_map};
 use crate::row::Slot;
 use crate::segment::Point;
 
-/// Values by slot. Whole addresses are the rule and are hashed; blocks of ports are in order, so that the block of a port is
-/// found.
+/// Values by slot. Whole addresses are the rule and are hashed; the blocks of ports of an address are in order, so that the
+/// block of a port is found.
 #[derive(Debug)]
 pub struct SlotMap<T> {
     /// Addresses come from the network's own pools, so a fast hash will do; it is keyed all the same.
     whole: HashMap<Slot, T>,
-    blocks: BTreeMap<Slot, T>,
+    /// By address, then by first and last port.
+    blocks: HashMap<u128, BTreeMap<(u16, u16), T>>,
+    block_count: usize,
     /// The widest block's last port less its first.
     span_max: u16,
     /// Bit n: there were prefixes of n bits.
@@ -23,24 +25,30 @@ pub struct SlotMap<T> {
 
 impl<T> Default for SlotMap<T> {
     fn default() -> Self {
-        Self { whole: HashMap::new(), blocks: BTreeMap::new(), span_max: 0, lengths: 0 }
+        Self { whole: HashMap::new(), blocks: HashMap::new(), block_count: 0, span_max: 0, lengths: 0 }
     }
 }
 
 impl<T> SlotMap<T> {
     /// How many slots there are.
     pub fn len(&self) -> usize {
-        self.whole.len() + self.blocks.len()
+        self.whole.len() + self.block_count
     }
 
     /// What is with exactly this slot.
     pub fn get(&self, slot: &Slot) -> Option<&T> {
-        if slot.ports.is_some() { self.blocks.get(slot) } else { self.whole.get(slot) }
+        match slot.ports {
+            Some(ports) => self.blocks.get(&slot.addr)?.get(&ports),
+            None => self.whole.get(slot),
+        }
     }
 
     /// The same, to be changed.
     pub fn get_mut(&mut self, slot: &Slot) -> Option<&mut T> {
-        if slot.ports.is_some() { self.blocks.get_mut(slot) } else { self.whole.get_mut(slot) }
+        match slot.ports {
+            Some(ports) => self.blocks.get_mut(&slot.addr)?.get_mut(&ports),
+            None => self.whole.get_mut(slot),
+        }
     }
 
     /// The same, made if it is not there.
@@ -51,7 +59,12 @@ impl<T> SlotMap<T> {
         match slot.ports {
             Some((first, last)) => {
                 self.span_max = self.span_max.max(last.saturating_sub(first));
-                self.blocks.entry(slot).or_default()
+                let of_address = self.blocks.entry(slot.addr).or_default();
+                let block_count = &mut self.block_count;
+                of_address.entry((first, last)).or_insert_with(|| {
+                    *block_count += 1;
+                    T::default()
+                })
             }
             None => {
                 if slot.v4().is_none() && slot.len < 128 {
@@ -67,18 +80,34 @@ impl<T> SlotMap<T> {
 
     /// Takes it out.
     pub fn remove(&mut self, slot: &Slot) -> Option<T> {
-        if slot.ports.is_some() { self.blocks.remove(slot) } else { self.whole.remove(slot) }
+        let Some(ports) = slot.ports else { return self.whole.remove(slot) };
+        let of_address = self.blocks.get_mut(&slot.addr)?;
+        let value = of_address.remove(&ports)?;
+        self.block_count -= 1;
+        if of_address.is_empty() {
+            self.blocks.remove(&slot.addr);
+        }
+        Some(value)
     }
 
     /// Keeps those of which this says so.
     pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
         self.whole.retain(|_, value| keep(value));
-        self.blocks.retain(|_, value| keep(value));
+        self.blocks.retain(|_, of_address| {
+            of_address.retain(|_, value| keep(value));
+            !of_address.is_empty()
+        });
+        self.block_count = self.blocks.values().map(BTreeMap::len).sum();
     }
 
     /// All of them, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (&Slot, &T)> {
-        self.whole.iter().chain(&self.blocks)
+    pub fn iter(&self) -> impl Iterator<Item = (Slot, &T)> {
+        let blocks = self.blocks.iter().flat_map(|(addr, of_address)| {
+            of_address
+                .iter()
+                .map(|(ports, value)| (Slot { addr: *addr, len: 128, ports: Some(*ports) }, value))
+        });
+        self.whole.iter().map(|(slot, value)| (*slot, value)).chain(blocks)
     }
 
     /// Calls `each` with every slot that the point is in; where no port was told, with every block of the address.
@@ -98,17 +127,14 @@ impl<T> SlotMap<T> {
                 }
             }
         }
-        if point.v4.is_none() || self.blocks.is_empty() {
-            return;
-        }
-        let of = |first, last| Slot { addr: point.addr, len: 128, ports: Some((first, last)) };
+        let Some(of_address) = self.blocks.get(&point.addr).filter(|_| point.v4.is_some()) else { return };
         let range = match point.port {
-            Some(port) => of(port.saturating_sub(self.span_max), 0)..=of(port, u16::MAX),
-            None => of(0, 0)..=of(u16::MAX, u16::MAX),
+            Some(port) => (port.saturating_sub(self.span_max), 0)..=(port, u16::MAX),
+            None => (0, 0)..=(u16::MAX, u16::MAX),
         };
-        for (slot, value) in self.blocks.range(range) {
-            let right = slot.ports.is_some_and(|(_, last)| point.port.is_none_or(|port| port <= last));
-            if right && each(slot, value).is_break() {
+        for (ports, value) in of_address.range(range) {
+            let slot = Slot { addr: point.addr, len: 128, ports: Some(*ports) };
+            if point.port.is_none_or(|port| port <= ports.1) && each(&slot, value).is_break() {
                 return;
             }
         }

@@ -1,7 +1,8 @@
 //! The session book from the command line: taking records in, asking under a permit, checking, forgetting, measuring.
 //!
-//! [`import`](mod@import) files; [`follow`](mod@follow) files that grow; [`listen`] for accounting over UDP; [`ask`] who held it; [`bench`](mod@bench) the book against
-//! sessions of which the truth is known.
+//! [`import`](mod@import) files; [`follow`](mod@follow) files that grow; [`listen`](mod@listen) for accounting over UDP;
+//! [`ask`] who held it; [`forget`](mod@forget) what is too old; [`bench`](mod@bench) the book against sessions of which the
+//! truth is known.
 
 mod ask;
 mod bench;
