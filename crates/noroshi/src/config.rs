@@ -289,12 +289,7 @@ impl TryFrom<File> for Config {
         for (name, format) in &file.seized {
             format.check().with_context(|| format!("[seized.{name}]"))?;
         }
-        for (name, what) in &file.follow {
-            what.check().with_context(|| format!("[follow.{name}]"))?;
-        }
-        if file.directory.named() > 1 {
-            bail!("[directory] names more than one of file, sql, http and ldap");
-        }
+        check_holders(&file.follow, &file.directory)?;
         check_kept(&file.aggregate, &file.list)?;
         file.enrich.check()?;
         let read = |(name, file): (String, SourceFile)| -> anyhow::Result<_> {
@@ -345,6 +340,17 @@ impl TryFrom<File> for Config {
             data_dir,
         })
     }
+}
+
+/// What says who held what, and who that is.
+fn check_holders(follow: &BTreeMap<String, FollowFile>, directory: &DirectoryFile) -> anyhow::Result<()> {
+    for (name, what) in follow {
+        what.check().with_context(|| format!("[follow.{name}]"))?;
+    }
+    if directory.named() > 1 {
+        bail!("[directory] names more than one of file, sql, http and ldap");
+    }
+    Ok(())
 }
 
 /// What is kept of feeds has to make sense.
