@@ -67,8 +67,8 @@ struct Follower<'a> {
     ends: RecordEnd,
     has_header: bool,
     held: BTreeMap<FileId, Held>,
-    /// Files that cannot be read, and when to try again.
-    failed: BTreeMap<FileId, Instant>,
+    /// Files that could not be opened, and when.
+    unopened: BTreeMap<FileId, Instant>,
     /// When the pattern was looked at last.
     looked: Option<Timestamp>,
 }
@@ -79,6 +79,8 @@ struct Held {
     came: Instant,
     /// Whether a name of the pattern leads to it.
     found: bool,
+    /// When it could not be read on, or what was read not be kept. It stays open, for it may have lost its name meanwhile.
+    failed: Option<Instant>,
 }
 
 impl FollowFile {
@@ -102,7 +104,7 @@ impl<'a> Follower<'a> {
             ends,
             has_header,
             held: BTreeMap::new(),
-            failed: BTreeMap::new(),
+            unopened: BTreeMap::new(),
             looked: None,
         })
     }
@@ -113,14 +115,14 @@ impl<'a> Follower<'a> {
         self.find()?;
         let ids: Vec<FileId> = self.held.keys().copied().collect();
         for id in ids {
-            if let Err(e) = self.read(id, permit, &mut counts) {
-                // Opened again, it goes on where the last record was counted.
-                let path = self.held.remove(&id).map(|held| held.path).unwrap_or_default();
-                self.failed.insert(id, Instant::now());
-                tracing::error!(follow = self.name, file = %path.display(), "cannot be read on: {e:#}");
+            if let Err(e) = self.read(id, permit, &mut counts)
+                && let Some(held) = self.held.get_mut(&id)
+            {
+                held.failed = Some(Instant::now());
+                tracing::error!(follow = self.name, file = %held.path.display(), "cannot be read on: {e:#}");
             }
         }
-        self.failed.retain(|_, at| at.elapsed() < AFTER_FAILURE);
+        self.unopened.retain(|_, at| at.elapsed() < AFTER_FAILURE);
         Ok(counts)
     }
 
@@ -146,7 +148,7 @@ impl<'a> Follower<'a> {
                 held.found = true;
                 continue;
             }
-            if self.failed.contains_key(&id) || !about.is_file() {
+            if self.unopened.contains_key(&id) || !about.is_file() {
                 continue;
             }
             match Tail::open(&path, self.ends, self.has_header) {
@@ -156,11 +158,12 @@ impl<'a> Follower<'a> {
                     if about.len() < BEGUN_BYTES_MAX && looked.is_some_and(|at| began_after(&about, at)) {
                         tail.just_begun();
                     }
-                    self.held.insert(id, Held { tail, path, came: Instant::now(), found: true });
+                    self.held
+                        .insert(id, Held { tail, path, came: Instant::now(), found: true, failed: None });
                 }
                 Err(e) => {
                     tracing::error!(follow = self.name, file = %path.display(), "cannot be opened: {e}");
-                    self.failed.insert(id, Instant::now());
+                    self.unopened.insert(id, Instant::now());
                 }
             }
         }
@@ -173,14 +176,24 @@ impl<'a> Follower<'a> {
         permit: &Permit<SessionKeeping>,
         counts: &mut Tally,
     ) -> anyhow::Result<()> {
+        let counted = match self.held.get(&id).and_then(|held| held.failed) {
+            Some(at) if at.elapsed() < AFTER_FAILURE => return Ok(()),
+            Some(_) => Some(self.position(id)?),
+            None => None,
+        };
         let Some(held) = self.held.get_mut(&id) else { return Ok(()) };
+        if let Some(position) = counted {
+            // On from where the last record was counted.
+            held.tail.resume(position)?;
+            held.failed = None;
+        }
         loop {
             let mut piece = held.tail.piece()?;
             let over = !held.found && held.came.elapsed() > LET_GO;
             if piece.is_none() && over {
                 piece = held.tail.rest()?;
             }
-            let Some(piece) = piece else {
+            let Some(mut piece) = piece else {
                 if over {
                     self.held.remove(&id);
                 }
@@ -188,7 +201,7 @@ impl<'a> Follower<'a> {
             };
             held.came = Instant::now();
             let written = piece.live.then(|| self.house.clock.now());
-            let input = Box::new(Cursor::new(piece.bytes.clone()));
+            let input = Box::new(Cursor::new(std::mem::take(&mut piece.bytes)));
             let records = records(input, &held.path, self.what.format, &self.what.params, written)?;
             let intake = Intake {
                 id: intake_id(&self.name, id),

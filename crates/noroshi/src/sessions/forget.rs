@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use noroshi_book::Forgotten;
 use noroshi_book::segment::{DAY_S, day_of};
+use noroshi_law::dossier::Dossier;
 use noroshi_law::{Purpose as _, SessionKeeping, Use};
 use serde::{Deserialize, Serialize};
 
@@ -33,21 +34,23 @@ impl Default for SessionsFile {
     }
 }
 
+fn dossier(house: &House) -> anyhow::Result<&Dossier> {
+    house.register.measure(SessionKeeping::MEASURE).context("there is no dossier of session keeping")
+}
+
 /// The first day that the dossier of session keeping lets us keep, as days since 1970-01-01 (UTC).
 pub fn kept_from(house: &House) -> anyhow::Result<i32> {
-    let dossier = house.register.measure(SessionKeeping::MEASURE);
-    let dossier = dossier.context("there is no dossier of session keeping")?;
-    let days = i32::try_from(dossier.retention_days).unwrap_or(i32::MAX);
+    let days = i32::try_from(dossier(house)?.retention_days).unwrap_or(i32::MAX);
     Ok(day_of(house.clock.now().as_second()).saturating_sub(days))
 }
 
 /// Forgets what is too old, with its entries in the evidence log; nothing is written where nothing is too old.
 pub fn forget_old(house: &House) -> anyhow::Result<Vec<Forgotten>> {
     let from = kept_from(house)?;
-    let Some(first) = house.book()?.stats().first_day.filter(|first| *first < from) else {
-        return Ok(Vec::new());
-    };
-    remark(house, format!("about to be destroyed: the keys of {} to {}", date(first), date(from - 1)))?;
+    if let Some(first) = house.book()?.stats().first_day.filter(|first| *first < from) {
+        remark(house, format!("about to be destroyed: the keys of {} to {}", date(first), date(from - 1)))?;
+    }
+    // Also where nothing is too old: a crash may have left keys of an earlier time.
     let forgotten = house.book_to_keep()?.forget_before(from)?;
     if !forgotten.is_empty() {
         let rows: u64 = forgotten.iter().map(|day| day.rows).sum();
@@ -61,9 +64,14 @@ pub fn forget_old(house: &House) -> anyhow::Result<Vec<Forgotten>> {
 }
 
 fn remark(house: &House, note: String) -> anyhow::Result<()> {
-    let dossier = house.register.measure(SessionKeeping::MEASURE);
-    let dossier = dossier.context("there is no dossier of session keeping")?;
-    house.gate().remark(dossier, Use::Forget, note, None, house.clock.now(), &mut house.evidence())?;
+    house.gate().remark(
+        dossier(house)?,
+        Use::Forget,
+        note,
+        None,
+        house.clock.now(),
+        &mut house.evidence(),
+    )?;
     Ok(())
 }
 
