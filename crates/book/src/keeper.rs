@@ -220,7 +220,7 @@ impl Keeper {
         if back && !exact && self.knows(entry, slot, line, told_s, exact, days) {
             return Effect::Duplicate;
         }
-        if back && !exact && new.session == 0 {
+        if back && !exact {
             self.come_back(slot, &new, days);
             return self.displace(slot, &new, days);
         }
@@ -264,8 +264,8 @@ impl Keeper {
         self.displace(slot, &new, days)
     }
 
-    /// Without an id, who was displaced may have been there all the time, or be back after it was gone. So nobody can say
-    /// who was there from the last word to this.
+    /// Who was displaced may have been there all the time, or be back after it was gone: ids are used again, and there may be
+    /// none. So nobody can say who was there from the last word to this.
     fn come_back(&mut self, slot: Slot, new: &Open, days: &Days) {
         let list = self.open.entry(slot);
         let before = known(list, new).map(|o| *o);
@@ -403,7 +403,7 @@ impl Keeper {
             self.open.remove(&slot);
         }
         let back = open.displaced_s.is_some_and(|displaced_s| displaced_s + COPY_S < entry.at_s);
-        if back && entry.session == 0 && entry.began_s.is_none() {
+        if back && entry.began_s.is_none() {
             return self.close(open.unsure_until(slot, entry.at_s), days);
         }
         match entry.began_s.filter(|_| another) {

@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use noroshi_book::synth::Dice;
 use noroshi_book::{Answer, Book, Doubt, Look, Rules};
 use noroshi_law::{Lawful, TakedownNotice};
-use noroshi_wire::Whom;
+use noroshi_wire::{Assignment, Change, Given, Whom};
 
 use super::network::{BLOCK_PORTS, BLOCKS, FIRST_PORT, Network};
-use super::{Evidence, asking, now, vault};
+use super::{Evidence, asking, kept, now, vault};
 
 /// Look-ups of one network.
 const OF_A_NETWORK: u64 = 1_000_000;
@@ -191,4 +191,47 @@ fn on_clean_records_less_than_one_in_a_hundred_is_refused() {
     }
     println!("{refused} of {asked} refused");
     assert!(refused > 0 && refused * 100 <= asked, "{refused} of {asked}");
+}
+
+#[test]
+fn an_id_that_is_used_again_does_not_join_two_sessions_over_what_was_between() {
+    let begins = 1_795_000_000;
+    let ip = IpAddr::from([198, 51, 100, 7]);
+    let record = |change, hours: i64, line: &str, id: &str| Assignment {
+        change,
+        given: Some(Given { net: ip.into(), ports: None }),
+        whom: Some(Whom::Line(line.into())),
+        at: Timestamp::from_second(begins + hours * 3600).unwrap(),
+        until: None,
+        began: None,
+        server: "192.0.2.1".into(),
+        session: Some(id.into()),
+        clock_offset_s: None,
+        line: 0,
+    };
+    // The first one's Stop is lost; the line is back under the same id after somebody else, and its Start is lost as well.
+    for back in [Change::Interim, Change::Stop] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut book = Book::open(folder.path(), vault()).unwrap();
+        let records = [
+            record(Change::Start, 0, "one", "0"),
+            record(Change::Interim, 4, "one", "0"),
+            record(Change::Start, 10, "two", "1"),
+            record(Change::Stop, 12, "two", "1"),
+            record(back, 30, "one", "0"),
+        ];
+        book.keep(&kept(records)).unwrap();
+        let look = open(&book, ip);
+        let who = |hours: i64| {
+            look.read().who(
+                None,
+                Timestamp::from_second(begins + hours * 3600 + 60).unwrap(),
+                &Rules::default(),
+            )
+        };
+        assert!(matches!(who(2), Answer::One(held) if held.line == "one"), "{back:?}");
+        for hours in [6, 20, 29] {
+            assert!(matches!(who(hours), Answer::Ambiguous(_)), "{back:?} after {hours} hours");
+        }
+    }
 }
