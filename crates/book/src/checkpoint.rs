@@ -1,6 +1,7 @@
 //! What is written at a checkpoint besides the days: names and their numbers, and what the keeper has in hand (open sessions,
 //! contradictions, clocks). Our own format, read back from under a seal only.
 
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 use crate::entry::take;
@@ -124,12 +125,13 @@ pub fn read_keeper(from: &mut impl io::Read) -> io::Result<Keeper> {
         let fault = (time()?, time()?);
         keeper.faults.entry(slot).extend(Some(fault).filter(|fault| *fault != NO_FAULT));
     }
+    let mut clocks: HashMap<u32, BTreeMap<i64, u64>> = HashMap::new();
     for _ in 0..u64::from_le_bytes(bytes(from)?) {
         let server = u32::from_le_bytes(bytes(from)?);
         let (offset, count) = (i64::from_le_bytes(bytes(from)?), u64::from_le_bytes(bytes(from)?));
-        let clock: &mut ClockOf = keeper.clocks.entry(server).or_default();
-        clock.add(offset, count.max(2));
+        clocks.entry(server).or_default().insert(offset, count);
     }
+    keeper.clocks = clocks.into_iter().map(|(server, seen)| (server, ClockOf::new(seen))).collect();
     for _ in 0..u64::from_le_bytes(bytes(from)?) {
         let server = u32::from_le_bytes(bytes(from)?);
         keeper.resets.insert(server, i64::from_le_bytes(bytes(from)?));
@@ -151,4 +153,22 @@ fn read_open(from: &mut &[u8]) -> Option<(Slot, Open)> {
     let (until_s, displaced_s) = (end()?, end()?);
     let start_doubt_s = u32::from_le_bytes(take(from)?);
     Some((slot, Open { line, server, session, start_s, heard_s, until_s, displaced_s, start_doubt_s }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_sample_of_a_clock_is_counted_once_also_after_a_restart() {
+        let mut keeper = Keeper::default();
+        for (server, offset_s) in [(1, 3), (1, 3), (1, 32_400), (2, 0), (7, -5)] {
+            keeper.clocks.entry(server).or_default().add(offset_s);
+        }
+        let mut file = Vec::new();
+        write_keeper(&keeper, &mut file).unwrap();
+        let back = read_keeper(&mut file.as_slice()).unwrap();
+        assert_eq!(back.clocks, keeper.clocks);
+        assert_eq!((back.clocks[&1].samples, back.clocks[&1].usual_s()), (3, 3));
+    }
 }

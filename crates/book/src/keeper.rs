@@ -130,23 +130,32 @@ impl ClockOf {
         self.usual_s
     }
 
-    /// Adds samples.
-    pub fn add(&mut self, offset_s: i64, count: u64) {
+    /// From offsets and how often each was seen.
+    pub fn new(seen: BTreeMap<i64, u64>) -> Self {
+        Self { samples: seen.values().sum(), usual_s: median(&seen), seen }
+    }
+
+    /// Adds a sample.
+    pub fn add(&mut self, offset_s: i64) {
         if self.seen.len() < OFFSETS_MAX || self.seen.contains_key(&offset_s) {
-            *self.seen.entry(offset_s).or_default() += count;
+            *self.seen.entry(offset_s).or_default() += 1;
         }
-        self.samples += count;
+        self.samples += 1;
         // Early on with each sample, later now and then: a median moves slowly.
-        if self.samples < 64 || self.samples.is_multiple_of(256) || count > 1 {
-            let half = self.seen.values().sum::<u64>() / 2;
-            let mut passed = 0;
-            let middle = self.seen.iter().find(|(_, count)| {
-                passed += **count;
-                passed > half
-            });
-            self.usual_s = middle.map_or(0, |(offset, _)| *offset);
+        if self.samples < 64 || self.samples.is_multiple_of(256) {
+            self.usual_s = median(&self.seen);
         }
     }
+}
+
+fn median(seen: &BTreeMap<i64, u64>) -> i64 {
+    let half = seen.values().sum::<u64>() / 2;
+    let mut passed = 0;
+    let middle = seen.iter().find(|(_, count)| {
+        passed += **count;
+        passed > half
+    });
+    middle.map_or(0, |(offset, _)| *offset)
 }
 
 /// Everything that is not in a segment yet.
@@ -192,7 +201,7 @@ impl Keeper {
     fn doubt(&mut self, entry: &Entry) -> u32 {
         let Some(offset_s) = entry.offset_s else { return 0 };
         let clock = self.clocks.entry(entry.server).or_default();
-        clock.add(offset_s, 1);
+        clock.add(offset_s);
         let doubt_s = u32::try_from((offset_s - clock.usual_s()).unsigned_abs()).unwrap_or(u32::MAX);
         self.doubt_max_s = self.doubt_max_s.max(doubt_s);
         doubt_s
@@ -222,7 +231,11 @@ impl Keeper {
         }
         if back && !exact {
             self.come_back(slot, &new, days);
-            return self.displace(slot, &new, days);
+            return match new.session {
+                0 => self.displace(slot, &new, days),
+                // By its id it may have been there all the time, beside the others: they are not over by this.
+                _ => self.stand_beside(slot, &new, days),
+            };
         }
         let list = self.open.entry(slot);
         if let Some(known) = known(list, &new) {
@@ -279,12 +292,8 @@ impl Keeper {
     fn displace(&mut self, slot: Slot, new: &Open, days: &Days) -> Effect {
         let list = self.open.entry(slot);
         // Somebody began later and is still there: this is a late word of an earlier session.
-        let there = list.iter().filter(|o| o.is_there());
-        if let Some(later_s) = there.map(|o| o.start_s).filter(|start| *start >= new.heard_s).min() {
-            // What else comes of it tells whether it was over then.
-            list.push(Open { displaced_s: Some(later_s), until_s: None, ..*new });
-            self.let_go(slot, new, days);
-            return Effect::Kept;
+        if list.iter().any(|o| o.is_there() && o.start_s >= new.heard_s) {
+            return self.stand_beside(slot, new, days);
         }
         for open in list.iter_mut().filter(|o| o.is_there()) {
             let ended = new.start_s >= open.row(slot).end_s.min(open.heard_s);
@@ -294,6 +303,18 @@ impl Keeper {
             }
         }
         list.push(*new);
+        self.let_go(slot, new, days);
+        Effect::Kept
+    }
+
+    /// Puts a session beside those on the slot; where somebody began later and is still there, what else comes of this one tells
+    /// whether it was over then.
+    fn stand_beside(&mut self, slot: Slot, new: &Open, days: &Days) -> Effect {
+        let list = self.open.entry(slot);
+        let there = list.iter().filter(|o| o.is_there());
+        let later_s = there.map(|o| o.start_s).filter(|start| *start >= new.heard_s).min();
+        let until_s = new.until_s.filter(|_| later_s.is_none());
+        list.push(Open { displaced_s: later_s, until_s, ..*new });
         self.let_go(slot, new, days);
         Effect::Kept
     }

@@ -248,19 +248,15 @@ impl Book {
 }
 
 impl Look<'_> {
-    /// Who held the address at `at`, on `port` where it was told.
-    pub fn who(&self, port: Option<u16>, at: Timestamp, rules: &Rules) -> Answer {
+    /// Who held the address at `at`, on `port` where it was told. `off_s`: by how many seconds the asker's time may be wrong,
+    /// beyond what the clocks of those who know the time differ ([`Rules::border_s`]).
+    pub fn who(&self, port: Option<u16>, at: Timestamp, off_s: u32, rules: &Rules) -> Answer {
+        let border_s = rules.border_s.saturating_add(off_s.into());
         if rules.nat.is_shared(self.ip) {
+            let changes = rules.nat.changes_near(self.ip, at, border_s);
             match rules.nat.inside(self.ip, port, at) {
-                Ok(mapped) => {
-                    let near = |border: Option<Timestamp>| {
-                        border.is_some_and(|b| (b.as_second() - at.as_second()).abs() <= rules.border_s)
-                    };
-                    return match near(mapped.from) || near(mapped.until) {
-                        true => Answer::Ambiguous(Doubt::Border),
-                        false => self.inside(mapped.inside.addr(), at, rules, i64::MAX, Vec::new()),
-                    };
-                }
+                _ if changes && port.is_some() => return Answer::Ambiguous(Doubt::Border),
+                Ok(mapped) => return self.inside(mapped.inside.addr(), at, border_s, i64::MAX, Vec::new()),
                 // Given out as needed: the translator's log may say.
                 Err(NatRefusal::Dynamic | NatRefusal::NoRule) => {}
                 Err(NatRefusal::Nobody) => return Answer::None,
@@ -273,8 +269,7 @@ impl Look<'_> {
         if shared && port.is_none() {
             return Answer::Ambiguous(Doubt::SharedAddress);
         }
-        let (row, margin_s) = match self.book.judge(Point::new(self.ip, port), at.as_second(), rules.border_s)
-        {
+        let (row, margin_s) = match self.book.judge(Point::new(self.ip, port), at.as_second(), border_s) {
             // That no log says whose port it was does not make it nobody's.
             Verdict::None if shared => return Answer::Ambiguous(Doubt::SharedAddress),
             Verdict::None => return Answer::None,
@@ -289,7 +284,7 @@ impl Look<'_> {
         match self.book.whom(row.line) {
             None => Answer::None,
             Some(Whom::Line(line)) => Answer::One(Held { line, margin_s, rows: vec![source] }),
-            Some(Whom::Inside(inside)) => self.inside(inside, at, rules, margin_s, vec![source]),
+            Some(Whom::Inside(inside)) => self.inside(inside, at, border_s, margin_s, vec![source]),
         }
     }
 
@@ -298,11 +293,11 @@ impl Look<'_> {
         &self,
         ip: IpAddr,
         at: Timestamp,
-        rules: &Rules,
+        border_s: i64,
         margin_s: i64,
         mut rows: Vec<Source>,
     ) -> Answer {
-        match self.book.judge(Point::new(ip, None), at.as_second(), rules.border_s) {
+        match self.book.judge(Point::new(ip, None), at.as_second(), border_s) {
             Verdict::One(row, inner_s) => match self.book.whom(row.line) {
                 Some(Whom::Line(line)) => {
                     rows.push(self.book.source(&row));

@@ -191,8 +191,9 @@ pub enum Verdict {
     Ambiguous(Doubt),
 }
 
-/// Who held it at `at_s`, within `border_s` of whose borders nobody can say. `rows` are those of what was asked about that
-/// come near the moment, each session once or more often.
+/// Who held it at `at_s`, which may be wrong by `border_s`: one line only where nobody else can have held it at any of that
+/// time, and nobody only where nobody can. `rows` are those of what was asked about that come near the moment, each session
+/// once or more often.
 pub fn judge(rows: &mut Near, at_s: i64, border_s: i64) -> Verdict {
     if rows.overfull {
         return Verdict::Ambiguous(Doubt::TooMany);
@@ -204,9 +205,12 @@ pub fn judge(rows: &mut Near, at_s: i64, border_s: i64) -> Verdict {
     {
         return Verdict::Ambiguous(Doubt::Border);
     }
+    let first_s = at_s.saturating_sub(border_s);
     let mut held: Option<(Row, i64)> = None;
     let mut unsure: Option<Row> = None;
-    for row in rows.iter().filter(|r| r.start_s <= at_s && at_s <= r.gone_s) {
+    // None starts within that time, and none stops: who is there at its middle, by a word of that moment or later, is there
+    // with nobody after.
+    for row in rows.iter().filter(|r| r.start_s <= at_s && first_s <= r.gone_s) {
         if at_s > row.end_s {
             unsure = Some(*row);
             continue;
@@ -326,6 +330,36 @@ mod tests {
         }
         let doubtful = [Row { start_doubt_s: 300, ..rows[0] }];
         assert_eq!(ask(&doubtful, 1200), Verdict::Ambiguous(Doubt::Border));
+    }
+
+    #[test]
+    fn a_time_that_may_be_wrong_by_an_hour_is_answered_only_where_the_whole_hour_is_one_lines() {
+        let ask = |rows: &[Row], at_s| {
+            let mut near = Near::new();
+            rows.iter().for_each(|row| near.push(*row));
+            judge(&mut near, at_s, 3600)
+        };
+        let lost = [row(1, 10_000, 20_000, 90_000)];
+        assert!(matches!(ask(&lost, 15_000), Verdict::One(r, 5000) if r.line == 1));
+        assert!(matches!(ask(&lost, 20_000), Verdict::One(..)), "nobody else begins within the hour after");
+        assert_eq!(ask(&lost, 20_001), Verdict::Ambiguous(Doubt::NoStop));
+        let taken = [lost[0], row(2, 22_000, 60_000, 60_000)];
+        assert_eq!(
+            ask(&taken, 19_000),
+            Verdict::Ambiguous(Doubt::Border),
+            "somebody else begins within the hour after"
+        );
+        assert_eq!(
+            ask(&lost, 92_000),
+            Verdict::Ambiguous(Doubt::NoStop),
+            "perhaps there within the hour before"
+        );
+        assert_eq!(ask(&lost, 94_000), Verdict::None);
+        let short = [row(1, 10_000, 10_600, 10_600)];
+        for at in [7_000, 10_300, 14_000] {
+            assert_eq!(ask(&short, at), Verdict::Ambiguous(Doubt::Border), "{at}");
+        }
+        assert_eq!(ask(&short, 14_201), Verdict::None);
     }
 
     #[test]

@@ -112,6 +112,8 @@ pub struct NetworkFile {
     pub shared: Vec<IpNet>,
     /// Seconds around a session's border in which nobody can say who held the address.
     pub border_s: Option<i64>,
+    /// By how many seconds a feed's times may be wrong, by campaign, where that is known; elsewhere it is judged from them.
+    pub clock_error_s: BTreeMap<String, u32>,
     /// Shared addresses whose ports are given by rule, each with the time in which it was in force.
     pub nat: Vec<NatRule>,
 }
@@ -195,6 +197,8 @@ pub struct Config {
     pub own: Vec<IpNet>,
     /// How addresses are attributed.
     pub rules: Rules,
+    /// By how many seconds a feed's times may be wrong, by campaign, where that is known.
+    pub clock_error_s: BTreeMap<String, u32>,
     /// The rules among them by which ports are given, as written.
     pub nat: Vec<NatRule>,
     /// The mail server.
@@ -316,6 +320,7 @@ impl TryFrom<File> for Config {
                 nat: NatRules::new(file.network.nat.clone()).context("[[network.nat]]")?,
             },
             nat: file.network.nat,
+            clock_error_s: file.network.clock_error_s,
             submission: Submission {
                 encryption,
                 user: file.mail.user,
@@ -397,6 +402,7 @@ impl Config {
                 own: self.own.clone(),
                 shared: self.rules.shared.clone(),
                 border_s: Some(self.rules.border_s),
+                clock_error_s: self.clock_error_s.clone(),
                 nat: self.nat.clone(),
             },
             mail: MailFile {

@@ -17,7 +17,7 @@ use noroshi_portal::desk::{
 use noroshi_store::{StoreError, Tx};
 
 use crate::house::House;
-use crate::{counters, evidence, metrics};
+use crate::{counters, evidence, metrics, report};
 
 /// Sightings shown to a subscriber.
 const SEEN_MAX: u32 = 20;
@@ -123,8 +123,9 @@ impl Desk for HouseDesk {
     }
 
     fn today(&self) -> Result<Today, DeskError> {
-        let (totals, feeds, identifications, samples) = self.read("desk.today", |tx| {
-            Ok((tx.totals()?, tx.tallies()?, tx.identification_totals()?, tx.clock_samples()?))
+        let (totals, feeds, identifications, samples, feed_clocks) = self.read("desk.today", |tx| {
+            let feeds = tx.tallies()?;
+            Ok((tx.totals()?, feeds, tx.identification_totals()?, tx.clock_samples()?, tx.feed_clocks()?))
         })?;
         let clocks = Clocks::estimate(samples);
         let mut attention = Vec::new();
@@ -144,6 +145,15 @@ impl Desk for HouseDesk {
         for clock in clocks.iter().filter(|c| c.is_wrong()) {
             let what = format!("the clock of {} is {:+} s off; it is not used", clock.nas, clock.offset_s);
             tell(false, what, "/");
+        }
+        for (feed, off_s) in report::feeds_in_doubt(&self.house, feed_clocks) {
+            tell(
+                false,
+                format!(
+                    "times of {feed} may be wrong by {off_s} s; whom they point at is in doubt for that long"
+                ),
+                "/",
+            );
         }
         if totals.refusals > 0 {
             tell(false, format!("uses of data refused: {}", totals.refusals), "/law");

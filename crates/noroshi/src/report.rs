@@ -1,10 +1,12 @@
 //! What the program prints: the loop in numbers, cases, funnels, evidence. Data on stdout, as tables for people or as JSON.
 
+use std::collections::BTreeMap;
 use std::fmt::Arguments;
 use std::io::Write as _;
 
 use noroshi_act::clocks::Clocks;
 use noroshi_improve::funnel::table;
+use noroshi_orient::clock::{FeedClock, Forms};
 use serde::Serialize;
 
 use crate::house::House;
@@ -37,17 +39,28 @@ pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
+/// Feeds of whose times some may be wrong as far as can be judged, and by how many seconds at most.
+pub fn feeds_in_doubt(house: &House, clocks: BTreeMap<String, Forms>) -> impl Iterator<Item = (String, u32)> {
+    clocks
+        .into_iter()
+        .filter(|(feed, _)| !house.config.clock_error_s.contains_key(feed))
+        .map(|(feed, forms)| (feed, FeedClock::new(forms).worst_s()))
+        .filter(|(_, off_s)| *off_s > 0)
+}
+
 /// The loop in numbers: totals, who could be named and who could not and why, clocks that are wrong, refusals, funnels.
 pub fn loop_in_numbers(house: &House, as_json: bool) -> anyhow::Result<()> {
-    let (totals, identified, samples, refusals, funnels) = house.store.tx("report.loop", |tx| {
-        Ok::<_, noroshi_store::StoreError>((
-            tx.totals()?,
-            tx.identification_totals()?,
-            tx.clock_samples()?,
-            tx.refusal_totals()?,
-            tx.funnels()?,
-        ))
-    })?;
+    let (totals, identified, samples, feed_clocks, refusals, funnels) =
+        house.store.tx("report.loop", |tx| {
+            Ok::<_, noroshi_store::StoreError>((
+                tx.totals()?,
+                tx.identification_totals()?,
+                tx.clock_samples()?,
+                tx.feed_clocks()?,
+                tx.refusal_totals()?,
+                tx.funnels()?,
+            ))
+        })?;
     if as_json {
         return json(&totals);
     }
@@ -77,6 +90,11 @@ pub fn loop_in_numbers(house: &House, as_json: bool) -> anyhow::Result<()> {
             clock.nas,
             clock.offset_s,
             clock.samples
+        );
+    }
+    for (feed, off_s) in feeds_in_doubt(house, feed_clocks) {
+        say!(
+            "\ntimes of {feed} may be wrong by {off_s} s: where the address changed hands so near, nobody is named"
         );
     }
     if !refusals.is_empty() {

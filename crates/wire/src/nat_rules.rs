@@ -188,10 +188,6 @@ pub enum NatRefusal {
 pub struct Mapped {
     /// The inside address, or the subscriber's IPv6 prefix.
     pub inside: IpNet,
-    /// From when the rule was in force: near its borders the clocks decide.
-    pub from: Option<Timestamp>,
-    /// Until when.
-    pub until: Option<Timestamp>,
 }
 
 impl fmt::Debug for Mapped {
@@ -242,6 +238,13 @@ impl NatRules {
         self.of(outside).next().is_some()
     }
 
+    /// Whether a rule for this address came into force or ceased to be within so many seconds of a moment: there the clocks
+    /// decide which one holds.
+    pub fn changes_near(&self, outside: IpAddr, at: Timestamp, within_s: i64) -> bool {
+        let near = |border: Timestamp| (border.as_second() - at.as_second()).abs() <= within_s;
+        self.of(outside).any(|rule| [rule.from, rule.until].into_iter().flatten().any(near))
+    }
+
     /// Who was behind an address and port then.
     ///
     /// # Errors
@@ -257,7 +260,7 @@ impl NatRules {
                 IpNet::V6(*bindings.get(&(ip, psid)).ok_or(NatRefusal::Nobody)?)
             }
         };
-        Ok(Mapped { inside, from: rule.from, until: rule.until })
+        Ok(Mapped { inside })
     }
 
     fn of(&self, outside: IpAddr) -> impl Iterator<Item = &Checked> {

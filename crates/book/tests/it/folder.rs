@@ -41,7 +41,7 @@ fn session(host: u32, line: u32, hours: i64) -> [Assignment; 2] {
 fn who(book: &Book, host: u32, hours: i64) -> Option<String> {
     let ip = IpAddr::from([198, 51, (host >> 8) as u8, host as u8]);
     let look = vault().open_one(book.look(ip), "a test", &asking(), now(), &mut Evidence::default()).unwrap();
-    match look.read().who(None, at(hours), &Rules::default()) {
+    match look.read().who(None, at(hours), 0, &Rules::default()) {
         Answer::One(held) => Some(held.line),
         _ => None,
     }

@@ -73,7 +73,7 @@ impl Tally {
         at_s: i64,
         declared: bool,
     ) {
-        let answer = look.who(port, Timestamp::from_second(at_s).unwrap(), &rules(declared));
+        let answer = look.who(port, Timestamp::from_second(at_s).unwrap(), 0, &rules(declared));
         let right = || truth(network, ip, port, at_s);
         let fits = match &answer {
             Answer::One(held) => {
@@ -177,7 +177,7 @@ fn on_clean_records_less_than_one_in_a_hundred_is_refused() {
         for _ in 0..500 {
             let at_s = network.world.moment(&mut dice);
             asked += 1;
-            match look.read().who(None, Timestamp::from_second(at_s).unwrap(), &Rules::default()) {
+            match look.read().who(None, Timestamp::from_second(at_s).unwrap(), 0, &Rules::default()) {
                 Answer::Ambiguous(_) => refused += 1,
                 Answer::One(held) => {
                     let (line, margin_s) = network.world.truth(number, at_s);
@@ -226,6 +226,7 @@ fn an_id_that_is_used_again_does_not_join_two_sessions_over_what_was_between() {
             look.read().who(
                 None,
                 Timestamp::from_second(begins + hours * 3600 + 60).unwrap(),
+                0,
                 &Rules::default(),
             )
         };

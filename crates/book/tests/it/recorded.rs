@@ -66,9 +66,9 @@ fn every_line_of_the_truth_is_answered_as_it_states() {
         let at: Timestamp = line["time"].parse().unwrap();
         let look =
             vault().open_one(book.look(ip), "a test", &asking(), now(), &mut Evidence::default()).unwrap();
-        let answer = look.read().who(None, at, &rules);
+        let answer = look.read().who(None, at, 0, &rules);
         // A port without a mapping tells no more than none.
-        assert_eq!(look.read().who(Some(50_000), at, &rules), answer, "{line:?}");
+        assert_eq!(look.read().who(Some(50_000), at, 0, &rules), answer, "{line:?}");
         let said = match &answer {
             Answer::One(held) => format!("one {}", directory[&held.line]),
             Answer::None => "none ".into(),
@@ -98,7 +98,7 @@ fn days_that_come_in_the_wrong_order_give_no_wrong_answer() {
         }
         let look = book.look(line["address"].parse().unwrap());
         let look = vault().open_one(look, "a test", &asking(), now(), &mut Evidence::default()).unwrap();
-        match look.read().who(None, line["time"].parse().unwrap(), &Rules::default()) {
+        match look.read().who(None, line["time"].parse().unwrap(), 0, &Rules::default()) {
             Answer::One(held) => {
                 assert_eq!(directory[&held.line], line["contract"], "{line:?}");
                 right += 1;

@@ -99,7 +99,7 @@ fn compare(seed: u64, clean: bool, lookups: u64) -> BTreeMap<&'static str, u64> 
             continue;
         }
         let look = open(&book, ip);
-        let answer = look.read().who(port, Timestamp::from_second(at_s).unwrap(), &rules(false));
+        let answer = look.read().who(port, Timestamp::from_second(at_s).unwrap(), 0, &rules(false));
         let second = holders(&mut query, ip, port, at_s);
         let told = || format!("seed {seed}: {ip} {port:?} at {at_s}: {second:?}");
         let kind = match answer {

@@ -28,6 +28,7 @@ struct Question {
     ip: IpAddr,
     at: Timestamp,
     port: Option<u16>,
+    off_s: u32,
 }
 
 /// What is said to a question.
@@ -105,7 +106,9 @@ fn under<P: NoticePurpose>(house: &House, wish: &Who, ask: fn(Use) -> Ask) -> an
             }
             answer(&questions)?;
         }
-        (None, Some(ip), Some(at)) => answer(&[Ok(Question { ip, at, port: wish.port })])?,
+        (None, Some(ip), Some(at)) => {
+            answer(&[Ok(Question { ip, at, port: wish.port, off_s: wish.clock_error_s })])?;
+        }
         _ => bail!("--ip and --at, or --batch"),
     }
     Ok(code)
@@ -113,11 +116,15 @@ fn under<P: NoticePurpose>(house: &House, wish: &Who, ask: fn(Use) -> Ask) -> an
 
 /// A question out of a row. A time without a zone, or with a twelve-hour clock, is refused and not guessed at.
 fn question(cell: impl Fn(&str) -> String) -> Result<Question, String> {
-    let port = cell("port");
+    let (port, off_s) = (cell("port"), cell("clock-error-s"));
     Ok(Question {
         ip: cell("ip").parse().map_err(|_| "ip is no address")?,
         at: cell("time").parse().map_err(|_| "time is no RFC 3339 time with a zone")?,
         port: if port.is_empty() { None } else { Some(port.parse().map_err(|_| "port is no port")?) },
+        off_s: match off_s.as_str() {
+            "" => 0,
+            seconds => seconds.parse().map_err(|_| "clock-error-s is no number of seconds")?,
+        },
     })
 }
 
@@ -151,7 +158,7 @@ fn answers<P: NoticePurpose>(
     for (look, asked) in looks.iter().zip(by_address.into_values()) {
         for (n, question) in asked {
             let port = question.port.filter(|_| with_port);
-            said[n] = Said::of(look.read().who(port, question.at, &house.config.rules));
+            said[n] = Said::of(look.read().who(port, question.at, question.off_s, &house.config.rules));
         }
     }
     Ok(said)

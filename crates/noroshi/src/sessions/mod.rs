@@ -145,14 +145,17 @@ pub struct Who {
     /// The port on the subscriber's side
     #[arg(long)]
     pub port: Option<u16>,
+    /// By how many seconds the time may be wrong: 60 where it was told to the minute, 86400 where only the day is known
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub clock_error_s: u32,
     /// The measure under which it is asked
     #[arg(long, value_name = "ID")]
     pub measure: String,
     /// The matter it is asked for
     #[arg(long, value_name = "N")]
     pub case: String,
-    /// Many questions: CSV with the columns ip, time, port; one JSON line each, in order
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["ip", "at", "port"])]
+    /// Many questions: CSV with the columns ip, time, port, and perhaps clock-error-s; one JSON line each, in order
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["ip", "at", "port", "clock_error_s"])]
     pub batch: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]

@@ -11,13 +11,14 @@ use jiff::Timestamp;
 use noroshi_act::directory::Holder;
 use noroshi_act::notice::Addressee;
 use noroshi_act::plan::{Found, Plan, plan};
-use noroshi_book::{Answer, Look};
+use noroshi_book::{Answer, Doubt, Look};
 use noroshi_decide::{ask_infection, ask_takedown};
 use noroshi_law::{
     Ask, InfectionNotice, Lawful, Locked, NoticePurpose, Permit, Purpose as _, Refusal, TakedownNotice, Use,
 };
 use noroshi_model::case::StepState;
 use noroshi_model::{Case, ContractRef, Decision, Finding, Id, Step};
+use noroshi_orient::clock::FeedClock;
 use noroshi_store::findings::Identification;
 use noroshi_store::queue::{DECIDED, Job};
 use noroshi_store::{StoreError, Tx};
@@ -63,9 +64,13 @@ fn under<P: NoticePurpose>(
             Err(refusal) => return refuse(house, jobs, &refusal),
         };
     for job in jobs {
-        let finding = house.store.tx("act.finding", |tx| tx.finding(&job.body.finding))?;
+        let finding = house.store.tx("act.finding", |tx| {
+            let Some(finding) = tx.finding(&job.body.finding)? else { return Ok(None) };
+            let clock = FeedClock::new(tx.feed_clock(&finding.campaign)?);
+            Ok::<_, StoreError>(Some((finding, clock)))
+        })?;
         let done = match &finding {
-            Some(finding) => pursue(house, finding, &identify)?,
+            Some((finding, clock)) => pursue(house, finding, clock, &identify)?,
             None => Vec::new(),
         };
         house.store.tx("act.commit", |tx| commit(tx, house, job, &done))?;
@@ -110,9 +115,10 @@ struct Opened {
 fn pursue<P: NoticePurpose>(
     house: &House,
     finding: &Finding,
+    clock: &FeedClock,
     permit: &Permit<P>,
 ) -> Result<Vec<Pursued>, StageError> {
-    let answers = look_up(house, finding, permit)?;
+    let answers = look_up(house, finding, clock, permit)?;
     let mut pursued = Vec::new();
     for (answer, seen) in answers.read() {
         let mut said = Identification {
@@ -130,7 +136,9 @@ fn pursue<P: NoticePurpose>(
             Named::Nobody => {
                 (said.verdict, said.reason) = ("none".into(), "no session on the address then".into());
             }
-            Named::Doubt(reason) => (said.verdict, said.reason) = ("ambiguous".into(), (*reason).into()),
+            Named::Doubt(doubt, off_s) => {
+                (said.verdict, said.reason) = ("ambiguous".into(), reason(*doubt, *off_s));
+            }
             Named::Unlisted => {
                 let reason = "the access server's user is not in the directory".into();
                 (said.verdict, said.reason) = ("ambiguous".into(), reason);
@@ -154,7 +162,16 @@ enum Named {
     One(ContractRef, i64),
     Nobody,
     Unlisted,
-    Doubt(&'static str),
+    /// Why; and by how many seconds the feed's time may be wrong.
+    Doubt(Doubt, u32),
+}
+
+/// Why nobody can say, with what the feed's times have to do with it.
+fn reason(doubt: Doubt, off_s: u32) -> String {
+    match off_s {
+        0 => doubt.reason().to_owned(),
+        off_s => format!("{}; the feed's time may be wrong by {off_s} s", doubt.reason()),
+    }
 }
 
 type Answers = Vec<(Named, Vec<Timestamp>)>;
@@ -163,6 +180,7 @@ type Answers = Vec<(Named, Vec<Timestamp>)>;
 fn look_up<P: NoticePurpose>(
     house: &House,
     finding: &Finding,
+    clock: &FeedClock,
     permit: &Permit<P>,
 ) -> Result<Lawful<Answers, P>, StageError> {
     let (first, last) = (finding.first().unwrap_or_default(), finding.last().unwrap_or_default());
@@ -174,22 +192,25 @@ fn look_up<P: NoticePurpose>(
         .context("the session book cannot be opened")?;
     // Only what the measure's dossier lists: a takedown notice uses address and time, and no port.
     let with_port = permit.allows("source.port");
-    look.map(|look| answers(house, finding, &look, with_port)).transpose()
+    look.map(|look| answers(house, finding, clock, &look, with_port)).transpose()
 }
 
 fn answers(
     house: &House,
     finding: &Finding,
+    clock: &FeedClock,
     look: &Look<'_>,
     with_port: bool,
 ) -> Result<Answers, StageError> {
+    let stated_s = house.config.clock_error_s.get(&finding.campaign).copied();
     let mut by_answer: BTreeMap<Named, (i64, Vec<Timestamp>)> = BTreeMap::new();
     for sighting in &finding.sightings {
+        let off_s = stated_s.unwrap_or_else(|| clock.off_s(sighting.at));
         let (named, margin_s) =
-            match look.who(sighting.port.filter(|_| with_port), sighting.at, &house.config.rules) {
+            match look.who(sighting.port.filter(|_| with_port), sighting.at, off_s, &house.config.rules) {
                 Answer::One(held) => (named(house, &Holder { user: held.line })?, held.margin_s),
                 Answer::None => (Named::Nobody, 0),
-                Answer::Ambiguous(doubt) => (Named::Doubt(doubt.reason()), 0),
+                Answer::Ambiguous(doubt) => (Named::Doubt(doubt, off_s), 0),
             };
         let (least, seen) = by_answer.entry(named).or_insert((i64::MAX, Vec::new()));
         *least = (*least).min(margin_s);

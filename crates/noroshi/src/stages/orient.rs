@@ -1,6 +1,9 @@
 //! Orient, driven: events from the queue, findings near them from the database, changed findings back.
 
+use std::collections::BTreeMap;
+
 use noroshi_model::Id;
+use noroshi_orient::clock::FeedClock;
 use noroshi_orient::{group, orient};
 use noroshi_store::Tx;
 use noroshi_store::queue::{Job, OBSERVED, ORIENTED};
@@ -29,6 +32,13 @@ fn work(tx: &mut Tx<'_>, house: &House, jobs: &[Job<Id>]) -> Result<(), StageErr
         {
             events.push((job.body.clone(), event));
         }
+    }
+    let mut clocks: BTreeMap<String, FeedClock> = BTreeMap::new();
+    for (_, event) in &events {
+        clocks.entry(event.feed_code.clone()).or_default().add(event.time_source, event.time_observation);
+    }
+    for (feed, clock) in &clocks {
+        tx.add_feed_clock(feed, clock.forms())?;
     }
     for g in group(events) {
         let (from, to) = g.range();

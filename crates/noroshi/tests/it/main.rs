@@ -8,6 +8,7 @@ mod crash;
 mod demo;
 mod evidence;
 mod export;
+mod feed_clock;
 mod feeds;
 mod law;
 mod lists;

@@ -164,10 +164,10 @@ fn each_version_answers_for_its_own_time() {
     assert_eq!(ask("2026-10-31T14:59:59Z").unwrap().inside.to_string(), "2001:db8:12:3400::/56");
     let later = ask("2026-10-31T15:00:00Z").unwrap();
     assert_eq!(later.inside.to_string(), "2001:db8:ff12:3400::/56");
-    assert_eq!(
-        (later.from, later.until),
-        (Some(at("2026-10-31T15:00:00Z")), Some(at("2026-12-01T00:00:00Z")))
-    );
+    let changes = |time: &str| versions.changes_near("192.0.2.18".parse().unwrap(), at(time), 3600);
+    assert!(changes("2026-10-31T14:00:00Z") && changes("2026-12-01T01:00:00Z"));
+    assert!(!changes("2026-10-31T13:59:59Z") && !changes("2026-12-01T01:00:01Z"));
+    assert!(!versions.changes_near("192.0.3.1".parse().unwrap(), at("2026-10-31T15:00:00Z"), 3600));
     assert_eq!(ask("2026-12-01T00:00:00Z").unwrap_err(), NatRefusal::NoRule);
     assert_eq!(format!("{later:?}"), "Mapped(‹redacted›)");
 }
