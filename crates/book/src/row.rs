@@ -206,29 +206,17 @@ pub fn judge(rows: &mut Near, at_s: i64, border_s: i64) -> Verdict {
         return Verdict::Ambiguous(Doubt::Border);
     }
     let first_s = at_s.saturating_sub(border_s);
-    let mut held: Option<(Row, i64)> = None;
-    let mut unsure: Option<Row> = None;
+    let there = || rows.iter().filter(|r| r.start_s <= at_s && first_s <= r.gone_s);
     // None starts within that time, and none stops: who is there at its middle, by a word of that moment or later, is there
     // with nobody after.
-    for row in rows.iter().filter(|r| r.start_s <= at_s && first_s <= r.gone_s) {
-        if at_s > row.end_s {
-            unsure = Some(*row);
-            continue;
-        }
-        match held {
-            Some((first, _)) if first.line != row.line => return Verdict::Ambiguous(Doubt::Overlap),
-            Some((_, margin)) if margin >= row.margin_s(at_s) => {}
-            _ => held = Some((*row, row.margin_s(at_s))),
-        }
-    }
-    match held {
-        // Somebody else came and was not heard of again: the two contradict each other.
-        Some((row, _)) if unsure.is_some_and(|other| other.line != row.line) => {
-            Verdict::Ambiguous(Doubt::Overlap)
-        }
-        Some((row, margin_s)) => Verdict::One(row, margin_s),
-        None if unsure.is_some() => Verdict::Ambiguous(Doubt::NoStop),
-        None => Verdict::None,
+    let sure = || there().filter(|r| at_s <= r.end_s);
+    let Some(held) = sure().max_by_key(|r| r.margin_s(at_s)) else {
+        return if there().next().is_some() { Verdict::Ambiguous(Doubt::NoStop) } else { Verdict::None };
+    };
+    // Also one who came and was not heard of again contradicts it.
+    match there().any(|other| other.line != held.line) {
+        true => Verdict::Ambiguous(Doubt::Overlap),
+        false => Verdict::One(*held, held.margin_s(at_s)),
     }
 }
 
@@ -374,6 +362,16 @@ mod tests {
         assert_eq!(ask(&lost_then_stopped, 4000), Verdict::None);
         let came_back_at_once = [row(1, 1000, 1060, 1060), row(1, 1061, 5000, 5000)];
         assert!(matches!(ask(&came_back_at_once, 4000), Verdict::One(r, 1000) if r.line == 1));
+    }
+
+    #[test]
+    fn of_several_who_may_have_been_there_each_counts() {
+        let rows = [row(1, 2000, 8000, 8000), row(2, 1000, 1000, 9000), row(1, 500, 600, i64::MAX)];
+        for order in [[0, 1, 2], [0, 2, 1], [2, 1, 0], [1, 2, 0]] {
+            let said = ask(&order.map(|at| rows[at]), 5000);
+            assert_eq!(said, Verdict::Ambiguous(Doubt::Overlap), "{order:?}");
+        }
+        assert!(matches!(ask(&[rows[2], rows[0]], 5000), Verdict::One(r, 3000) if r.line == 1));
     }
 
     #[test]
