@@ -223,8 +223,8 @@ impl Keeper {
             start_doubt_s: doubt_s,
         };
         let reset_s = self.resets.get(&new.server).copied().unwrap_or(i64::MIN);
-        let list = self.open.entry(slot);
-        let back = known(list, &new).is_some_and(|o| o.displaced_s.is_some_and(|at_s| at_s < new.heard_s));
+        let back = known(self.open_on(slot), &new)
+            .is_some_and(|o| o.displaced_s.is_some_and(|at_s| at_s < new.heard_s));
         // A word of a session that is over does not bring back an earlier one of the same id.
         if back && !exact && self.knows(entry, slot, line, told_s, exact, days) {
             return Effect::Duplicate;
@@ -237,8 +237,7 @@ impl Keeper {
                 _ => self.stand_beside(slot, &new, days),
             };
         }
-        let list = self.open.entry(slot);
-        if let Some(known) = known(list, &new) {
+        if let Some(known) = known(self.open_on(slot), &new) {
             let begun_anew = known.heard_s < reset_s && reset_s <= new.heard_s;
             let moved_s = told_s - known.start_s;
             let of_it = match (exact, new.until_s) {
@@ -251,7 +250,8 @@ impl Keeper {
             };
             if of_it {
                 let effect = goes_on(known, &new, exact);
-                self.doubt_max_s = self.doubt_max_s.max(known.start_doubt_s);
+                let doubt_s = known.start_doubt_s;
+                self.doubt_max_s = self.doubt_max_s.max(doubt_s);
                 return effect;
             }
             if first && new.session == 0 && known.start_s < told_s && told_s < known.heard_s {
@@ -277,13 +277,17 @@ impl Keeper {
         self.displace(slot, &new, days)
     }
 
+    /// The open sessions of a slot.
+    fn open_on(&mut self, slot: Slot) -> &mut [Open] {
+        self.open.get_mut(&slot).map_or(&mut [], Vec::as_mut_slice)
+    }
+
     /// Who was displaced may have been there all the time, or be back after it was gone: ids are used again, and there may be
     /// none. So nobody can say who was there from the last word to this.
     fn come_back(&mut self, slot: Slot, new: &Open, days: &Days) {
-        let list = self.open.entry(slot);
-        let before = known(list, new).map(|o| *o);
+        let before = known(self.open_on(slot), new).map(|o| *o);
         if let Some(before) = before {
-            list.retain(|o| *o != before);
+            self.open.entry(slot).retain(|o| *o != before);
             self.close(before.unsure_until(slot, new.heard_s), days);
         }
     }
@@ -322,8 +326,11 @@ impl Keeper {
     /// Closes sessions of a slot of which no word is waited for any more.
     fn let_go(&mut self, slot: Slot, new: &Open, days: &Days) {
         let list = self.open.entry(slot);
-        let (settled, waiting): (Vec<Open>, Vec<Open>) =
-            list.iter().partition(|o| o.displaced_s.is_some_and(|at| at < new.heard_s - DISPLACED_KEPT_S));
+        let settled = |o: &Open| o.displaced_s.is_some_and(|at| at < new.heard_s - DISPLACED_KEPT_S);
+        if list.len() <= DISPLACED_MAX && !list.iter().any(settled) {
+            return;
+        }
+        let (settled, waiting): (Vec<Open>, Vec<Open>) = list.iter().partition(|o| settled(o));
         *list = waiting;
         if list.len() > DISPLACED_MAX {
             // So many at once contradict each other for ever: the oldest is let go as far as it is certain.
@@ -366,7 +373,7 @@ impl Keeper {
     }
 
     fn stop(&mut self, entry: &Entry, slot: Slot, doubt_s: u32, days: &Days) -> Effect {
-        let list = self.open.entry(slot);
+        let list = self.open_on(slot);
         let mine = |o: &Open| {
             o.server == entry.server
                 && o.session == entry.session
@@ -383,9 +390,6 @@ impl Keeper {
             _ => last,
         };
         let found = found.map(|(at, o)| (at, *o));
-        if list.is_empty() {
-            self.open.remove(&slot);
-        }
         let over = |start_s, start_doubt_s, line| Row {
             slot,
             start_s,

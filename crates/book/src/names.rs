@@ -1,10 +1,10 @@
 //! Who the numbers are: each line and each server is named once, and rows hold a number.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher as _;
 
-use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 /// Longest name kept; what is longer is cut, and told apart by a hash of the whole.
 pub const NAME_BYTES_MAX: usize = 253;
@@ -17,7 +17,7 @@ pub struct Names {
     ends: Vec<u32>,
     /// The numbers, found by the hash of the name.
     table: HashTable<u32>,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
 }
 
 impl fmt::Debug for Names {

@@ -11,6 +11,7 @@
 //! between is nobody's.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use noroshi_wire::Given;
@@ -21,7 +22,7 @@ pub const SAME_START_S: i64 = 120;
 pub const ROWS_MAX: usize = 8;
 
 /// What can be held: an address, a prefix, or a block of an address's ports. In the order in which rows are kept.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot {
     /// IPv6 address bits; an IPv4 address is mapped (`::ffff:0:0/96`).
     pub(crate) addr: u128,
@@ -54,6 +55,15 @@ impl Slot {
             Some(ip) => IpAddr::V4(Ipv4Addr::from(ip)),
             None => IpAddr::V6(Ipv6Addr::from(self.addr)),
         }
+    }
+}
+
+/// In one word more than the address, because slots are hashed on every record.
+impl Hash for Slot {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let (first, last) = self.ports.unwrap_or_default();
+        state.write_u128(self.addr);
+        state.write_u64(u64::from(self.len) << 32 | u64::from(first) << 16 | u64::from(last));
     }
 }
 

@@ -1,22 +1,19 @@
 //! Something for each slot, found by address and port: for what is open and for what was closed lately.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use hashbrown::{HashMap, hash_map};
+use hashbrown::hash_map::{self, HashMap};
 
 use crate::row::Slot;
 use crate::segment::Point;
 
-/// Values by slot. Whole addresses are the rule and are hashed; the blocks of ports of an address are in order, so that the
-/// block of a port is found.
+/// Values by slot. The blocks of ports of an address are known besides, so that the block of a port is found.
 #[derive(Debug)]
 pub struct SlotMap<T> {
     /// Addresses come from the network's own pools, so a fast hash will do; it is keyed all the same.
-    whole: HashMap<Slot, T>,
-    /// By address, then by first and last port.
-    blocks: HashMap<u128, BTreeMap<(u16, u16), T>>,
-    block_count: usize,
+    all: HashMap<Slot, T>,
+    /// First and last port of each block of an address, in order.
+    blocks: HashMap<u128, Vec<(u16, u16)>>,
     /// The widest block's last port less its first.
     span_max: u16,
     /// Bit n: there were prefixes of n bits.
@@ -25,30 +22,24 @@ pub struct SlotMap<T> {
 
 impl<T> Default for SlotMap<T> {
     fn default() -> Self {
-        Self { whole: HashMap::new(), blocks: HashMap::new(), block_count: 0, span_max: 0, lengths: 0 }
+        Self { all: HashMap::new(), blocks: HashMap::new(), span_max: 0, lengths: 0 }
     }
 }
 
 impl<T> SlotMap<T> {
     /// How many slots there are.
     pub fn len(&self) -> usize {
-        self.whole.len() + self.block_count
+        self.all.len()
     }
 
     /// What is with exactly this slot.
     pub fn get(&self, slot: &Slot) -> Option<&T> {
-        match slot.ports {
-            Some(ports) => self.blocks.get(&slot.addr)?.get(&ports),
-            None => self.whole.get(slot),
-        }
+        self.all.get(slot)
     }
 
     /// The same, to be changed.
     pub fn get_mut(&mut self, slot: &Slot) -> Option<&mut T> {
-        match slot.ports {
-            Some(ports) => self.blocks.get_mut(&slot.addr)?.get_mut(&ports),
-            None => self.whole.get_mut(slot),
-        }
+        self.all.get_mut(slot)
     }
 
     /// The same, made if it is not there.
@@ -56,88 +47,82 @@ impl<T> SlotMap<T> {
     where
         T: Default,
     {
+        let place = match self.all.entry(slot) {
+            hash_map::Entry::Occupied(found) => return found.into_mut(),
+            hash_map::Entry::Vacant(place) => place,
+        };
         match slot.ports {
-            Some((first, last)) => {
-                self.span_max = self.span_max.max(last.saturating_sub(first));
+            Some(ports) => {
+                self.span_max = self.span_max.max(ports.1.saturating_sub(ports.0));
                 let of_address = self.blocks.entry(slot.addr).or_default();
-                let block_count = &mut self.block_count;
-                of_address.entry((first, last)).or_insert_with(|| {
-                    *block_count += 1;
-                    T::default()
-                })
+                let at = of_address.partition_point(|other| *other < ports);
+                of_address.insert(at, ports);
             }
-            None => {
-                if slot.v4().is_none() && slot.len < 128 {
-                    self.lengths |= 1 << slot.len;
-                }
-                match self.whole.entry(slot) {
-                    hash_map::Entry::Occupied(found) => found.into_mut(),
-                    hash_map::Entry::Vacant(place) => place.insert(T::default()),
-                }
-            }
+            None if slot.v4().is_none() && slot.len < 128 => self.lengths |= 1 << slot.len,
+            None => {}
         }
+        place.insert(T::default())
     }
 
     /// Takes it out.
     pub fn remove(&mut self, slot: &Slot) -> Option<T> {
-        let Some(ports) = slot.ports else { return self.whole.remove(slot) };
-        let of_address = self.blocks.get_mut(&slot.addr)?;
-        let value = of_address.remove(&ports)?;
-        self.block_count -= 1;
-        if of_address.is_empty() {
-            self.blocks.remove(&slot.addr);
-        }
+        let value = self.all.remove(slot)?;
+        self.forget_block(slot);
         Some(value)
+    }
+
+    fn forget_block(&mut self, slot: &Slot) {
+        if let Some(ports) = slot.ports
+            && let Some(of_address) = self.blocks.get_mut(&slot.addr)
+        {
+            if let Ok(at) = of_address.binary_search(&ports) {
+                of_address.remove(at);
+            }
+            if of_address.is_empty() {
+                self.blocks.remove(&slot.addr);
+            }
+        }
     }
 
     /// Keeps those of which this says so.
     pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
-        self.whole.retain(|_, value| keep(value));
-        self.blocks.retain(|_, of_address| {
-            of_address.retain(|_, value| keep(value));
-            !of_address.is_empty()
-        });
-        self.block_count = self.blocks.values().map(BTreeMap::len).sum();
+        let gone: Vec<Slot> =
+            self.all.iter().filter(|(_, value)| !keep(value)).map(|(slot, _)| *slot).collect();
+        gone.iter().for_each(|slot| drop(self.remove(slot)));
     }
 
     /// All of them, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (Slot, &T)> {
-        let blocks = self.blocks.iter().flat_map(|(addr, of_address)| {
-            of_address
-                .iter()
-                .map(|(ports, value)| (Slot { addr: *addr, len: 128, ports: Some(*ports) }, value))
-        });
-        self.whole.iter().map(|(slot, value)| (*slot, value)).chain(blocks)
+        self.all.iter().map(|(slot, value)| (*slot, value))
     }
 
     /// Calls `each` with every slot that the point is in; where no port was told, with every block of the address.
     pub fn visit(&self, point: Point, mut each: impl FnMut(&Slot, &T) -> ControlFlow<()>) {
-        let mut whole = |len: u8| {
+        let mut look =
+            |slot: Slot| self.all.get(&slot).map_or(ControlFlow::Continue(()), |value| each(&slot, value));
+        let whole = |len: u8| {
             let addr = if len == 0 { 0 } else { point.addr & (u128::MAX << (128 - u32::from(len))) };
-            let slot = Slot { addr, len, ports: None };
-            self.whole.get(&slot).map_or(ControlFlow::Continue(()), |value| each(&slot, value))
+            Slot { addr, len, ports: None }
         };
-        if whole(128).is_break() {
+        if look(whole(128)).is_break() {
             return;
         }
         if point.v4.is_none() {
-            for len in (0..128u8).filter(|len| self.lengths >> len & 1 == 1) {
-                if whole(len).is_break() {
-                    return;
-                }
-            }
+            let lengths = (0..128u8).filter(|len| self.lengths >> len & 1 == 1);
+            let _broken_off = lengths.map(whole).try_for_each(look);
+            return;
         }
-        let Some(of_address) = self.blocks.get(&point.addr).filter(|_| point.v4.is_some()) else { return };
-        let range = match point.port {
-            Some(port) => (port.saturating_sub(self.span_max), 0)..=(port, u16::MAX),
-            None => (0, 0)..=(u16::MAX, u16::MAX),
+        let Some(of_address) = self.blocks.get(&point.addr) else { return };
+        let (lowest, highest) = match point.port {
+            Some(port) => ((port.saturating_sub(self.span_max), 0), (port, u16::MAX)),
+            None => ((0, 0), (u16::MAX, u16::MAX)),
         };
-        for (ports, value) in of_address.range(range) {
-            let slot = Slot { addr: point.addr, len: 128, ports: Some(*ports) };
-            if point.port.is_none_or(|port| port <= ports.1) && each(&slot, value).is_break() {
-                return;
-            }
-        }
+        let begin = of_address.partition_point(|ports| *ports < lowest);
+        let near = of_address[begin..].iter().take_while(|ports| **ports <= highest);
+        let with_port = near.filter(|(_, last)| point.port.is_none_or(|port| port <= *last));
+        let _broken_off = with_port
+            .map(|ports| Slot { addr: point.addr, len: 128, ports: Some(*ports) })
+            .try_for_each(look);
     }
 }
 
