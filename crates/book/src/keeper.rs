@@ -480,7 +480,9 @@ impl Keeper {
         let mut left = false;
         self.over_between(slot, at_s - COPY_S, at_s + COPY_S, days, |row| {
             let another = (row.start_s - open.start_s).abs() > SAME_START_S || row.start_s < open.start_s;
-            left |= row.line == open.line && another && (row.end_s - at_s).abs() <= COPY_S;
+            // One that was there and was not there meanwhile is certain until earlier, and its Stop came when it was gone.
+            let over_s = [row.end_s, row.gone_s].map(|over_s| over_s.saturating_sub(at_s).abs());
+            left |= row.line == open.line && another && over_s.iter().any(|apart_s| *apart_s <= COPY_S);
         });
         left
     }

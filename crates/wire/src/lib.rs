@@ -12,7 +12,8 @@
 //!
 //! In reading order: [`lines`] bytes to numbered lines; [`csv`] lines to records; [`time`] a text to an
 //! instant, or a refusal to guess; [`seized`] the log of a seized C&C server; [`elements`] the elements of a JSON
-//! document; [`unpack`](mod@unpack) what is packed; [`postfix`] what a mail server did with a mail; [`out`] the other
+//! document; [`unpack`](mod@unpack) what is packed; [`postfix`] what a mail server did with a mail;
+//! [`returned`] what it, a provider or a person sends back; [`out`] the other
 //! direction: events as others read them.
 //!
 //! Who had which address when, sealed from the moment it is recognised: [`assignment`] what all sources come down to;
@@ -33,6 +34,7 @@ pub mod nat_rules;
 pub mod out;
 pub mod postfix;
 pub mod radius;
+pub mod returned;
 pub mod seized;
 pub mod tail;
 pub mod time;

@@ -6,6 +6,7 @@ mod folder;
 mod hostile;
 mod network;
 mod recorded;
+mod scenes;
 mod second;
 
 use std::sync::{Arc, Mutex};
