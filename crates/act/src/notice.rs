@@ -63,6 +63,8 @@ pub struct Facts<'a> {
     pub case: &'a Id,
     /// Its Message-ID.
     pub message_id: &'a str,
+    /// Where it comes back to if it cannot be delivered; the sender's address where nothing else is said.
+    pub return_path: Option<&'a str>,
     /// What was seen, newest first.
     pub seen: &'a [(Timestamp, IpAddr)],
     /// How often in all.
@@ -213,7 +215,8 @@ fn write(to: &Subscriber, measure: &str, facts: &Facts<'_>) -> Result<Mail, Noti
         message.headers_mut().insert_raw(HeaderValue::new(name, value.to_owned()));
     }
     let bytes = String::from_utf8(message.formatted()).map_err(|e| NoticeError::Compose(e.to_string()))?;
-    Ok(Mail { from: from.to_string(), to: recipient.to_string(), message: bytes })
+    let from = facts.return_path.map_or_else(|| from.to_string(), str::to_owned);
+    Ok(Mail { from, to: recipient.to_string(), message: bytes })
 }
 
 fn render(

@@ -143,7 +143,16 @@ pub struct Step {
 impl Step {
     /// The mail's Message-ID, the same at every attempt.
     pub fn message_id(case: &Id, number: u32, domain: &str) -> String {
-        let key = Id::of("mail", &[case.as_str().as_bytes(), &number.to_be_bytes()]);
+        Self::message_id_of(&Self::key(case, number), number, domain)
+    }
+
+    /// What a mail is known by outside: says nothing about its case.
+    pub fn key(case: &Id, number: u32) -> Id {
+        Id::of("mail", &[case.as_str().as_bytes(), &number.to_be_bytes()])
+    }
+
+    /// The Message-ID of a mail that is known by its key.
+    pub fn message_id_of(key: &Id, number: u32, domain: &str) -> String {
         format!("<{key}.{number}@{domain}>")
     }
 }

@@ -39,6 +39,11 @@ impl Id {
         Some(Self(hexadecimal(&bytes)))
     }
 
+    /// Of the bytes it stands for.
+    pub(crate) fn from_bytes(bytes: &[u8; 16]) -> Self {
+        Self(hexadecimal(bytes))
+    }
+
     /// The first 32 bits as told over the phone: `AB3D-92F0`.
     pub fn reference(&self) -> String {
         let told = self.0[..8].to_ascii_uppercase();

@@ -21,6 +21,7 @@ pub mod intake;
 pub mod lang;
 pub mod link;
 pub mod outcome;
+pub mod return_path;
 pub mod rsit;
 pub mod subscriber;
 pub mod text;

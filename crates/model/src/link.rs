@@ -71,7 +71,12 @@ impl LinkKey {
 
     /// A MAC over any text of another use, e.g. a form or a session; `usage` keeps the uses apart.
     pub fn seal(&self, usage: &str, text: &str) -> String {
-        URL_SAFE_NO_PAD.encode(self.mac(&format!("{usage}\0{text}")))
+        URL_SAFE_NO_PAD.encode(self.sealed(usage, text))
+    }
+
+    /// The same as bytes.
+    pub(crate) fn sealed(&self, usage: &str, text: &str) -> Vec<u8> {
+        self.mac(&format!("{usage}\0{text}")).as_ref().to_vec()
     }
 
     fn mac(&self, signed: &str) -> hmac::Tag {

@@ -217,6 +217,18 @@ pub enum MailCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Take in a mail that came back: what a mail server or a person said of a notice
+    Return {
+        /// Files, `-` for standard input, as a mail server gives it
+        #[arg(required_unless_present = "look")]
+        files: Vec<PathBuf>,
+        /// Look into the mailbox of `[mail.returns]` now
+        #[arg(long, conflicts_with = "files")]
+        look: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Say what became of a mail in doubt
     #[command(group(ArgGroup::new("fate").required(true).args(["sent", "resend"])))]
     Settle {

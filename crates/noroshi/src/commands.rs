@@ -28,7 +28,9 @@ use crate::report::{say, say_on};
 use crate::serve::{Listeners, console_key, serve, until_interrupted, work};
 use crate::sessions::SessionsCommand;
 use crate::stages::Stage;
-use crate::{counters, demo, desk, doctor, events, evidence, law, lists, maps, quarantine, report, sources};
+use crate::{
+    counters, demo, desk, doctor, events, evidence, law, lists, maps, quarantine, report, returns, sources,
+};
 
 /// A check found something wrong.
 pub(crate) const FOUND_WRONG: u8 = 3;
@@ -107,6 +109,7 @@ fn run_loop(at: &Where, roles: &[Stage]) -> anyhow::Result<ExitCode> {
         let listeners = Listeners::bind(house.config.portal, house.config.console, house.config.metrics)?;
         let console_url = serve(Arc::clone(&house), listeners)?;
         eprintln!("portal   {}\nconsole  {console_url}", house.config.base_url);
+        returns::start(&house)?;
     }
     if stages.contains(&Stage::Observe) {
         sources::start(&house)?;
@@ -296,6 +299,7 @@ fn mails(house: &House, what: MailCommand) -> anyhow::Result<ExitCode> {
                 }
             }
         }
+        MailCommand::Return { files, look, json } => return returns::command(house, &files, look, json),
         MailCommand::Settle { case, number, sent, .. } => {
             let case = Id::parse(&case).context("that is no case id")?;
             let now = house.clock.now();

@@ -21,6 +21,7 @@ use noroshi_wire::nat_rules::{NatRule, NatRules};
 use serde::{Deserialize, Serialize};
 
 use crate::maps::FeedsFile;
+use crate::returns::{Returns, ReturnsFile};
 use crate::sessions::{FollowFile, RadiusFile, SessionsFile};
 use crate::sources::{Origin, PushFile, Source, SourceFile};
 use crate::tables::EnrichFile;
@@ -138,6 +139,8 @@ pub struct MailFile {
     pub settle_s: Option<u32>,
     /// Postfix's log: tells what was delivered, and settles what is in doubt after a crash.
     pub log: Option<PathBuf>,
+    /// Where mails come back to that cannot be delivered.
+    pub returns: Option<ReturnsFile>,
 }
 
 /// `[portal]`
@@ -207,6 +210,8 @@ pub struct Config {
     pub settle: SignedDuration,
     /// Its log.
     pub mail_log: Option<PathBuf>,
+    /// Where mails come back to.
+    pub returns: Option<Returns>,
     /// Where the subscribers' pages are served.
     pub portal: SocketAddr,
     /// What links begin with, without a slash at the end.
@@ -331,6 +336,7 @@ impl TryFrom<File> for Config {
             },
             settle: SignedDuration::from_secs(file.mail.settle_s.unwrap_or(SETTLE_S).into()),
             mail_log: file.mail.log,
+            returns: file.mail.returns.map(Returns::read).transpose().context("[mail.returns]")?,
             portal,
             base_url: base_url.trim_end_matches('/').to_owned(),
             console,
@@ -414,6 +420,7 @@ impl Config {
                 answer_s: Some(self.submission.answer_s),
                 settle_s: u32::try_from(self.settle.as_secs()).ok(),
                 log: self.mail_log.clone(),
+                returns: self.returns.as_ref().map(|returns| returns.file.clone()),
             },
             portal: PortalFile { listen: Some(self.portal), base_url: Some(self.base_url.clone()) },
             console: ConsoleFile { listen: Some(self.console) },

@@ -123,9 +123,10 @@ impl Desk for HouseDesk {
     }
 
     fn today(&self) -> Result<Today, DeskError> {
-        let (totals, feeds, identifications, samples, feed_clocks) = self.read("desk.today", |tx| {
-            let feeds = tx.tallies()?;
-            Ok((tx.totals()?, feeds, tx.identification_totals()?, tx.clock_samples()?, tx.feed_clocks()?))
+        let (totals, feeds, identifications) =
+            self.read("desk.today", |tx| Ok((tx.totals()?, tx.tallies()?, tx.identification_totals()?)))?;
+        let (samples, feed_clocks, returns) = self.read("desk.today-known", |tx| {
+            Ok((tx.clock_samples()?, tx.feed_clocks()?, tx.return_totals()?))
         })?;
         let clocks = Clocks::estimate(samples);
         let mut attention = Vec::new();
@@ -138,6 +139,20 @@ impl Desk for HouseDesk {
                 format!("mails of which nobody knows whether they arrived: {}", totals.mails_in_doubt),
                 "/cases",
             );
+        }
+        let came_back = |wanted: &str| -> u64 {
+            let kinds = returns.iter().filter(|(kind, ..)| kind == wanted);
+            kinds.map(|(_, _, count)| count).sum()
+        };
+        match (came_back("complaint"), came_back("failed")) {
+            (0, 0) => {}
+            (0, failed) => tell(false, format!("mails that came back: {failed}"), "/cases"),
+            (complaints, failed) => {
+                let what = format!(
+                    "notices called abuse: {complaints}, their cases are held; mails that came back: {failed}"
+                );
+                tell(true, what, "/cases?state=held");
+            }
         }
         if totals.quarantined > 0 {
             tell(false, format!("lines in quarantine: {}", totals.quarantined), "/quarantine");
@@ -337,6 +352,11 @@ pub fn case_story(tx: &mut Tx<'_>, id: &Id) -> Result<Option<CaseStory>, StoreEr
             None,
         );
     }
+    for came in tx.returns_of(id)? {
+        let words = [came.cause.as_str(), &came.status, &came.said].join(" ");
+        let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        line(came.at, "came back", format!("mail {}: {words}", came.number), Some(came.kind.clone()), None);
+    }
     for (kind, at, times) in tx.visits_of(id)? {
         let text = format!("{kind}{}", if times > 1 { format!(" ({times} times)") } else { String::new() });
         line(at, "visit", text, None, None);
@@ -346,7 +366,7 @@ pub fn case_story(tx: &mut Tx<'_>, id: &Id) -> Result<Option<CaseStory>, StoreEr
         line(closed, "closed", "nothing seen for the quiet time: closed as clean".into(), None, None);
     }
     // What happened at one moment of the clock is told in the order of the loop, latest first.
-    let order = ["closed", "visit", "mail", "identified", "opened", "seen"];
+    let order = ["closed", "visit", "came back", "mail", "identified", "opened", "seen"];
     let rank = |line: &StoryLine| order.iter().position(|what| *what == line.what);
     story.sort_by_key(|line| (std::cmp::Reverse(line.at), rank(line)));
     Ok(Some(CaseStory { reference: id.reference(), case, story }))

@@ -15,6 +15,7 @@ use crate::house::{House, Stay};
 use crate::receipts::Receipts;
 use crate::report::{self, say};
 use crate::reverse::{Reverse, ReverseFile};
+use crate::sources::imap::Mailbox;
 
 /// One thing looked at.
 #[derive(Debug, Serialize)]
@@ -135,6 +136,14 @@ fn inside(house: &House) -> Vec<Check> {
             "followed files",
             followed(house),
             "mend the path or its permissions; a file that is not there yet is waited for",
+        ));
+    }
+    if let Some(origin) = house.config.returns.as_ref().and_then(|returns| returns.mailbox.as_ref()) {
+        let opened = Mailbox::open(origin, 1 << 20).map(Mailbox::close);
+        checks.push(Check::of(
+            "mailbox of what comes back",
+            opened.map(|()| format!("{} opens", origin.mailbox)).map_err(|e| format!("{e:#}")),
+            "mend [mail.returns]; until then nobody hears that a mail did not arrive",
         ));
     }
     if !house.config.sources.is_empty() {

@@ -29,6 +29,7 @@ mod outgoing;
 mod quarantine;
 mod receipts;
 mod report;
+mod returns;
 mod reverse;
 mod serve;
 mod sessions;

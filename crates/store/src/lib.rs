@@ -8,7 +8,7 @@
 //! that, and counts it. In reading order: [`engine`] the two databases behind one face; [`row`] the three kinds of value
 //! there are; then one file per noun, each adding methods to [`Tx`]: [`log`] (the events), [`events`] (how they came in),
 //! [`sources`], [`quarantine`], [`aggregates`], [`lists`], [`clocks`], [`queue`], [`findings`],
-//! [`cases`], [`outbox`], [`visits`], [`consent`], [`approvals`], [`evidence`], [`tiles`] (the same as files), [`disclosure`]
+//! [`cases`], [`outbox`], [`returns`], [`visits`], [`consent`], [`approvals`], [`evidence`], [`tiles`] (the same as files), [`disclosure`]
 //! (what is told of it), [`totals`], [`cursors`] (what went out), [`gauges`].
 //!
 //! **Invariant:** no SQL outside this crate. **Invariant:** whatever a closure did is durable when `tx` returns `Ok`, and
@@ -31,6 +31,7 @@ pub mod log;
 pub mod outbox;
 pub mod quarantine;
 pub mod queue;
+pub mod returns;
 pub mod row;
 pub mod sources;
 pub mod tiles;

@@ -8,7 +8,12 @@
 //! defer-*@    450 4.2.1 at RCPT
 //! reject-*@   550 5.1.1 at RCPT
 //! bounce-*@   accepted, then returned to the sender as a delivery status notification
+//! full-*@     the same, because the mailbox is full
+//! grey-*@     accepted, and delivered at the third attempt, as behind a greylist; the sender is told of the delay
+//! dead-*@     accepted, for a host where nothing listens, and returned when it was tried for long enough
 //! ```
+//!
+//! What stands behind a `+` in a local part leads to the same maildir.
 //!
 //! Delivery goes through pipe(8) and a script of a few lines, for virtual(8) takes no patterns with `$1` as
 //! mailbox.
@@ -40,6 +45,10 @@ const DELIVER: &str = r#"#!/bin/sh
 case $2 in
     '' | .* | */*) exit 65 ;;
     bounce-*) echo 'this mailbox returns everything'; exit 67 ;;
+    full-*) echo '5.2.2 mailbox full: over quota'; exit 69 ;;
+    grey-*)
+        mkdir -p "$1/.grey/$2/$(date +%s.%N)"
+        [ "$(ls "$1/.grey/$2" | wc -l)" -ge 3 ] || { echo '4.2.0 Greylisted, come back later'; exit 75; } ;;
 esac
 box=$1/$2 name=$(date +%s.%N).$$.test
 mkdir -p "$box/tmp" "$box/new" "$box/cur" && cat >"$box/tmp/$name" && mv "$box/tmp/$name" "$box/new/$name" || exit 75
@@ -99,6 +108,7 @@ fn lay_out(dir: &Path, port: u16) -> Result<()> {
     fs::write(dir.join("config/main.cf"), main_cf(dir))?;
     fs::write(dir.join("config/master.cf"), master_cf(dir, port))?;
     fs::write(dir.join("config/refusals"), REFUSALS)?;
+    fs::write(dir.join("config/transport"), "/^dead-.*@/ smtp:[127.0.0.1]:1\n")?;
     fs::write(dir.join("deliver"), DELIVER)?;
     let owner = asked("mail_owner")?;
     output_of(Command::new("chown").arg(owner).arg(dir.join("data")))?;
@@ -123,6 +133,16 @@ alias_maps =
 alias_database =
 notify_classes =
 smtputf8_enable = yes
+recipient_delimiter = +
+transport_maps = regexp:{dir}/config/transport
+
+# Hours and days, as seconds.
+queue_run_delay = 1s
+minimal_backoff_time = 1s
+maximal_backoff_time = 2s
+delay_warning_time = 1s
+maximal_queue_lifetime = 12s
+bounce_queue_lifetime = 12s
 
 # Mail for our three domains goes to the maildirs; nothing leaves.
 virtual_mailbox_domains = mail.example.net, example.ne.jp, example.net
@@ -159,6 +179,7 @@ flush     unix  n  -  n  1000? 0  flush
 proxymap  unix  -  -  n  -     -  proxymap
 showq     unix  n  -  n  -     -  showq
 error     unix  -  -  n  -     -  error
+smtp      unix  -  -  n  -     -  smtp
 retry     unix  -  -  n  -     -  error
 anvil     unix  -  -  n  -     1  anvil
 postlog   unix-dgram n - n -   1  postlogd

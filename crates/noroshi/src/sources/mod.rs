@@ -17,7 +17,7 @@
 
 pub mod commands;
 mod folder;
-mod imap;
+pub mod imap;
 mod keys;
 mod mailbox;
 mod push;
@@ -41,7 +41,7 @@ use noroshi_store::sources::SourceState;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-pub use settings::{Origin, PushFile, Source, SourceFile};
+pub use settings::{ImapOrigin, Login, Origin, PushFile, Source, SourceFile, Tls};
 use spool::{Meta, Spool, Spooled};
 pub use watch::start;
 

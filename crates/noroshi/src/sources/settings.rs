@@ -273,6 +273,35 @@ pub struct ImapOrigin {
     pub pattern: Option<Pattern>,
 }
 
+impl ImapOrigin {
+    /// A mailbox whose mails are taken whole.
+    pub fn new(
+        server: &str,
+        tls: Option<Tls>,
+        login: Option<Login>,
+        mailbox: Option<&str>,
+    ) -> anyhow::Result<Self> {
+        let tls = tls.unwrap_or_default();
+        ensure!(
+            tls != Tls::None || crate::config::is_loopback(server),
+            "tls = \"none\" is for loopback only: it shows the password to everybody on the way"
+        );
+        ensure!(
+            server.rsplit_once(':').is_some_and(|(_, p)| p.parse::<u16>().is_ok()),
+            "imap = \"host:993\""
+        );
+        Ok(Self {
+            server: server.to_owned(),
+            tls,
+            ca_file: None,
+            login: login.context("a mailbox needs user and password-file")?,
+            mailbox: mailbox.unwrap_or("INBOX").to_owned(),
+            take: MailPart::Mail,
+            pattern: None,
+        })
+    }
+}
+
 /// A queue.
 #[derive(Clone, Debug)]
 pub struct NatsOrigin {
@@ -389,25 +418,10 @@ fn origin(name: &str, file: &SourceFile) -> anyhow::Result<Origin> {
         return web(url, file, login).map(Origin::Web);
     }
     if let Some(server) = &file.imap {
-        let tls = file.tls.unwrap_or_default();
-        ensure!(
-            tls != Tls::None || crate::config::is_loopback(server),
-            "tls = \"none\" is for loopback only: it shows the password to everybody on the way"
-        );
-        ensure!(
-            server.rsplit_once(':').is_some_and(|(_, p)| p.parse::<u16>().is_ok()),
-            "imap = \"host:993\""
-        );
         let mails = file.format == "arf";
-        return Ok(Origin::Imap(ImapOrigin {
-            server: server.clone(),
-            tls,
-            ca_file: file.ca_file.clone(),
-            login: login.context("a mailbox needs user and password-file")?,
-            mailbox: file.mailbox.clone().unwrap_or_else(|| "INBOX".to_owned()),
-            take: file.take.unwrap_or(if mails { MailPart::Mail } else { MailPart::Attachments }),
-            pattern,
-        }));
+        let take = file.take.unwrap_or(if mails { MailPart::Mail } else { MailPart::Attachments });
+        let whole = ImapOrigin::new(server, file.tls, login, file.mailbox.as_deref())?;
+        return Ok(Origin::Imap(ImapOrigin { ca_file: file.ca_file.clone(), take, pattern, ..whole }));
     }
     if let Some(server) = &file.nats {
         return Ok(Origin::Nats(NatsOrigin {

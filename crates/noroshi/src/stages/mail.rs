@@ -125,10 +125,13 @@ fn written<P: NoticePurpose>(
         Ok::<_, StoreError>((tx.sightings(&case.id, LISTED_MAX as u32)?, tx.sighting_count(&case.id)?))
     })?;
     let link_until = now + LINK_LIFE;
+    let (key, number) = (Step::key(&case.id, mail.step.number), mail.step.number);
+    let return_path = house.config.returns.as_ref().and_then(|r| r.path.of(&house.links, &key, number));
     let facts = Facts {
         operator: &house.config.operator,
         case: &case.id,
         message_id: &mail.message_id,
+        return_path: return_path.as_deref(),
         seen: &seen,
         seen_total,
         guide: house.guides.family(&case.family),

@@ -76,7 +76,7 @@ fn outbox(folder: &Path, config: &Path) -> BTreeMap<String, u64> {
     states
 }
 
-fn feed(folder: &Path, config: &Path) {
+pub fn feed(folder: &Path, config: &Path) {
     let with = |arguments: &[&str]| {
         run(folder, &[&["--config", config.to_str().unwrap()], arguments].concat());
     };

@@ -17,6 +17,7 @@ mod names;
 mod nats;
 mod pages;
 mod postgres;
+mod returns;
 mod sessions;
 mod sources;
 mod walkthrough;
