@@ -69,7 +69,7 @@ pub enum Command {
     /// Lines that could not be read: look at them, read them again, drop them
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
-    /// Settle mails of which nobody knows whether they arrived
+    /// Mails: what came back, and those of which nobody knows whether they arrived
     #[command(subcommand)]
     Mail(MailCommand),
     /// Check and export the record of every look

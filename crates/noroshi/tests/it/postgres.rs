@@ -42,7 +42,9 @@ fn an_opt_out_takes_effect_within_a_second_in_every_role() {
             writeln!(directory, "user{n},C-{n},Person {n},p{n}@mail.example.net,en").unwrap();
             let range = "2026-11-19T00:00:00+09:00,2026-11-19T12:00:00+09:00";
             writeln!(sessions, "198.51.100.{n},user{n},{range}").unwrap();
-            writeln!(seized, "2026-11-19T06:00:00+09:00,198.51.100.{n},40000,b{n},\"/gate.php\"").unwrap();
+            // Exact times: had they all been a full hour, nobody would be named.
+            let time = format!("2026-11-19T06:{:02}:17+09:00", n % 60);
+            writeln!(seized, "{time},198.51.100.{n},40000,b{n},\"/gate.php\"").unwrap();
         }
         for (name, text) in
             [("directory.csv", &directory), ("sessions.csv", &sessions), ("seized.csv", &seized)]
