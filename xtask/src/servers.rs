@@ -21,6 +21,7 @@
 //! NOROSHI_TEST_SLAPD        the program slapd, likewise
 //! NOROSHI_TEST_CHROMIUM     the browser's program
 //! NOROSHI_TEST_AICS         a Python that has aics-tlog
+//! NOROSHI_TEST_DKIMPY       a Python that has dkimpy
 //! NOROSHI_TEST_SHARED_DATA  ../shared/data, where that lies beside the project
 //! ```
 

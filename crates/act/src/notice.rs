@@ -31,6 +31,8 @@ use noroshi_model::text::{Catalogue, TextError};
 use noroshi_model::{ContractRef, Id, Lang, Subscriber};
 use serde::{Deserialize, Serialize};
 
+use crate::dkim::Dkim;
+
 /// Sightings listed in a mail; the rest is counted.
 pub const LISTED_MAX: usize = 5;
 
@@ -65,6 +67,8 @@ pub struct Facts<'a> {
     pub message_id: &'a str,
     /// Where it comes back to if it cannot be delivered; the sender's address where nothing else is said.
     pub return_path: Option<&'a str>,
+    /// Who signs it, where the mail server does not.
+    pub dkim: Option<&'a Dkim>,
     /// What was seen, newest first.
     pub seen: &'a [(Timestamp, IpAddr)],
     /// How often in all.
@@ -214,7 +218,11 @@ fn write(to: &Subscriber, measure: &str, facts: &Facts<'_>) -> Result<Mail, Noti
     ] {
         message.headers_mut().insert_raw(HeaderValue::new(name, value.to_owned()));
     }
-    let bytes = String::from_utf8(message.formatted()).map_err(|e| NoticeError::Compose(e.to_string()))?;
+    let mut bytes =
+        String::from_utf8(message.formatted()).map_err(|e| NoticeError::Compose(e.to_string()))?;
+    if let Some(dkim) = facts.dkim {
+        bytes.insert_str(0, &dkim.sign(&bytes).map_err(|e| NoticeError::Compose(e.to_string()))?);
+    }
     let from = facts.return_path.map_or_else(|| from.to_string(), str::to_owned);
     Ok(Mail { from, to: recipient.to_string(), message: bytes })
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use ipnet::IpNet;
 use jiff::SignedDuration;
+use noroshi_act::dkim::Dkim;
 use noroshi_act::notice::Operator;
 use noroshi_act::smtp::{ANSWER_S, Encryption, Submission};
 use noroshi_book::Rules;
@@ -23,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::maps::FeedsFile;
 use crate::returns::{Returns, ReturnsFile};
 use crate::sessions::{FollowFile, RadiusFile, SessionsFile};
-use crate::sources::{Origin, PushFile, Source, SourceFile};
+use crate::sources::{Origin, PushFile, Source, SourceFile, secret};
 use crate::tables::EnrichFile;
 
 /// Where everything lives unless said otherwise.
@@ -141,6 +142,28 @@ pub struct MailFile {
     pub log: Option<PathBuf>,
     /// Where mails come back to that cannot be delivered.
     pub returns: Option<ReturnsFile>,
+    /// Signs mails, where the mail server does not.
+    pub dkim: Option<DkimFile>,
+}
+
+/// `[mail.dkim]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DkimFile {
+    /// For which domain. Default: that of `operator.from`, which DMARC wants.
+    #[serde(default)]
+    pub domain: String,
+    /// Which of its keys: the record is `SELECTOR._domainkey.DOMAIN`.
+    pub selector: String,
+    /// File with the private key (PEM).
+    pub key_file: PathBuf,
+}
+
+impl DkimFile {
+    /// Who signs.
+    pub fn signer(&self) -> anyhow::Result<Dkim> {
+        Ok(Dkim::new(&self.domain, &self.selector, &secret(&self.key_file)?)?)
+    }
 }
 
 /// `[portal]`
@@ -212,6 +235,8 @@ pub struct Config {
     pub mail_log: Option<PathBuf>,
     /// Where mails come back to.
     pub returns: Option<Returns>,
+    /// Signs mails.
+    pub dkim: Option<DkimFile>,
     /// Where the subscribers' pages are served.
     pub portal: SocketAddr,
     /// What links begin with, without a slash at the end.
@@ -336,6 +361,10 @@ impl TryFrom<File> for Config {
             },
             settle: SignedDuration::from_secs(file.mail.settle_s.unwrap_or(SETTLE_S).into()),
             mail_log: file.mail.log,
+            dkim: file.mail.dkim.map(|dkim| DkimFile {
+                domain: if dkim.domain.is_empty() { domain.to_owned() } else { dkim.domain },
+                ..dkim
+            }),
             returns: file.mail.returns.map(Returns::read).transpose().context("[mail.returns]")?,
             portal,
             base_url: base_url.trim_end_matches('/').to_owned(),
@@ -420,6 +449,7 @@ impl Config {
                 answer_s: Some(self.submission.answer_s),
                 settle_s: u32::try_from(self.settle.as_secs()).ok(),
                 log: self.mail_log.clone(),
+                dkim: self.dkim.clone(),
                 returns: self.returns.as_ref().map(|returns| returns.file.clone()),
             },
             portal: PortalFile { listen: Some(self.portal), base_url: Some(self.base_url.clone()) },

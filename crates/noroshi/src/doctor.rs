@@ -138,6 +138,15 @@ fn inside(house: &House) -> Vec<Check> {
             "mend the path or its permissions; a file that is not there yet is waited for",
         ));
     }
+    if let Some(dkim) = &house.dkim {
+        let from = house.config.operator.from.rsplit('@').next().unwrap_or_default();
+        let domain = dkim.name().split_once("._domainkey.").map_or("", |(_, domain)| domain);
+        let aligned = from == domain || from.ends_with(&format!(".{domain}"));
+        let signs = format!("signs; the public key has to be in the DNS at {}", dkim.name());
+        let other = format!("signs for {domain}, and the sender is of {from}");
+        let result = if aligned { Ok(signs) } else { Err(other) };
+        checks.push(Check::of("DKIM", result, "sign for the sender's domain, or DMARC does not count it"));
+    }
     if let Some(origin) = house.config.returns.as_ref().and_then(|returns| returns.mailbox.as_ref()) {
         let opened = Mailbox::open(origin, 1 << 20).map(Mailbox::close);
         checks.push(Check::of(

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 
 use anyhow::{Context as _, bail};
 use noroshi_act::directory::{CsvDirectory, Directory};
+use noroshi_act::dkim::Dkim;
 use noroshi_book::{Book, BookError};
 use noroshi_directory::{HttpDirectory, LdapDirectory, SqlDirectory};
 use noroshi_law::evidence::note::Signer;
@@ -24,7 +25,7 @@ use noroshi_store::consent::TERMS;
 use noroshi_store::evidence::{EvidenceLog, HeadFile};
 use noroshi_store::{Address, Store, StoreError};
 
-use crate::config::{Config, DirectoryFile};
+use crate::config::{Config, DirectoryFile, DkimFile};
 use crate::keys;
 use crate::receipts::Receipts;
 
@@ -44,6 +45,8 @@ pub struct House {
     pub head: HeadFile,
     /// The key of links.
     pub links: LinkKey,
+    /// Signs mails, where the mail server does not.
+    pub dkim: Option<Dkim>,
     /// The measures.
     pub register: Register,
     /// The rules.
@@ -106,6 +109,7 @@ impl House {
             book: OnceLock::new(),
             signer: keys::signer(&key_folder, &format!("{origin}/noroshi/evidence"))?,
             head: HeadFile::at(&folder.join("evidence.head")),
+            dkim: config.dkim.as_ref().map(DkimFile::signer).transpose().context("[mail.dkim]")?,
             links: LinkKey::new(&keys::secret(&key_folder, "link.key")?),
             register: Register::shipped()?,
             rulebook: CedarRulebook::shipped()?,

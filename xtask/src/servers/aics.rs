@@ -1,6 +1,6 @@
-//! A Python that has aics-tlog, an implementation of C2SP tlog-tiles that is not ours: the judge of our evidence log. It wants a
-//! newer Python than many machines call `python3`, so several places are looked into, and it gets a folder of its own in
-//! `target`, kept between runs.
+//! A Python with judges that are not ours: aics-tlog, an implementation of C2SP tlog-tiles, of our evidence log, and dkimpy of
+//! the signatures on our mails. They want a newer Python than many machines call `python3`, so several places are looked
+//! into, and it gets a folder of its own in `target`, kept between runs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,11 +10,12 @@ use anyhow::{Context, Result};
 use super::{Ready, apt, on_path, output_of};
 
 pub const HOW: &str = "install Python 3.12 or newer with its venv module (Debian 13: apt-get install python3-venv); \
-                       aics-tlog itself is then fetched with pip";
+                       aics-tlog and dkimpy are then fetched with pip";
 
 const NAMES: [&str; 5] = ["python3.14", "python3.13", "python3.12", "python3", "python"];
 const NEW_ENOUGH: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))";
 const VERSION: &str = "0.2.1";
+const DKIMPY: &str = "1.1.8";
 
 pub fn find() -> Result<Ready> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/aics-tlog");
@@ -24,13 +25,19 @@ pub fn find() -> Result<Ready> {
     }
     Ok(Ready {
         version: VERSION.to_owned(),
-        environment: vec![("NOROSHI_TEST_AICS", python.display().to_string())],
+        environment: vec![
+            ("NOROSHI_TEST_AICS", python.display().to_string()),
+            ("NOROSHI_TEST_DKIMPY", python.display().to_string()),
+        ],
         _keeper: None,
     })
 }
 
 fn has_it(python: &Path) -> bool {
-    let script = format!("import aics_tlog, sys; sys.exit(aics_tlog.__version__ != '{VERSION}')");
+    let script = format!(
+        "import aics_tlog, dkim, sys, importlib.metadata as m; \
+         sys.exit(aics_tlog.__version__ != '{VERSION}' or m.version('dkimpy') != '{DKIMPY}')"
+    );
     output_of(Command::new(python).args(["-c", &script])).is_ok()
 }
 
@@ -45,7 +52,11 @@ fn make(folder: &Path) -> Result<()> {
     output_of(Command::new(python).args(["-m", "venv", "--clear"]).arg(folder))?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
     let python = folder.join("bin/python3");
-    output_of(Command::new(&python).args(pip).arg(format!("aics-tlog=={VERSION}")))?;
+    output_of(
+        Command::new(&python)
+            .args(pip)
+            .args([format!("aics-tlog=={VERSION}"), format!("dkimpy[ed25519]=={DKIMPY}")]),
+    )?;
     Ok(())
 }
 

@@ -41,7 +41,7 @@ use noroshi_store::sources::SourceState;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-pub use settings::{ImapOrigin, Login, Origin, PushFile, Source, SourceFile, Tls};
+pub use settings::{ImapOrigin, Login, Origin, PushFile, Source, SourceFile, Tls, secret};
 use spool::{Meta, Spool, Spooled};
 pub use watch::start;
 

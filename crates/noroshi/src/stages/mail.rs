@@ -132,6 +132,7 @@ fn written<P: NoticePurpose>(
         case: &case.id,
         message_id: &mail.message_id,
         return_path: return_path.as_deref(),
+        dkim: house.dkim.as_ref(),
         seen: &seen,
         seen_total,
         guide: house.guides.family(&case.family),

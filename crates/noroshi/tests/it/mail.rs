@@ -99,7 +99,7 @@ fn directory(folder: &Path, tag: &str) -> PathBuf {
     path
 }
 
-fn maildir(tag: &str) -> Vec<Vec<u8>> {
+pub fn maildir(tag: &str) -> Vec<Vec<u8>> {
     let base = PathBuf::from(std::env::var("NOROSHI_TEST_MAILDIRS").unwrap());
     let mut mails = Vec::new();
     for person in std::fs::read_dir(base).unwrap().map(|e| e.unwrap().path()) {

@@ -6,6 +6,7 @@ mod bad_input;
 mod counters;
 mod crash;
 mod demo;
+mod dkim;
 mod evidence;
 mod export;
 mod feed_clock;
