@@ -96,8 +96,8 @@ impl CsvDirectory {
             let cell = |column| record.cell(column).unwrap_or_default().trim();
             let contract =
                 ContractRef::parse(cell("contract")).ok_or_else(|| wrong("no contract reference"))?;
-            let lang =
-                Lang::parse(cell("language")).ok_or_else(|| wrong("the language is neither ja nor en"))?;
+            let lang = Lang::parse(cell("language"))
+                .ok_or_else(|| wrong("the language is no tag like ja, en or pt-BR"))?;
             if !cell("mail").contains('@') {
                 return Err(wrong("no mail address"));
             }

@@ -26,7 +26,7 @@ use jiff::tz::TimeZone;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, MultiPart};
 use noroshi_law::{Lawful, Lockable, NoticePurpose};
-use noroshi_model::guide::{Both, Guide};
+use noroshi_model::guide::{Guide, Texts};
 use noroshi_model::text::{Catalogue, TextError};
 use noroshi_model::{ContractRef, Id, Lang, Subscriber};
 use serde::{Deserialize, Serialize};
@@ -48,11 +48,15 @@ pub struct Operator {
     pub from: String,
 }
 
+/// The mail's texts in English, as Fluent: what is translated.
+pub const ENGLISH: &str = include_str!("../i18n/en/notice.ftl");
+
 /// The mail's texts.
 pub fn texts() -> Result<Catalogue, TextError> {
     Catalogue::read(&[
-        (Lang::Ja, include_str!("../i18n/ja/notice.ftl")),
-        (Lang::En, include_str!("../i18n/en/notice.ftl")),
+        (Lang::JA, include_str!("../i18n/ja/notice.ftl")),
+        (Lang::EN, ENGLISH),
+        (Lang::JA_EASY, include_str!("../i18n/ja-x-easy/notice.ftl")),
     ])
 }
 
@@ -153,7 +157,7 @@ impl Page<'_> {
         (self.say)(key)
     }
 
-    fn of<'b>(&self, both: &'b Both) -> &'b str {
+    fn of<'b>(&self, both: &'b Texts) -> &'b str {
         both.of(self.lang)
     }
 }

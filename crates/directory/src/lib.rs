@@ -86,7 +86,7 @@ fn subscriber(
     // `ja-JP` and `en;q=0.8` are languages as directories write them.
     let tag = language.unwrap_or("ja").trim().to_ascii_lowercase();
     let tag = tag.split(['-', '_', ';', ',']).next().unwrap_or_default();
-    let lang = Lang::parse(tag).ok_or_else(|| wrong("the language is neither ja nor en"))?;
+    let lang = Lang::parse(tag).ok_or_else(|| wrong("the language is no tag like ja, en or pt-BR"))?;
     let (name, mail) = (name.trim().to_owned(), mail.to_owned());
     Ok(Sealed::new(Subscriber { contract: contract.clone(), name, mail, lang }))
 }

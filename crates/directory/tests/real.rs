@@ -82,10 +82,10 @@ fn answers(directory: &dyn Directory) {
     let one = subscriber(directory, "C-1").unwrap().unwrap();
     assert_eq!(
         (one.name.as_str(), one.mail.as_str(), one.lang),
-        ("利用者 一", "one@mail.example.net", Lang::Ja)
+        ("利用者 一", "one@mail.example.net", Lang::JA)
     );
     let two = subscriber(directory, "C-2").unwrap().unwrap();
-    assert_eq!((two.mail.as_str(), two.lang), ("two@mail.example.net", Lang::En));
+    assert_eq!((two.mail.as_str(), two.lang), ("two@mail.example.net", Lang::EN));
     assert!(subscriber(directory, "C-9").unwrap().is_none());
     let wrong = subscriber(directory, "C-3").unwrap_err();
     assert!(matches!(wrong, DirectoryError::Entry(_)) && !wrong.to_string().contains("nowhere"), "{wrong}");

@@ -332,4 +332,12 @@ pub enum ConfigCommand {
     Check,
     /// Print it with every default filled in
     Show,
+    /// Write out what is said to subscribers, to be translated: a folder for `operator.languages`
+    Texts {
+        /// The language to translate to, by its tag: pt, zh-Hans, vi
+        tag: String,
+        /// Where: a folder with the tag's name is made in it
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        to: PathBuf,
+    },
 }

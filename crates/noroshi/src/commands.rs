@@ -11,7 +11,7 @@ use noroshi_act::notice::jst;
 use noroshi_feed::propose::Wish;
 use noroshi_law::{Purpose as _, TakedownNotice};
 use noroshi_model::case::StepState;
-use noroshi_model::{CaseState, ContractRef, Id, Step, SystemClock};
+use noroshi_model::{CaseState, ContractRef, Id, Lang, Step, SystemClock};
 use noroshi_store::StoreError;
 use noroshi_store::consent::TERMS;
 use noroshi_wire::{Encoding, SeizedFormat, TimeFormat, Zone};
@@ -23,13 +23,15 @@ use crate::config::{Config, File};
 use crate::feeds::{self, FeedCommand};
 use crate::house::{House, Stay};
 use crate::intake::{Taken, take_radius, take_seized};
+use crate::languages::Texts;
 use crate::receipts::Receipts;
 use crate::report::{say, say_on};
 use crate::serve::{Listeners, console_key, serve, until_interrupted, work};
 use crate::sessions::SessionsCommand;
 use crate::stages::Stage;
 use crate::{
-    counters, demo, desk, doctor, events, evidence, law, lists, maps, quarantine, report, returns, sources,
+    counters, demo, desk, doctor, events, evidence, languages, law, lists, maps, quarantine, report, returns,
+    sources,
 };
 
 /// A check found something wrong.
@@ -368,7 +370,18 @@ fn record_consent(house: &House, of: &ConsentOf, granted: bool) -> anyhow::Resul
 fn config(at: &Where, what: &ConfigCommand) -> anyhow::Result<ExitCode> {
     let config = at.read()?;
     match what {
+        ConfigCommand::Texts { tag, to } => {
+            let lang = Lang::parse(tag)
+                .with_context(|| format!("{tag} is no tag of a language: pt, zh-Hans, vi"))?;
+            say!("{}", languages::write_out(to, lang)?.display());
+            Ok(ExitCode::SUCCESS)
+        }
         ConfigCommand::Check => {
+            let texts = Texts::read(config.languages.as_deref()).context("operator.languages")?;
+            eprintln!(
+                "languages: {}",
+                texts.notice.spoken().iter().map(Lang::tag).collect::<Vec<_>>().join(", ")
+            );
             let warnings = config.warnings();
             warnings.iter().for_each(|w| say!("warning: {w}"));
             if warnings.is_empty() {

@@ -102,6 +102,8 @@ pub struct OperatorFile {
     pub desk: Option<String>,
     /// The sender's address.
     pub from: Option<String>,
+    /// Folder of further languages: `TAG/notice.ftl`, `TAG/portal.ftl`, `TAG/guides.ftl`.
+    pub languages: Option<PathBuf>,
 }
 
 /// `[network]`
@@ -237,6 +239,8 @@ pub struct Config {
     pub returns: Option<Returns>,
     /// Signs mails.
     pub dkim: Option<DkimFile>,
+    /// Folder of further languages.
+    pub languages: Option<PathBuf>,
     /// Where the subscribers' pages are served.
     pub portal: SocketAddr,
     /// What links begin with, without a slash at the end.
@@ -300,17 +304,6 @@ impl TryFrom<File> for Config {
         let Some((_, domain)) = operator.from.rsplit_once('@') else {
             bail!("operator.from is not a mail address: {}", operator.from)
         };
-        let server = file.mail.server.unwrap_or_else(|| MAIL_SERVER.into());
-        let encryption = file.mail.encryption.unwrap_or(if is_loopback(&server) {
-            Encryption::None
-        } else {
-            Encryption::Starttls
-        });
-        if encryption == Encryption::None && !is_loopback(&server) {
-            bail!(
-                "mail.encryption = \"none\" is for loopback only: notices name subscribers (server {server})"
-            );
-        }
         let portal = file.portal.listen.map_or_else(|| PORTAL_LISTEN.parse(), Ok)?;
         let console: SocketAddr = file.console.listen.map_or_else(|| CONSOLE_LISTEN.parse(), Ok)?;
         if !console.ip().is_loopback() {
@@ -351,16 +344,10 @@ impl TryFrom<File> for Config {
             },
             nat: file.network.nat,
             clock_error_s: file.network.clock_error_s,
-            submission: Submission {
-                encryption,
-                user: file.mail.user,
-                password_file: file.mail.password_file,
-                helo: file.mail.helo.unwrap_or_else(|| domain.to_owned()),
-                answer_s: file.mail.answer_s.unwrap_or(ANSWER_S),
-                server,
-            },
+            submission: submission(&file.mail, domain)?,
             settle: SignedDuration::from_secs(file.mail.settle_s.unwrap_or(SETTLE_S).into()),
             mail_log: file.mail.log,
+            languages: file.operator.languages,
             dkim: file.mail.dkim.map(|dkim| DkimFile {
                 domain: if dkim.domain.is_empty() { domain.to_owned() } else { dkim.domain },
                 ..dkim
@@ -380,6 +367,24 @@ impl TryFrom<File> for Config {
             data_dir,
         })
     }
+}
+
+/// How mail is handed over.
+fn submission(mail: &MailFile, domain: &str) -> anyhow::Result<Submission> {
+    let server = mail.server.clone().unwrap_or_else(|| MAIL_SERVER.into());
+    let usual = if is_loopback(&server) { Encryption::None } else { Encryption::Starttls };
+    let encryption = mail.encryption.unwrap_or(usual);
+    if encryption == Encryption::None && !is_loopback(&server) {
+        bail!("mail.encryption = \"none\" is for loopback only: notices name subscribers (server {server})");
+    }
+    Ok(Submission {
+        encryption,
+        user: mail.user.clone(),
+        password_file: mail.password_file.clone(),
+        helo: mail.helo.clone().unwrap_or_else(|| domain.to_owned()),
+        answer_s: mail.answer_s.unwrap_or(ANSWER_S),
+        server,
+    })
 }
 
 /// What says who held what, and who that is.
@@ -432,6 +437,7 @@ impl Config {
                 name: Some(self.operator.name.clone()),
                 desk: Some(self.operator.desk.clone()),
                 from: Some(self.operator.from.clone()),
+                languages: self.languages.clone(),
             },
             network: NetworkFile {
                 own: self.own.clone(),

@@ -78,7 +78,7 @@ impl Desk for HouseDesk {
             measure: case.measure.clone(),
             seen,
             seen_total,
-            guide: self.house.guides.family(&case.family).clone(),
+            guide: self.house.texts.guides.family(&case.family).clone(),
             link_until: self.house.links.until(token),
             steps_fetched: did(VisitKind::Steps),
             done: did(VisitKind::Done),

@@ -15,9 +15,7 @@ use noroshi_law::{
     Ask, Basis as _, BasisKind, Denied, Gate, Permit, Purpose, Refusal, Register, Standing, Use, Vault,
 };
 use noroshi_model::clock::Clock;
-use noroshi_model::guide::Guides;
 use noroshi_model::link::LinkKey;
-use noroshi_model::text::Catalogue;
 use noroshi_model::{ContractRef, Id};
 use noroshi_policy::CedarRulebook;
 use noroshi_store::approvals::{Approval, Review};
@@ -27,6 +25,7 @@ use noroshi_store::{Address, Store, StoreError};
 
 use crate::config::{Config, DirectoryFile, DkimFile};
 use crate::keys;
+use crate::languages::Texts;
 use crate::receipts::Receipts;
 
 /// Everything at hand.
@@ -51,10 +50,8 @@ pub struct House {
     pub register: Register,
     /// The rules.
     pub rulebook: CedarRulebook,
-    /// What to do about malware families.
-    pub guides: Guides,
-    /// The mail's texts.
-    pub texts: Catalogue,
+    /// What is said to subscribers, in every language.
+    pub texts: Texts,
     /// Who is behind a contract.
     pub directory: Arc<dyn Directory>,
     /// What the mail server did with a mail.
@@ -113,8 +110,7 @@ impl House {
             links: LinkKey::new(&keys::secret(&key_folder, "link.key")?),
             register: Register::shipped()?,
             rulebook: CedarRulebook::shipped()?,
-            guides: Guides::shipped()?,
-            texts: noroshi_act::notice::texts()?,
+            texts: Texts::read(config.languages.as_deref()).context("operator.languages")?,
             directory,
             receipts,
             clock,

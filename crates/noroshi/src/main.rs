@@ -21,6 +21,7 @@ mod feeds;
 mod house;
 mod intake;
 mod keys;
+mod languages;
 mod law;
 mod lists;
 mod maps;

@@ -51,9 +51,10 @@ pub fn serve(house: Arc<House>, listeners: Listeners) -> anyhow::Result<String> 
     let console_at = listeners.console.local_addr()?;
     let key = console_key(&house)?;
     let url = format!("http://{console_at}{}", key.login_path());
+    let texts = Arc::clone(&house.texts.portal);
     let desk = Arc::new(HouseDesk::new(house));
     let mut pages = vec![
-        (listeners.portal, subscriber_pages(Arc::clone(&desk) as _)?),
+        (listeners.portal, subscriber_pages(Arc::clone(&desk) as _, texts)),
         (listeners.console, console(Arc::clone(&desk) as _, key)?),
     ];
     pages.extend(listeners.metrics.map(|listener| (listener, metrics_page(desk))));

@@ -1,40 +1,52 @@
-//! Both languages say the same things: `ja/NAME.ftl` and `en/NAME.ftl` beside each other define the same
-//! messages. A text missing in one of them would show its bare id to a citizen.
+//! All languages say the same things: `ja/NAME.ftl` and `en/NAME.ftl` beside each other define the same messages, and so does
+//! every other language. A text missing in one of them would show its bare id to a citizen.
 
 use std::collections::BTreeMap;
 
 use super::{Fault, Tree};
 
-/// Every message of either language exists in the other.
+/// Every message of a language exists in the one it is held against, and the other way round.
 pub fn check(tree: &Tree) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (path, text) in tree.files().filter(|(path, _)| path.ends_with(".ftl")) {
-        let Some(twin) = twin(path) else {
-            faults.push(Fault::error(path, 1, "lies neither in ja/ nor in en/"));
+        let Some((twin, variant)) = twin(path) else {
+            faults.push(Fault::error(path, 1, "lies in no folder of a language"));
             continue;
         };
         let Some(other) = tree.0.get(&twin) else {
             faults.push(Fault::error(path, 1, format!("has no counterpart {twin}")));
             continue;
         };
-        let other = messages(other);
-        let missing = messages(text).into_iter().filter(|(id, _)| !other.contains_key(id));
+        let (own, other) = (messages(text), messages(other));
+        let missing = own.iter().filter(|(id, _)| !other.contains_key(*id)).map(|(id, line)| (*id, *line));
+        // A language has everything; a variant of one leaves to it what it does not say otherwise.
+        let more = other.keys().filter(|id| !variant && !own.contains_key(*id));
+        faults.extend(more.map(|id| Fault::error(path, 1, format!("{id} is missing, which {twin} has"))));
         faults
             .extend(missing.map(|(id, line)| Fault::error(path, line, format!("{id} is missing in {twin}"))));
     }
     faults
 }
 
-fn twin(path: &str) -> Option<String> {
+/// The same file of the language it is held against, and whether this is a variant of that: `ja` of `en` and `en` of `ja`,
+/// `ja-x-easy` of `ja`, every other of `en`.
+fn twin(path: &str) -> Option<(String, bool)> {
     let (folder, file) = path.rsplit_once('/')?;
     let (above, language) =
         folder.rsplit_once('/').map_or(("", folder), |(above, language)| (above, language));
-    let other = match language {
-        "ja" => "en",
-        "en" => "ja",
-        _ => return None,
+    let (base, variant) = language.split_once('-').map_or((language, false), |(base, _)| (base, true));
+    if base.len() > 3 {
+        return None;
+    }
+    let other = match (base, variant) {
+        ("ja", true) => "ja",
+        ("en", false) => "ja",
+        _ => "en",
     };
-    Some(if above.is_empty() { format!("{other}/{file}") } else { format!("{above}/{other}/{file}") })
+    Some((
+        if above.is_empty() { format!("{other}/{file}") } else { format!("{above}/{other}/{file}") },
+        variant,
+    ))
 }
 
 /// Ids of messages and terms, which begin their line, with that line.
@@ -73,7 +85,16 @@ mod tests {
     #[test]
     fn a_message_in_one_language_only_is_a_fault() {
         let files = [("i18n/ja/a.ftl", "one = 一\n"), ("i18n/en/a.ftl", "one = One\ntwo = Two\n")];
-        assert_eq!(report(check, &files), ["i18n/en/a.ftl:2: two is missing in i18n/ja/a.ftl"]);
+        let told = report(check, &files);
+        assert_eq!(
+            told,
+            [
+                "i18n/en/a.ftl:2: two is missing in i18n/ja/a.ftl",
+                "i18n/ja/a.ftl:1: two is missing, which i18n/en/a.ftl has"
+            ]
+        );
+        let variant = [files[0], ("i18n/en/a.ftl", "one = One\n"), ("i18n/ja-x-easy/a.ftl", "# none\n")];
+        assert!(report(check, &variant).is_empty());
     }
 
     #[test]
@@ -82,7 +103,7 @@ mod tests {
         assert_eq!(
             report(check, &files),
             [
-                "i18n/fr/b.ftl:1: lies neither in ja/ nor in en/",
+                "i18n/fr/b.ftl:1: has no counterpart i18n/en/b.ftl",
                 "i18n/ja/a.ftl:1: has no counterpart i18n/en/a.ftl"
             ]
         );

@@ -135,11 +135,11 @@ fn written<P: NoticePurpose>(
         dkim: house.dkim.as_ref(),
         seen: &seen,
         seen_total,
-        guide: house.guides.family(&case.family),
+        guide: house.texts.guides.family(&case.family),
         link: &format!("{}/n/{}", house.config.base_url, house.links.token(&case.id, link_until)),
         link_until,
         now,
-        texts: &house.texts,
+        texts: &house.texts.notice,
     };
     Ok(match compose(subscriber, &facts) {
         Ok(letter) => Opened::Mail(letter),

@@ -1,4 +1,5 @@
 # Every page
+language-name = English
 site = Notices about your line's safety
 skip = Skip to the content
 languages = Language

@@ -1,4 +1,5 @@
 # Every page
+language-name = 日本語
 site = 通信の安全に関するお知らせ
 skip = 本文へ進む
 languages = 言語

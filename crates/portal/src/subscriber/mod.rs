@@ -20,8 +20,8 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRef, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -40,14 +40,16 @@ use visitor::{Token, Visitor};
 /// Sightings listed on the page; the rest is counted.
 pub const LISTED_MAX: usize = 20;
 
+/// The subscriber pages' texts in English, as Fluent: what is translated.
+pub const ENGLISH: &str = speech::ENGLISH;
+
 /// The subscriber pages' texts.
 pub fn texts() -> Result<Catalogue, TextError> {
     speech::texts()
 }
 
-/// The public listener's routes.
-pub fn subscriber_pages(desk: Arc<dyn Desk>) -> Result<Router, TextError> {
-    let texts = Arc::new(speech::texts()?);
+/// The public listener's routes, with the pages' texts in every language.
+pub fn subscriber_pages(desk: Arc<dyn Desk>, texts: Arc<Catalogue>) -> Router {
     let pages = Pages { counter: Counter::new(desk, SUBSCRIBER_SEATS), texts: Arc::clone(&texts) };
     let router = Router::new()
         .route("/", get(home))
@@ -62,13 +64,19 @@ pub fn subscriber_pages(desk: Arc<dyn Desk>) -> Result<Router, TextError> {
             Trouble::Method.page(&pages.texts, v.lang)
         })
         .with_state(pages);
-    Ok(guard(router, SUBSCRIBER_WAIT, move |turned| Trouble::from(turned).page(&texts, Default::default())))
+    guard(router, SUBSCRIBER_WAIT, move |turned| Trouble::from(turned).page(&texts, Default::default()))
 }
 
 #[derive(Clone)]
 struct Pages {
     counter: Counter,
     texts: Arc<Catalogue>,
+}
+
+impl FromRef<Pages> for Arc<Catalogue> {
+    fn from_ref(pages: &Pages) -> Self {
+        Self::clone(&pages.texts)
+    }
 }
 
 #[derive(Template)]

@@ -1,16 +1,20 @@
 //! The texts of one page in the visitor's language, with the values they mention, as the templates call them.
 
 use noroshi_model::Lang;
-use noroshi_model::guide::Both;
+use noroshi_model::guide::Texts;
 use noroshi_model::text::{Catalogue, TextError};
 
 use super::visitor::Visitor;
 use crate::show;
 
+/// The pages' texts in English, as Fluent: what is translated.
+pub(super) const ENGLISH: &str = include_str!("../../i18n/en/portal.ftl");
+
 pub(super) fn texts() -> Result<Catalogue, TextError> {
     Catalogue::read(&[
-        (Lang::Ja, include_str!("../../i18n/ja/portal.ftl")),
-        (Lang::En, include_str!("../../i18n/en/portal.ftl")),
+        (Lang::JA, include_str!("../../i18n/ja/portal.ftl")),
+        (Lang::EN, ENGLISH),
+        (Lang::JA_EASY, include_str!("../../i18n/ja-x-easy/portal.ftl")),
     ])
 }
 
@@ -23,7 +27,7 @@ pub(super) struct Speech<'a> {
     path: String,
     pub(super) root: String,
     /// The chosen language, carried on every link and form.
-    pub(super) query: &'static str,
+    pub(super) query: String,
 }
 
 impl<'a> Speech<'a> {
@@ -57,19 +61,17 @@ impl<'a> Speech<'a> {
         self.values.iter().find(|(k, _)| *k == name).map_or("", |(_, v)| v)
     }
 
-    pub(super) fn of(&self, both: &Both) -> String {
+    pub(super) fn of(&self, both: &Texts) -> String {
         show::whole(both.of(self.lang).trim())
     }
 
-    /// Each language with its own name, its link, and whether it is this one.
-    pub(super) fn languages(&self) -> [(&'static str, &'static str, String, bool); 2] {
-        Lang::ALL.map(|lang| {
-            let name = match lang {
-                Lang::Ja => "日本語",
-                Lang::En => "English",
-            };
-            (lang.tag(), name, format!("{}?lang={}", self.path, lang.tag()), lang == self.lang)
-        })
+    /// Each language with its tag, its own name, its link, and whether it is this one.
+    pub(super) fn languages(&self) -> Vec<(String, String, String, bool)> {
+        let each = |lang: Lang| {
+            let (tag, name) = (lang.tag().to_owned(), self.texts.say(lang, "language-name", &[]));
+            (tag, name, format!("{}?lang={}", self.path, lang.tag()), lang == self.lang)
+        };
+        self.texts.spoken().into_iter().map(each).collect()
     }
 
     /// The operator's name where it is known, else the site's.
@@ -101,12 +103,12 @@ mod tests {
         assert!(asked.len() > 30, "looked at {} texts only", asked.len());
         let texts = texts().unwrap();
         for key in &asked {
-            Lang::ALL.iter().for_each(|lang| assert_ne!(&texts.say(*lang, key, &[]), key));
+            texts.spoken().iter().for_each(|lang| assert_ne!(&texts.say(*lang, key, &[]), key));
         }
         for line in include_str!("../../i18n/ja/portal.ftl").lines() {
             let Some((key, _)) = line.split_once(" = ") else { continue };
             let is_used = asked.iter().any(|k| k == key) || PUT_TOGETHER.iter().any(|p| key.starts_with(p));
-            assert!(is_used || key == "site", "{key} is on no page");
+            assert!(is_used || ["site", "language-name"].contains(&key), "{key} is on no page");
         }
     }
 }

@@ -29,7 +29,7 @@ impl TransparencyView<'_> {
     }
 
     fn title(&self, of: &Figures) -> String {
-        show::visible(if self.s.lang == Lang::Ja { &of.title_ja } else { &of.title_en })
+        show::visible(if self.s.lang.base() == Lang::JA { &of.title_ja } else { &of.title_en })
     }
 
     /// A text of several lines, each as it is.

@@ -1,4 +1,4 @@
-//! Pages for when a page cannot be shown, in both languages, because whoever gets them may not have come to
+//! Pages for when a page cannot be shown, in two languages, because whoever gets them may not have come to
 //! choose one. They say what it is, what that means, what to do; never which part of a token was wrong.
 
 use askama::Template;
@@ -56,7 +56,7 @@ struct TroubleView {
 }
 
 struct Part {
-    lang: &'static str,
+    lang: String,
     title: String,
     what: String,
     todo: String,
@@ -78,9 +78,9 @@ impl Trouble {
     /// The page, first in the visitor's language, then in the other.
     pub(super) fn page(self, texts: &Catalogue, first: Lang) -> Response {
         let (status, key) = self.status_and_key();
-        let second = if first == Lang::Ja { Lang::En } else { Lang::Ja };
+        let second = if first.base() == Lang::JA { Lang::EN } else { Lang::JA };
         let part = |lang: Lang| Part {
-            lang: lang.tag(),
+            lang: lang.tag().to_owned(),
             title: texts.say(lang, &format!("trouble-{key}-title"), &[]),
             what: texts.say(lang, &format!("trouble-{key}-what"), &[]),
             todo: texts.say(lang, &format!("trouble-{key}-do"), &[]),

@@ -2,12 +2,14 @@
 //! failing, so that a broken request gets a helpful page and not a parser's error.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{FromRef, FromRequestParts, Path};
 use axum::http::header::ACCEPT_LANGUAGE;
 use axum::http::request::Parts;
 use noroshi_model::Lang;
 use noroshi_model::link::{LinkError, TOKEN_BYTES_MAX};
+use noroshi_model::text::Catalogue;
 
 use crate::desk::DeskError;
 use crate::show;
@@ -20,21 +22,22 @@ pub(crate) struct Visitor {
 
 impl Visitor {
     /// A chosen language is carried on; one that the browser sends anyway is not.
-    pub(super) fn query(&self) -> &'static str {
-        match (self.is_chosen, self.lang) {
-            (false, _) => "",
-            (true, Lang::Ja) => "?lang=ja",
-            (true, Lang::En) => "?lang=en",
-        }
+    pub(super) fn query(&self) -> String {
+        if self.is_chosen { format!("?lang={}", self.lang) } else { String::new() }
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Visitor {
+impl<S: Sync> FromRequestParts<S> for Visitor
+where
+    Arc<Catalogue>: FromRef<S>,
+{
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let spoken = Arc::<Catalogue>::from_ref(state).spoken();
         let chosen = show::query_value(parts.uri.query(), "lang").and_then(Lang::parse);
-        let sent = || Lang::accept(parts.headers.get(ACCEPT_LANGUAGE)?.to_str().ok()?);
+        let chosen = chosen.and_then(|lang| lang.among(&spoken));
+        let sent = || Lang::accept(parts.headers.get(ACCEPT_LANGUAGE)?.to_str().ok()?, &spoken);
         Ok(Self { lang: chosen.or_else(sent).unwrap_or_default(), is_chosen: chosen.is_some() })
     }
 }

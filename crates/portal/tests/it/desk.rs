@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use noroshi_law::evidence::disclosure::{Disclosure, Figures, Told};
 use noroshi_law::evidence::{Digest, Entry, Kind, Record};
 use noroshi_law::{Role, Use};
-use noroshi_model::guide::{Both, Guide, Guides};
+use noroshi_model::guide::{Guide, Guides, Texts};
 use noroshi_model::link::LinkError;
 use noroshi_model::{Case, CaseState, Funnel, Id, Tally, VisitKind};
 use noroshi_portal::desk::*;
@@ -79,7 +79,9 @@ impl InMemory {
         if self.kept != Kept::Hostile {
             return Guides::shipped().unwrap().family("mirai").clone();
         }
-        let both = || Both { ja: hostile(), en: hostile() };
+        let each =
+            || std::collections::BTreeMap::from(noroshi_model::Lang::WRITTEN.map(|lang| (lang, hostile())));
+        let both = || Texts::try_from(each()).unwrap();
         let mut guide = Guides::shipped().unwrap().family("mirai").clone();
         (guide.name, guide.device, guide.about) = (both(), both(), both());
         guide.steps.iter_mut().for_each(|step| (step.title, step.body) = (both(), both()));

@@ -29,7 +29,7 @@ async fn answers(kept: Kept) -> Vec<(String, Answer)> {
     let subscriber = ["/", "/transparency", "/nothing", "/n/forged", "/assets/none.css"].map(str::to_owned);
     let notices = [EXPIRED, DOWN, TOKEN].map(|token| format!("/n/{token}"));
     for path in subscriber.into_iter().chain(notices).chain([format!("/n/{TOKEN}/opt-out")]) {
-        for lang in ["ja", "en"] {
+        for lang in ["ja", "en", "ja-x-easy"] {
             let path = format!("{path}?lang={lang}");
             all.push((path.clone(), get(&router, &path).await));
         }

@@ -66,6 +66,9 @@ async fn the_language_is_the_chosen_one_else_the_browsers_else_japanese() {
         ("", Some("fr"), "ja"),
         ("?lang=ja", Some("en"), "ja"),
         ("?lang=<x>", Some("en"), "en"),
+        ("?lang=de", Some("en"), "en"),
+        ("?lang=ja-x-easy", None, "ja-x-easy"),
+        ("?lang=en-US", None, "en"),
     ] {
         let mut asked = request("GET", &page(query).replace('<', "%3C").replace('>', "%3E"));
         if let Some(sent) = sent {

@@ -1,0 +1,20 @@
+# Plain Japanese: short sentences, everyday words, hard words with their reading. What is not here is said as in ja.
+subject = 【{ $operator }】あなたの インターネットの 機械(きかい)に ウイルスが いるかもしれません(番号 { $number })
+greeting = { $name } さん
+intro = { $operator } です。あなたの インターネットから、おかしな 通信(つうしん)が ありました。「{ $malware }」という 悪い ソフトウェア(コンピューターの ウイルスなど)が、あなたの 機械(きかい)に 入っているかもしれません。
+what-title = わかったこと
+what-when = 日と 時間(日本の 時間)
+what-address = IPアドレス(インターネットの 住所)
+what-device = どんな 機械か(たぶん)
+what-more = ほかに { $count } 回 ありました
+about-title = どういうことですか
+why-title = どうして { $operator } が 知らせるのですか
+why-takedown-notice = 警察(けいさつ)などが、悪い ことに 使われていた コンピューターを 止めました。その コンピューターの 記録(きろく)に、あなたの IPアドレスが ありました。あなたの 機械を 守るために、IPアドレスと 時間だけを 使って、あなたの 契約(けいやく)を さがしました。この お知らせの ためだけに 使います。
+why-infection-notice = 悪い 通信を 調べている 団体(だんたい)から、知らせが ありました。あなたの 契約に「調べても いい」と 書いてあります。IPアドレスと ポート番号と 時間だけを 使って、あなたの 契約を さがしました。この お知らせの ためだけに 使います。「調べないで ください」と いつでも 言えます。
+steps-title = してほしいこと
+link-title = くわしい やりかた・終わったときの 連絡(れんらく)
+link-hint = この ページは { $until } まで 見ることが できます。あなたの 名前や パスワードを 聞くことは ありません。
+genuine-title = この メールは 本物ですか
+genuine = この メールに ファイルは ついていません。心配な ときは、リンクを 開かないで ください。{ $operator } の ホームページを 自分で さがして、そこに 書いてある ところ({ $desk })に 電話してください。番号 { $number } を 言ってください。
+optout = この お知らせが いらない 人は、上の ページで 止めることが できます。
+other-language = English: open the page above and choose “English”.

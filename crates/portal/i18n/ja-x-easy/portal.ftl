@@ -1,0 +1,86 @@
+# Plain Japanese: short sentences, everyday words, hard words with their reading. What is not here is said as in ja.
+language-name = やさしい日本語
+site = インターネットの 安全(あんぜん)の お知らせ
+skip = 本文へ
+languages = ことば
+foot = この ページで 名前・パスワード・お金の ことを 聞くことは ありません。Cookie(クッキー)も 使いません。
+
+# The notice
+notice-title = あなたの インターネットの 機械(きかい)に ウイルスが いるかもしれません
+notice-lead = { $operator } です。お金や 罰(ばつ)の お知らせでは ありません。下に 書いてある ことを すると、たいてい 自分で なおせます。
+reference = 番号
+what-title = わかったこと
+what-when = 日と 時間(日本の 時間)
+what-address = IPアドレス(インターネットの 住所)
+what-device = どんな 機械か(たぶん)
+what-malware = 悪い ソフトウェアの 名前
+malware-means = 悪い ソフトウェアは、コンピューターの ウイルスなどです。「マルウェア」と 言います。
+what-total = 何回 あったか
+what-times = { $count } 回
+what-listed = 新しい ものから { $listed } 回を 書いています。
+what-none = 日と 時間の 記録(きろく)は もう ありません。古くなったので 消しました。
+what-unsure = どの 機械かは 外からは わかりません。あなたの インターネット(Wi-Fiも)に つながっている 機械を ぜんぶ 見てください。
+about-title = どういうことですか
+steps-title = してほしいこと
+steps-offer = { $steps } つ あります。1つずつ してください。
+steps-button = やりかたを 見る
+steps-tick = できた
+steps-tick-note = 「できた」の しるしは この 画面だけの ものです。どこにも 送りません。
+done-button = 終わりました
+done-hint = ぜんぶ 終わったら 押してください。{ $operator } には、押した ことだけが わかります。
+links-title = ほかの こと
+go-genuine = この 知らせが 本物か たしかめる
+go-ask = 人に 聞く
+go-stop = この お知らせを 止める
+why-title = どうして { $operator } が 知らせるのですか
+why-takedown-notice = 警察(けいさつ)などが、悪い ことに 使われていた コンピューターを 止めました。その 記録に、あなたの IPアドレスが ありました。あなたの 機械を 守るために、IPアドレスと 時間だけを 使って、あなたの 契約(けいやく)を さがしました。この お知らせの ためだけに 使います。
+why-infection-notice = 悪い 通信(つうしん)を 調べている 団体(だんたい)から、知らせが ありました。あなたの 契約に「調べても いい」と 書いてあります。IPアドレスと ポート番号と 時間だけを 使って、あなたの 契約を さがしました。この お知らせの ためだけに 使います。「調べないで ください」と いつでも 言えます。
+why-other = 法律(ほうりつ)で していい ことだけを しました。必要な ことだけを 使って、あなたの 契約を さがしました。この お知らせの ためだけに 使います。理由は 下の ところで 聞いてください。
+genuine-title = この 知らせが 本物か たしかめる
+genuine-1 = この ページを 閉じます。{ $operator } の ホームページを 自分で さがします。または、契約の 紙を 見ます。そこで 電話番号を さがします。
+genuine-2 = 電話で、番号 { $number } を 言います。同じ 話が 聞けたら、本物です。
+genuine-3 = この ページは、パスワードや お金の ことを 聞きません。「ソフトウェアを 買ってください」「あなたの パソコンを さわらせてください」と 言いません。言われたら、にせものです。
+ask-title = 人に 聞く
+ask-hint = 番号 { $number } を 言うと、話が はやいです。
+valid-until = この ページは { $until } まで 見ることが できます。
+valid-open = この ページは、しばらくの あいだ、何回でも 見ることが できます。
+
+# Where it stands
+state-done-title = 連絡(れんらく) ありがとうございました
+state-done = 「終わりました」を 受けとりました。{ $days } 日の あいだ 同じ 通信が なければ、終わりです。もし また あったら、もう 一度 知らせます。
+state-clean-title = 同じ 通信は なくなりました
+state-clean = { $days } 日の あいだ、同じ 通信は ありません。まだ 下の ことを していない 人は、してください。そうすると、もう 入ってきません。
+state-stopped-title = この お知らせを 止めました
+state-stopped = この お知らせは もう 来ません。でも、下の ことを するまで、ウイルスは 機械の 中に います。また 知らせてほしい ときは、下の ところに 言ってください。
+
+# Stopping
+stop-title = この お知らせを 止めますか
+stop-means-1 = これから、おかしな 通信が あっても、知らせません。
+stop-means-2 = 止めても、ウイルスは 機械の 中に います。やりかたは この ページで 見ることが できます。
+stop-means-3 = 契約や お金は 変わりません。電話を すると、いつでも また 始められます。
+stop-button = 止める
+stop-back = 止めないで もどる
+
+# The first page
+home-title = インターネットの 安全の お知らせ
+home-what-title = この サイトは 何ですか
+home-what = あなたの インターネットの 会社が、あなたの インターネットで おかしな 通信を 見つけた とき、その 話と やりかたを 見せる サイトです。
+home-how = お知らせに 書いてある リンクからだけ 見ることが できます。ここで 書くものは ありません。
+home-genuine-title = お知らせが 本物か たしかめる
+home-genuine-1 = お知らせの リンクや 電話番号は 使いません。会社の ホームページを 自分で さがします。または、契約の 紙を 見ます。そこで 電話番号を さがします。
+home-genuine-2 = 電話で、お知らせに 書いてある 番号を 言います。
+home-genuine-3 = 本物の お知らせは、ファイルを つけません。パスワードや お金の ことを 聞きません。「ソフトウェアを 買ってください」「あなたの パソコンを さわらせてください」と 言いません。
+
+# When a page cannot be shown: what it is, what that means, what to do
+trouble-forged-title = この リンクでは ページが 開きません
+trouble-forged-what = リンクの 一部が ないか、変わっているかもしれません。メールの ソフトウェアが 長い リンクを 切ることが あります。
+trouble-forged-do = お知らせの リンクを ぜんぶ コピーして、もう 一度 開いてください。それでも 開かない ときは、インターネットの 会社に 電話して、お知らせの 番号を 言ってください。
+trouble-expired-title = この リンクは 古いです
+trouble-expired-what = 安全の ために、リンクが 使える 日は 決まっています。記録は なくなっていません。
+trouble-expired-do = やりかたを 見たい ときや、心配な ときは、インターネットの 会社に 電話して、お知らせの 番号を 言ってください。
+trouble-missing-title = この ページは ありません
+trouble-missing-what = アドレスが まちがっているか、ページが なくなりました。
+trouble-missing-do = お知らせの リンクを ぜんぶ コピーして、もう 一度 開いてください。
+trouble-unavailable-title = 今は 見ることが できません
+trouble-unavailable-what = こちらの 理由で、記録が 読めません。記録は なくなっていません。ボタンを 押した すぐ あとなら、まだ 受けとっていないかもしれません。
+trouble-unavailable-do = 1分くらい 待って、もう 一度 開いてください。まだ だめな ときは、インターネットの 会社に 電話してください。
