@@ -3,11 +3,13 @@
 //! ```text
 //! cargo xtask test [-- ARGS]   start real servers, run every test against them, say what was skipped
 //! cargo xtask servers          start the same servers and wait, for single tests in another shell
+//! cargo xtask browser          what a subscriber and an analyst meet, in a real Chromium
 //! cargo xtask tidy             the house rules (also a test of this package)
 //! cargo xtask tables [FOLDER]  the tables compiled into the program, made anew
 //! cargo xtask prove            the rules, proved to be within the law for every request there can be
 //! ```
 
+mod browser;
 mod prove;
 mod servers;
 mod suite;
@@ -21,6 +23,7 @@ use anyhow::{Context, Result, bail};
 
 const USAGE: &str = "usage: cargo xtask test [-- ARGS for cargo test]\n       \
                             cargo xtask servers\n       \
+                            cargo xtask browser\n       \
                             cargo xtask tidy\n       \
                             cargo xtask tables [FOLDER of MISP's warning lists]\n       \
                             cargo xtask prove";
@@ -41,6 +44,7 @@ fn run(args: Vec<String>) -> Result<ExitCode> {
     match args.next().as_deref() {
         Some("test") => suite::test(&root, &suite::arguments(args.collect())?),
         Some("servers") => suite::wait_with_servers(&root),
+        Some("browser") => browser::run(&root),
         Some("tidy") => tidy::run(&root),
         Some("tables") => tables::run(&root, args.collect()),
         Some("prove") => prove::run(&root),

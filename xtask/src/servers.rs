@@ -26,7 +26,7 @@
 //! ```
 
 mod aics;
-mod apt;
+pub mod apt;
 mod certificate;
 mod chromium;
 mod dovecot;
@@ -84,6 +84,14 @@ impl Servers {
         servers.add("Chromium", chromium::find, chromium::HOW);
         servers.add("aics-tlog", aics::find, aics::HOW);
         servers.add_shared_data(root);
+        servers
+    }
+
+    /// What the browser's tests need.
+    pub fn for_the_browser() -> Self {
+        let mut servers = Self { ready: Vec::new(), skipped: Vec::new() };
+        servers.add("Postfix", postfix::start, postfix::HOW);
+        servers.add("Chromium", chromium::find, chromium::HOW);
         servers
     }
 
@@ -169,7 +177,7 @@ fn am_root() -> bool {
     output_of(Command::new("id").arg("-u")).is_ok_and(|uid| uid.trim() == "0")
 }
 
-fn on_path(program: &str) -> Option<PathBuf> {
+pub fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
@@ -178,7 +186,7 @@ fn on_path(program: &str) -> Option<PathBuf> {
 }
 
 /// Runs a command to its end and returns what it printed; its complaint becomes the error.
-fn output_of(command: &mut Command) -> Result<String> {
+pub fn output_of(command: &mut Command) -> Result<String> {
     let program = command.get_program().display().to_string();
     let output = command.output().with_context(|| format!("starting {program}"))?;
     let complaint = String::from_utf8_lossy(&output.stderr);

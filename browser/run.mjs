@@ -1,0 +1,207 @@
+// What a subscriber and an analyst meet, in a real Chromium, with a real Postfix between: from the delivered mail to "clean"
+// without JavaScript, the analyst's day, and every page before axe. `cargo xtask browser` installs what it takes and says
+// where it is; the last line is "N passed, N failed".
+
+import { readFileSync, mkdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import puppeteer from 'puppeteer-core';
+import { Noroshi, newMails, until } from './world.mjs';
+
+const env = (name) => process.env[name] ?? fail(`${name} is not set: run cargo xtask browser`);
+const fail = (why) => { throw new Error(why); };
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const WIDTHS = [360, 1440];
+const LANGUAGES = ['ja', 'en', 'ja-x-easy'];
+const CITIZEN_BYTES_MAX = 50 * 1024;
+const SHOTS = env('NOROSHI_SHOTS');
+
+let passed = 0, failed = 0;
+async function check(name, test) {
+  try {
+    await test();
+    passed += 1;
+    console.log(`ok     ${name}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAILED ${name}\n       ${String(error?.stack ?? error).split('\n').slice(0, 6).join('\n       ')}`);
+  }
+}
+const same = (found, wanted, what) => {
+  if (JSON.stringify(found) !== JSON.stringify(wanted)) fail(`${what}: ${JSON.stringify(found)}, not ${JSON.stringify(wanted)}`);
+};
+
+// A page that counts what Chromium has to say against it: violations of the CSP, errors of scripts, bytes on the wire.
+async function open(browser, width, { scripts = true } = {}) {
+  const context = await browser.createBrowserContext();
+  const page = await context.newPage();
+  await page.setViewport({ width, height: 900, deviceScaleFactor: 1 });
+  await page.setJavaScriptEnabled(scripts);
+  const cdp = await page.createCDPSession();
+  const told = { issues: [], bytes: 0 };
+  await cdp.send('Audits.enable');
+  await cdp.send('Network.enable');
+  cdp.on('Audits.issueAdded', ({ issue }) => {
+    if (issue.code.includes('ContentSecurityPolicy') || issue.code.includes('Cookie')) told.issues.push(issue.code);
+  });
+  cdp.on('Network.loadingFinished', ({ encodedDataLength }) => { told.bytes += encodedDataLength; });
+  page.on('pageerror', (error) => told.issues.push(`script: ${error.message}`));
+  return { page, told, close: () => context.close() };
+}
+
+const text = (page, selector) => page.$eval(selector, (element) => element.innerText.trim());
+const shot = (page, name) => page.screenshot({ path: `${SHOTS}/${name}.png`, fullPage: true });
+
+// Goes on by a button or link, as by a finger.
+async function press(page, selector) {
+  const element = await page.waitForSelector(selector, { timeout: 5000 });
+  await Promise.all([page.waitForNavigation({ timeout: 10000 }), element.click()]);
+}
+
+// The subscriber's way, without JavaScript, up to "I did it".
+async function subscribersWay(browser, mail) {
+  const { page, told, close } = await open(browser, 360, { scripts: false });
+  // The page speaks what the browser asks for: in a house of many languages that is whoever reads it.
+  await page.setExtraHTTPHeaders({ 'Accept-Language': mail.lang });
+  const answer = await page.goto(mail.link);
+  same(answer.status(), 200, 'the link in the mail');
+  same(await page.$eval('html', (html) => html.lang), mail.lang, 'the language');
+  if (told.bytes > CITIZEN_BYTES_MAX) fail(`the first load is ${told.bytes} bytes`);
+  if (!(await text(page, 'main')).includes(mail.reference)) fail('the reference of the mail is on the page');
+  await shot(page, `notice-${mail.lang}-360`);
+  await press(page, 'form[action*="/steps"] button');
+  const steps = await page.$$eval('ol.steps > li', (steps) => steps.length);
+  if (steps < 3) fail(`${steps} steps`);
+  await shot(page, `steps-${mail.lang}-360`);
+  // Back in the mail, the stop page says what stopping means, and is left again.
+  await press(page, 'a[href*="/opt-out"]');
+  await press(page, `main a[href*="/n/"]`);
+  await press(page, 'form[action*="/done"] button');
+  await page.waitForSelector('.standing.watch', { timeout: 5000 });
+  await shot(page, `done-${mail.lang}-360`);
+  const wide = await page.$eval('html', (html) => html.scrollWidth - html.clientWidth);
+  same(wide, 0, 'nothing is wider than the screen');
+  same(await page.browserContext().cookies(), [], 'cookies');
+  same(told.issues, [], 'issues');
+  await close();
+}
+
+// The same by keyboard alone: every control is reached by Tab, in order, and Enter works.
+async function byKeyboard(browser, link) {
+  const { page, close } = await open(browser, 1440, { scripts: true });
+  await page.goto(link);
+  const reached = [];
+  for (let at = 0; at < 30; at += 1) {
+    await page.keyboard.press('Tab');
+    const here = await page.evaluate(() => {
+      const active = document.activeElement;
+      if (!active || active === document.body) return null;
+      const outline = getComputedStyle(active).outlineStyle;
+      return { what: active.getAttribute('href') ?? active.textContent.trim(), outline };
+    });
+    if (!here) break;
+    if (here.outline === 'none') fail(`no focus is shown on ${here.what}`);
+    reached.push(here.what);
+  }
+  const controls = await page.$$eval('a[href], button', (all) => all.length);
+  if (reached.length < controls - 1) fail(`${reached.length} of ${controls} controls reached`);
+  if (!reached[0].startsWith('#')) fail('the first is the way past the navigation');
+  await close();
+}
+
+// A page before axe (WCAG 2.2 A and AA and best practices), on a phone and a desk, and before its own CSP.
+async function examined(browser, name, url, prepare) {
+  for (const width of WIDTHS) {
+    await check(`${name} at ${width} px`, async () => {
+      const { page, told, close } = await open(browser, width);
+      if (prepare) await prepare(page);
+      await page.goto(url, { waitUntil: 'networkidle0' });
+      same(told.issues, [], 'issues');
+      const wide = await page.$eval('html', (html) => html.scrollWidth - html.clientWidth);
+      same(wide, 0, 'nothing is wider than the screen');
+      await page.evaluate(AXE);
+      const found = await page.evaluate(() => globalThis.axe.run(document, {
+        preload: false,
+        runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+      }));
+      same(found.violations.map((v) => `${v.id}: ${v.nodes[0].html}`), [], 'axe');
+      if (found.passes.length < 10) fail(`axe looked at ${found.passes.length} rules only`);
+      await close();
+    });
+  }
+}
+
+// The analyst's day: what needs me, the case behind a number, and in three presses from there its evidence.
+async function analystsDay(browser, console_) {
+  const { page, told, close } = await open(browser, 1440);
+  await page.goto(console_);
+  if (!(await text(page, 'h1')).length) fail('Today has no headline');
+  await shot(page, 'console-today-1440');
+  await press(page, 'a[href="/cases"]');
+  await press(page, 'main a[href^="/cases/"]');
+  if (!(await text(page, 'main')).includes('identified')) fail('a case tells how it was identified');
+  await shot(page, 'console-case-1440');
+  await press(page, 'main a[href^="/evidence/"]');
+  if (!(await text(page, 'main')).length) fail('an evidence entry');
+  for (const path of ['/quarantine', '/law', '/evidence', '/outcome', '/intake']) {
+    const answer = await page.goto(new URL(path, console_).href);
+    same(answer.status(), 200, path);
+    const twin = await page.goto(new URL(`${path}.json`, console_).href);
+    same([twin.status(), twin.headers()['content-type'].split(';')[0]], [200, 'application/json'], `${path}.json`);
+  }
+  same(told.issues, [], 'issues');
+  await close();
+}
+
+mkdirSync(SHOTS, { recursive: true });
+const browser = await puppeteer.launch({
+  executablePath: env('NOROSHI_TEST_CHROMIUM'),
+  args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--hide-scrollbars'],
+});
+const noroshi = new Noroshi({ program: env('NOROSHI_PROGRAM'), testdata: env('NOROSHI_TESTDATA'), smtp: env('NOROSHI_TEST_SMTP') });
+try {
+  noroshi.feed();
+  await noroshi.start();
+  const mails = await until('mails in both languages', () => {
+    const mails = newMails(env('NOROSHI_TEST_MAILDIRS'), noroshi.tag);
+    return ['ja', 'en'].every((lang) => mails.filter((mail) => mail.lang === lang).length > 2) && mails;
+  });
+  const first = (lang) => mails.find((mail) => mail.lang === lang);
+  for (const lang of ['ja', 'en']) {
+    await check(`from the delivered mail to "I did it", without JavaScript (${lang})`, () => subscribersWay(browser, first(lang)));
+  }
+  const fresh = mails.filter((mail) => mail.lang === 'ja')[1].link;
+  const forged = fresh.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'));
+  await check('every control by keyboard', () => byKeyboard(browser, fresh));
+  await check('the analyst\'s day', () => analystsDay(browser, noroshi.console));
+  const portal = new URL('/', fresh).href;
+  for (const lang of LANGUAGES) {
+    const pages = {
+      'first page': portal, transparency: `${portal}transparency`, notice: fresh, stop: `${fresh}/opt-out`,
+      'done notice': first('ja').link, 'forged link': forged, 'no such page': `${portal}nothing`,
+    };
+    for (const [name, url] of Object.entries(pages)) await examined(browser, `${name} (${lang})`, `${url}?lang=${lang}`);
+  }
+  const login = (page) => page.goto(noroshi.console);
+  const theirs = (path) => new URL(path, noroshi.console).href;
+  const paths = ['/', '/cases', '/quarantine', '/law', '/law/refusals', '/law/consents', '/evidence', '/outcome', '/intake', '/cases/none'];
+  const one = await noroshi.oneCase();
+  for (const path of [...paths, `/cases/${one}`, '/evidence/3']) await examined(browser, `console ${path.replace(one, 'ID')}`, theirs(path), login);
+
+  await noroshi.restart('+15d');
+  for (const lang of ['ja', 'en']) {
+    await check(`fifteen days later, by the clock, it is clean (${lang})`, async () => {
+      const { page, close } = await open(browser, 360, { scripts: false });
+      await until('the case to close', async () => {
+        await page.goto(first(lang).link);
+        return page.$('.standing.clear');
+      });
+      await shot(page, `clean-${lang}-360`);
+      await close();
+    });
+  }
+} finally {
+  await noroshi.stop();
+  await browser.close();
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);
