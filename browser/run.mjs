@@ -85,6 +85,21 @@ async function subscribersWay(browser, mail) {
   await close();
 }
 
+// Who does not follow links types the code, wrong at first, on the first page.
+async function byCode(browser, mail, portal) {
+  const { page, told, close } = await open(browser, 360, { scripts: false });
+  await page.goto(`${portal}?lang=${mail.lang}`);
+  await page.type('#code', '0000 0000 0000 0000');
+  await press(page, 'form[action*="/code"] button');
+  await page.waitForSelector('[role=alert]', { timeout: 5000 });
+  await shot(page, `code-wrong-${mail.lang}-360`);
+  await page.type('#code', mail.code.toLowerCase().replaceAll('-', ' '));
+  await press(page, 'form[action*="/code"] button');
+  if (!(await text(page, 'main')).includes(mail.reference)) fail('the code opens the page of its notice');
+  same(told.issues, [], 'issues');
+  await close();
+}
+
 // The same by keyboard alone: every control is reached by Tab, in order, and Enter works.
 async function byKeyboard(browser, link) {
   const { page, close } = await open(browser, 1440, { scripts: true });
@@ -169,11 +184,14 @@ try {
   for (const lang of ['ja', 'en']) {
     await check(`from the delivered mail to "I did it", without JavaScript (${lang})`, () => subscribersWay(browser, first(lang)));
   }
+  const portal = new URL('/', mails[0].link).href;
+  for (const lang of ['ja', 'en']) {
+    await check(`the code instead of the link (${lang})`, () => byCode(browser, first(lang), portal));
+  }
   const fresh = mails.filter((mail) => mail.lang === 'ja')[1].link;
   const forged = fresh.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'));
   await check('every control by keyboard', () => byKeyboard(browser, fresh));
   await check('the analyst\'s day', () => analystsDay(browser, noroshi.console));
-  const portal = new URL('/', fresh).href;
   for (const lang of LANGUAGES) {
     const pages = {
       'first page': portal, transparency: `${portal}transparency`, notice: fresh, stop: `${fresh}/opt-out`,

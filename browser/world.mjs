@@ -52,6 +52,7 @@ export class Noroshi {
 name = "例示 ISP"
 desk = "0120-000-000"
 from = "noroshi@example.ne.jp"
+page = "https://www.example.ne.jp/notice"
 [network]
 own = ["198.51.100.0/24", "203.0.113.0/24", "2001:db8:12::/48"]
 shared = ["203.0.113.200/32"]
@@ -142,5 +143,5 @@ function plainText(mail) {
   const text = /quoted-printable/i.test(head)
     ? Buffer.from(body.replace(/=\r?\n/g, '').replace(/=([0-9A-F]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16))), 'latin1').toString('utf8')
     : /base64/i.test(head) ? Buffer.from(body, 'base64').toString('utf8') : Buffer.from(body, 'latin1').toString('utf8');
-  return { lang, link: text.match(/http:\/\/\S+\/n\/\S+/)[0], reference: text.match(/[0-9A-F]{4}-[0-9A-F]{4}/)[0] };
+  return { lang, link: text.match(/http:\/\/\S+\/n\/\S+/)[0], reference: text.match(/[0-9A-F]{4}-[0-9A-F]{4}/)[0], code: text.match(/[0-9A-Z]{4}(-[0-9A-Z]{4}){3}/)[0] };
 }

@@ -26,6 +26,7 @@ use jiff::tz::TimeZone;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, MultiPart};
 use noroshi_law::{Lawful, Lockable, NoticePurpose};
+use noroshi_model::code;
 use noroshi_model::guide::{Guide, Texts};
 use noroshi_model::text::{Catalogue, TextError};
 use noroshi_model::{ContractRef, Id, Lang, Subscriber};
@@ -46,6 +47,9 @@ pub struct Operator {
     pub desk: String,
     /// The sender's address.
     pub from: String,
+    /// Its own page with a field for the code, in words or as an address, where it has one.
+    #[serde(default)]
+    pub page: Option<String>,
 }
 
 /// The mail's texts in English, as Fluent: what is translated.
@@ -149,6 +153,8 @@ struct Page<'a> {
     why: String,
     operator: &'a str,
     desk: &'a str,
+    /// Whether the code can be typed on a page of the operator's own.
+    has_page: bool,
     say: &'a dyn Fn(&str) -> String,
 }
 
@@ -193,7 +199,7 @@ pub fn compose<P: NoticePurpose>(
 
 fn write(to: &Subscriber, measure: &str, facts: &Facts<'_>) -> Result<Mail, NoticeError> {
     let number = facts.case.reference();
-    let until = jst(facts.link_until);
+    let (until, code) = (jst(facts.link_until), code::code(facts.case));
     let values = [
         ("operator", facts.operator.name.as_str()),
         ("desk", facts.operator.desk.as_str()),
@@ -201,6 +207,8 @@ fn write(to: &Subscriber, measure: &str, facts: &Facts<'_>) -> Result<Mail, Noti
         ("malware", facts.guide.name.of(to.lang)),
         ("number", number.as_str()),
         ("until", until.as_str()),
+        ("code", code.as_str()),
+        ("page", facts.operator.page.as_deref().unwrap_or_default()),
     ];
     let say = |key: &str| facts.texts.say(to.lang, key, &values);
     let (text, html) = render(to.lang, measure, facts, &say)?;
@@ -252,6 +260,7 @@ fn render(
         why: say(&format!("why-{measure}")),
         operator: &facts.operator.name,
         desk: &facts.operator.desk,
+        has_page: facts.operator.page.is_some(),
         say,
     };
     let compose = |e: askama::Error| NoticeError::Compose(e.to_string());

@@ -11,6 +11,7 @@
 
 pub mod case;
 pub mod clock;
+pub mod code;
 pub mod decision;
 pub mod event;
 pub mod fields;

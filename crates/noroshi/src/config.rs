@@ -102,6 +102,8 @@ pub struct OperatorFile {
     pub desk: Option<String>,
     /// The sender's address.
     pub from: Option<String>,
+    /// Your own page with a field for the code in a notice, in words or as an address.
+    pub page: Option<String>,
     /// Folder of further languages: `TAG/notice.ftl`, `TAG/portal.ftl`, `TAG/guides.ftl`.
     pub languages: Option<PathBuf>,
 }
@@ -300,6 +302,7 @@ impl TryFrom<File> for Config {
             name: file.operator.name.unwrap_or_else(|| "Example ISP".into()),
             desk: file.operator.desk.unwrap_or_else(|| "see our website".into()),
             from: file.operator.from.unwrap_or_else(|| "noroshi@localhost.localdomain".into()),
+            page: file.operator.page,
         };
         let Some((_, domain)) = operator.from.rsplit_once('@') else {
             bail!("operator.from is not a mail address: {}", operator.from)
@@ -437,6 +440,7 @@ impl Config {
                 name: Some(self.operator.name.clone()),
                 desk: Some(self.operator.desk.clone()),
                 from: Some(self.operator.from.clone()),
+                page: self.operator.page.clone(),
                 languages: self.languages.clone(),
             },
             network: NetworkFile {

@@ -8,6 +8,8 @@ use noroshi_law::Dossier;
 use noroshi_law::evidence::Entry;
 use noroshi_law::evidence::disclosure::Disclosure;
 use noroshi_model::case::StepState;
+use noroshi_model::code;
+use noroshi_model::link::{LINK_LIFE, LinkError};
 use noroshi_model::{Case, CaseState, Funnel, Id, VisitKind};
 use noroshi_orient::enrich::embedded;
 use noroshi_portal::desk::{
@@ -58,6 +60,17 @@ impl HouseDesk {
 }
 
 impl Desk for HouseDesk {
+    fn token_of_code(&self, typed: &str) -> Result<String, DeskError> {
+        let digits = code::id_prefix(typed).ok_or(LinkError::Forged)?;
+        let case = self.read("desk.code", |tx| tx.case_by_prefix(&digits))?.ok_or(LinkError::Forged)?;
+        // As long as the link in the newest mail.
+        let until = case.last_mail.ok_or(LinkError::Forged)? + LINK_LIFE;
+        if until <= self.house.clock.now() {
+            return Err(LinkError::Expired.into());
+        }
+        Ok(self.house.links.token(&case.id, until))
+    }
+
     fn notice(&self, token: &str) -> Result<NoticePage, DeskError> {
         let now = self.house.clock.now();
         let id = self.house.links.open(token, now)?;

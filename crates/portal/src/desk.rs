@@ -250,6 +250,9 @@ pub struct EvidenceState {
 
 /// The program behind the pages.
 pub trait Desk: Send + Sync + 'static {
+    /// The token of the notice with this code, as it was typed.
+    fn token_of_code(&self, code: &str) -> Result<String, DeskError>;
+
     /// What a link shows. Opening consumes nothing; it is counted as a visit of kind `opened`.
     fn notice(&self, token: &str) -> Result<NoticePage, DeskError>;
     /// Counts a deliberate act on the page: steps asked for, done, opted out.

@@ -27,6 +27,18 @@ impl Tx<'_> {
         self.row(&sql, values![id])?.as_ref().map(case).transpose()
     }
 
+    /// The case whose id begins with these digits; `None` where there are several.
+    pub fn case_by_prefix(&mut self, digits: &str) -> Result<Option<Case>, StoreError> {
+        // Behind the last hexadecimal digit.
+        let end = format!("{digits}g");
+        let sql = format!("SELECT {COLUMNS} FROM cases WHERE id >= ?1 AND id < ?2 LIMIT 2");
+        let found = self.rows(&sql, values![digits, end.as_str()])?;
+        match found.as_slice() {
+            [one] => Ok(Some(case(one)?).filter(|case| case.id.as_str().starts_with(digits))),
+            _ => Ok(None),
+        }
+    }
+
     /// Stores or replaces a case.
     pub fn put_case(&mut self, c: &Case) -> Result<(), StoreError> {
         self.execute(

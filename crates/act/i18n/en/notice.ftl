@@ -13,6 +13,7 @@ why-infection-notice = An organisation that observes infected devices told us. B
 steps-title = What to do
 link-title = Details, and telling us when it is done
 link-hint = The page opens until { $until }. You will never be asked for personal data or a password.
+code-hint = If you prefer not to use the link, open { $operator }'s own website yourself and enter this code at “{ $page }”. It opens the same page. { $code }
 genuine-title = Is this mail genuine?
 genuine = No file is attached to this mail. If in doubt, do not open the link; contact the desk named on { $operator }'s own website ({ $desk }) and give the reference { $number }.
 optout = If you do not want such notices, you can stop them on the page above.

@@ -59,7 +59,7 @@ pub fn configure(
     let database = database.map(|d| format!("database = \"{d}\"\n")).unwrap_or_default();
     let log = mail_log.map(|l| format!("log = \"{l}\"\n")).unwrap_or_default();
     let config = format!(
-        "{database}\n[operator]\nname = \"例示 ISP\"\ndesk = \"0120\"\nfrom = \"noroshi@example.ne.jp\"\n\
+        "{database}\n[operator]\nname = \"例示 ISP\"\ndesk = \"0120\"\nfrom = \"noroshi@example.ne.jp\"\npage = \"マイページ\"\n\
          [network]\nown = [\"198.51.100.0/24\", \"203.0.113.0/24\", \"2001:db8:12::/48\"]\nshared = [\"203.0.113.200/32\"]\n\
          [mail]\nserver = \"{mail_server}\"\nsettle-s = 0\n{log}\
          [portal]\nlisten = \"127.0.0.1:0\"\nbase-url = \"https://care.example.ne.jp\"\n\

@@ -20,17 +20,18 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRef, State};
+use axum::extract::rejection::{BytesRejection, FormRejection};
+use axum::extract::{Form, FromRef, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use noroshi_model::VisitKind;
 use noroshi_model::case::QUIET;
+use noroshi_model::link::LinkError;
 use noroshi_model::text::{Catalogue, TextError};
 
 use crate::counter::Counter;
-use crate::desk::{Desk, NoticePage};
+use crate::desk::{Desk, DeskError, NoticePage};
 use crate::guard::{SUBSCRIBER_SEATS, SUBSCRIBER_WAIT, guard};
 use crate::{asset, show};
 use speech::Speech;
@@ -53,6 +54,7 @@ pub fn subscriber_pages(desk: Arc<dyn Desk>, texts: Arc<Catalogue>) -> Router {
     let pages = Pages { counter: Counter::new(desk, SUBSCRIBER_SEATS), texts: Arc::clone(&texts) };
     let router = Router::new()
         .route("/", get(home))
+        .route("/code", post(code).get(home))
         .route("/transparency", get(transparency::page))
         .route("/n/{token}", get(notice))
         .route("/n/{token}/steps", post(steps).get(back))
@@ -83,6 +85,8 @@ impl FromRef<Pages> for Arc<Catalogue> {
 #[template(path = "subscriber/home.html")]
 struct HomeView<'a> {
     s: Speech<'a>,
+    /// What is wrong with the code that was typed: the key of the text.
+    wrong: Option<&'static str>,
 }
 
 #[derive(Template)]
@@ -111,7 +115,32 @@ struct Standing {
 
 async fn home(State(pages): State<Pages>, visitor: Visitor) -> Response {
     let s = Speech::new(&pages.texts, &visitor, "/", Vec::new());
-    answer(&pages, &visitor, &HomeView { s })
+    answer(&pages, &visitor, &HomeView { s, wrong: None })
+}
+
+/// What is typed.
+#[derive(serde::Deserialize)]
+struct Typed {
+    code: String,
+}
+
+/// The code in a notice leads to its page, for who does not follow links.
+async fn code(
+    State(pages): State<Pages>,
+    visitor: Visitor,
+    typed: Result<Form<Typed>, FormRejection>,
+) -> Response {
+    let code = typed.map(|Form(typed)| typed.code).unwrap_or_default();
+    let wrong = match pages.counter.ask(move |desk| desk.token_of_code(&code)).await {
+        Ok(token) => return see(&format!("/n/{}", show::segment(&token)), &visitor, ""),
+        Err(DeskError::Link(LinkError::Expired)) => "home-code-old",
+        Err(DeskError::Link(LinkError::Forged) | DeskError::NotFound) => "home-code-wrong",
+        Err(error) => return Trouble::from(error).page(&pages.texts, visitor.lang),
+    };
+    let s = Speech::new(&pages.texts, &visitor, "/", Vec::new());
+    let mut response = answer(&pages, &visitor, &HomeView { s, wrong: Some(wrong) });
+    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    response
 }
 
 async fn notice(State(pages): State<Pages>, visitor: Visitor, token: Token) -> Response {

@@ -89,8 +89,8 @@ mod tests {
 
     use super::*;
 
-    /// Keys that the code puts together from parts.
-    const PUT_TOGETHER: [&str; 4] = ["why-", "state-", "trouble-", "told-"];
+    /// Keys that the code puts together from parts, or chooses.
+    const PUT_TOGETHER: [&str; 5] = ["why-", "state-", "trouble-", "told-", "home-code-"];
 
     #[test]
     fn every_text_a_page_asks_for_is_written_and_every_text_written_is_asked_for() {

@@ -26,7 +26,8 @@ const HEADERS: [(&str, &str); 8] = [
 async fn answers(kept: Kept) -> Vec<(String, Answer)> {
     let (_, router) = portal(kept);
     let mut all = Vec::new();
-    let subscriber = ["/", "/transparency", "/nothing", "/n/forged", "/assets/none.css"].map(str::to_owned);
+    let subscriber =
+        ["/", "/code", "/transparency", "/nothing", "/n/forged", "/assets/none.css"].map(str::to_owned);
     let notices = [EXPIRED, DOWN, TOKEN].map(|token| format!("/n/{token}"));
     for path in subscriber.into_iter().chain(notices).chain([format!("/n/{TOKEN}/opt-out")]) {
         for lang in ["ja", "en", "ja-x-easy"] {

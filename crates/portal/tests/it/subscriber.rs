@@ -79,6 +79,36 @@ async fn the_language_is_the_chosen_one_else_the_browsers_else_japanese() {
 }
 
 #[tokio::test]
+async fn the_code_in_a_notice_leads_to_its_page_and_another_is_told_apart_from_an_old_one() {
+    let (_, router) = portal(Kept::Usual);
+    let typed = |query: &str, body: &str| {
+        let mut asked = request("POST", &format!("/code{query}"));
+        asked
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, "application/x-www-form-urlencoded".parse().unwrap());
+        *asked.body_mut() = body.to_owned().into();
+        asked
+    };
+    let answer = send(&router, typed("?lang=en", &format!("code={}", super::desk::CODE))).await;
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (303, page("?lang=en").as_str()));
+    for (body, says) in [
+        ("code=ABCD", "There is no notice with this code"),
+        ("code=%3Cscript%3E", "There is no notice with this code"),
+        ("", "There is no notice with this code"),
+        ("code=old", "This code has expired"),
+    ] {
+        let answer = send(&router, typed("?lang=en", body)).await;
+        assert_eq!(answer.status, 422, "{body}");
+        answer.says(says);
+        answer.says("aria-invalid=\"true\"");
+        assert!(!answer.body.contains("<script>"), "what was typed is not said back");
+    }
+    assert_eq!(send(&router, typed("", "code=down")).await.status, 503);
+    get(&router, "/?lang=en").await.says("for=\"code\"");
+    get(&router, "/code?lang=en").await.says("for=\"code\"");
+}
+
+#[tokio::test]
 async fn opening_any_page_acts_never() {
     let (desk, router) = portal(Kept::Usual);
     for rest in ["", "/steps", "/done", "/opt-out", "?lang=en"] {
