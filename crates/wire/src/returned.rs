@@ -301,10 +301,10 @@ fn what(message: &Message<'_>, reports: &Reports) -> What {
     if reports.disposition {
         return What::Read;
     }
-    if is_by_a_mail_server(message) || reports.status.is_some() {
-        if let Some(what) = words::told(&reports.prose, &subject) {
-            return what;
-        }
+    if (is_by_a_mail_server(message) || reports.status.is_some())
+        && let Some(what) = words::told(&reports.prose, &subject)
+    {
+        return what;
     }
     let automatic = header(message, "Auto-Submitted")
         .is_some_and(|said| !said.to_ascii_lowercase().starts_with("no"))

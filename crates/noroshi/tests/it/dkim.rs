@@ -28,12 +28,9 @@ fn key(folder: &Path, kind: &str) -> (PathBuf, PathBuf) {
     use base64::Engine as _;
     let (private, record) = (folder.join("dkim.pem"), folder.join("record"));
     let path = private.to_str().unwrap();
-    match kind {
-        "rsa" => {
-            drop(openssl(&["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", path]))
-        }
-        _ => drop(openssl(&["genpkey", "-algorithm", "ED25519", "-out", path])),
-    }
+    let kind_of_key = if kind == "rsa" { "RSA" } else { "ED25519" };
+    let size = if kind == "rsa" { &["-pkeyopt", "rsa_keygen_bits:2048"][..] } else { &[] };
+    openssl(&[&["genpkey", "-algorithm", kind_of_key, "-out", path], size].concat());
     let public = openssl(&["pkey", "-in", path, "-pubout", "-outform", "DER"]);
     // Of Ed25519 the record has the bare key (RFC 8463 section 4).
     let public = if kind == "rsa" { &public[..] } else { &public[public.len() - 32..] };
