@@ -139,11 +139,16 @@ pub fn take(house: &House, mail: &[u8]) -> Result<Came, StoreError> {
     house.store.tx("mail.return", |tx| {
         let Some(about) = find(tx, &names)? else { return Ok(Came::Unknown) };
         let came = row(id.clone(), &about.step, &returned.what, now);
-        if !tx.put_return(&came)? {
-            return Ok(Came::Duplicate);
+        let is_new = tx.put_return(&came)?;
+        if is_new {
+            follow(tx, house, &about, &returned.what, &came)?;
         }
-        follow(tx, house, &about, &returned.what, &came)?;
-        Ok(if returned.what == What::Answer { Came::Answer } else { Came::Kept })
+        Ok(match (&returned.what, is_new) {
+            // Also where it was kept by a process that died before it could flag it.
+            (What::Answer, _) => Came::Answer,
+            (_, true) => Came::Kept,
+            (_, false) => Came::Duplicate,
+        })
     })
 }
 

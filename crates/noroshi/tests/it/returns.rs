@@ -185,6 +185,11 @@ fn what_is_given_by_the_mail_server_counts_once_and_only_for_mails_of_ours() {
     assert_eq!(counts(&give(&failed)), [0, 1, 0, 0]);
     assert_eq!(counts(&give(&shape("arf-abuse.eml", &found[1].0))), [1, 0, 0, 0]);
     assert_eq!(counts(&give(&shape("person.eml", &found[2].0))), [1, 0, 0, 1]);
+    assert_eq!(
+        counts(&give(&shape("person.eml", &found[2].0))),
+        [1, 0, 0, 1],
+        "it is for a person until one has read it"
+    );
     assert_eq!(counts(&give(&shape("vacation-rfc3834.eml", &found[2].0))), [1, 0, 0, 0]);
     assert_eq!(counts(&give("")), [0, 0, 1, 0]);
 

@@ -31,6 +31,7 @@ mod gathered;
 mod log;
 mod out;
 mod quarantine;
+mod returns;
 mod sources;
 
 static DATABASES: AtomicU32 = AtomicU32::new(0);
