@@ -17,22 +17,23 @@
 //! fn misuse(s: Subscriber, f: &Facts<'_>) { let _ = compose(s, f); }
 //! ```
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use askama::Template;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, MultiPart};
 use noroshi_law::{Lawful, Lockable, NoticePurpose};
 use noroshi_model::code;
-use noroshi_model::guide::{Guide, Texts};
+use noroshi_model::guide::{Guide, GuideStep};
 use noroshi_model::text::{Catalogue, TextError};
 use noroshi_model::{ContractRef, Id, Lang, Subscriber};
 use serde::{Deserialize, Serialize};
 
 use crate::dkim::Dkim;
+use crate::template::{self, Says, Seen, Step, TemplateError, Templates};
 
 /// Sightings listed in a mail; the rest is counted.
 pub const LISTED_MAX: usize = 5;
@@ -91,6 +92,8 @@ pub struct Facts<'a> {
     pub now: Timestamp,
     /// The texts.
     pub texts: &'a Catalogue,
+    /// The mail's forms.
+    pub templates: &'a Templates,
 }
 
 /// For whom a mail is, until it is written: the contract reference and nothing else. Rests encrypted.
@@ -139,47 +142,6 @@ pub enum NoticeError {
     Compose(String),
 }
 
-struct Seen {
-    when: String,
-    address: String,
-}
-
-struct Page<'a> {
-    lang: Lang,
-    guide: &'a Guide,
-    seen: &'a [Seen],
-    more: Option<String>,
-    link: &'a str,
-    why: String,
-    operator: &'a str,
-    desk: &'a str,
-    /// Whether the code can be typed on a page of the operator's own.
-    has_page: bool,
-    say: &'a dyn Fn(&str) -> String,
-}
-
-impl Page<'_> {
-    fn t(&self, key: &str) -> String {
-        (self.say)(key)
-    }
-
-    fn of<'b>(&self, both: &'b Texts) -> &'b str {
-        both.of(self.lang)
-    }
-}
-
-#[derive(Template)]
-#[template(path = "notice.txt", escape = "none")]
-struct TextPage<'a> {
-    p: Page<'a>,
-}
-
-#[derive(Template)]
-#[template(path = "notice.html")]
-struct HtmlPage<'a> {
-    p: Page<'a>,
-}
-
 /// A time as subscribers read it: `2026-11-20 12:12 JST`.
 pub fn jst(at: Timestamp) -> String {
     let zone = TimeZone::fixed(jiff::tz::offset(9));
@@ -197,28 +159,60 @@ pub fn compose<P: NoticePurpose>(
     mail.ok_or_else(|| failed.unwrap_or(NoticeError::Address("recipient")))
 }
 
-fn write(to: &Subscriber, measure: &str, facts: &Facts<'_>) -> Result<Mail, NoticeError> {
-    let number = facts.case.reference();
+/// Everything the mail says to this reader.
+pub fn says(to: &Subscriber, measure: &str, facts: &Facts<'_>) -> Says {
+    let (lang, number) = (to.lang, facts.case.reference());
     let (until, code) = (jst(facts.link_until), code::code(facts.case));
+    let listed = &facts.seen[..facts.seen.len().min(LISTED_MAX)];
+    let left_out = facts.seen_total.saturating_sub(listed.len() as u64).to_string();
+    let page = facts.operator.page.clone().unwrap_or_default();
     let values = [
         ("operator", facts.operator.name.as_str()),
         ("desk", facts.operator.desk.as_str()),
         ("name", to.name.as_str()),
-        ("malware", facts.guide.name.of(to.lang)),
+        ("malware", facts.guide.name.of(lang)),
         ("number", number.as_str()),
         ("until", until.as_str()),
         ("code", code.as_str()),
-        ("page", facts.operator.page.as_deref().unwrap_or_default()),
+        ("page", page.as_str()),
+        ("count", left_out.as_str()),
     ];
-    let say = |key: &str| facts.texts.say(to.lang, key, &values);
-    let (text, html) = render(to.lang, measure, facts, &say)?;
+    let mut t: BTreeMap<String, String> =
+        facts.texts.keys().map(|key| (key.to_owned(), facts.texts.say(lang, key, &values))).collect();
+    let step = |step: &GuideStep| Step { title: step.title.of(lang).into(), body: step.body.of(lang).into() };
+    let seen = |(at, ip): &(Timestamp, IpAddr)| Seen { when: jst(*at), address: ip.to_string() };
+    let says = Says {
+        lang: lang.tag().to_owned(),
+        operator: facts.operator.name.clone(),
+        desk: facts.operator.desk.clone(),
+        has_page: facts.operator.page.is_some(),
+        code: code.clone(),
+        reference: number.clone(),
+        link: facts.link.to_owned(),
+        why: facts.texts.say(lang, &format!("why-{measure}"), &values),
+        seen: listed.iter().map(seen).collect(),
+        more: (left_out != "0").then(|| t["what-more"].clone()),
+        device: facts.guide.device.of(lang).into(),
+        about: facts.guide.about.of(lang).into(),
+        steps: facts.guide.steps.iter().map(step).collect(),
+        t: BTreeMap::new(),
+    };
+    t.insert("page".into(), page);
+    Says { t, ..says }
+}
+
+fn write(to: &Subscriber, measure: &str, facts: &Facts<'_>) -> Result<Mail, NoticeError> {
+    let says = says(to, measure, facts);
+    let compose = |e: TemplateError| NoticeError::Compose(e.to_string());
+    let text = facts.templates.render(template::TEXT, &says).map_err(compose)?;
+    let html = facts.templates.render(template::HTML, &says).map_err(compose)?;
 
     let from: lettre::Address = facts.operator.from.parse().map_err(|_| NoticeError::Address("sender"))?;
     let recipient: lettre::Address = to.mail.parse().map_err(|_| NoticeError::Address("recipient"))?;
     let mut message = Message::builder()
         .from(Mailbox::new(Some(facts.operator.name.clone()), from.clone()))
         .to(Mailbox::new(Some(to.name.clone()), recipient.clone()))
-        .subject(say("subject"))
+        .subject(says.t["subject"].clone())
         .date(facts.now.into())
         .message_id(Some(facts.message_id.to_owned()))
         .multipart(MultiPart::alternative_plain_html(text, html))
@@ -237,32 +231,4 @@ fn write(to: &Subscriber, measure: &str, facts: &Facts<'_>) -> Result<Mail, Noti
     }
     let from = facts.return_path.map_or_else(|| from.to_string(), str::to_owned);
     Ok(Mail { from, to: recipient.to_string(), message: bytes })
-}
-
-fn render(
-    lang: Lang,
-    measure: &str,
-    facts: &Facts<'_>,
-    say: &dyn Fn(&str) -> String,
-) -> Result<(String, String), NoticeError> {
-    let listed = &facts.seen[..facts.seen.len().min(LISTED_MAX)];
-    let seen: Vec<Seen> =
-        listed.iter().map(|(at, ip)| Seen { when: jst(*at), address: ip.to_string() }).collect();
-    let left_out = facts.seen_total.saturating_sub(listed.len() as u64);
-    let more = (left_out > 0)
-        .then(|| facts.texts.say(lang, "what-more", &[("count", left_out.to_string().as_str())]));
-    let page = || Page {
-        lang,
-        guide: facts.guide,
-        seen: &seen,
-        more: more.clone(),
-        link: facts.link,
-        why: say(&format!("why-{measure}")),
-        operator: &facts.operator.name,
-        desk: &facts.operator.desk,
-        has_page: facts.operator.page.is_some(),
-        say,
-    };
-    let compose = |e: askama::Error| NoticeError::Compose(e.to_string());
-    Ok((TextPage { p: page() }.render().map_err(compose)?, HtmlPage { p: page() }.render().map_err(compose)?))
 }

@@ -155,6 +155,11 @@ impl Guides {
         Ok(Self { guides, by_name, general })
     }
 
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Guide> {
+        self.guides.iter()
+    }
+
     /// Adds a translation of all guides: Fluent messages `ID-name`, `ID-device`, `ID-about`, `ID-step-1-title`,
     /// `ID-step-1-body`, …
     pub fn translate(&mut self, lang: Lang, fluent: &str) -> Result<(), GuideError> {

@@ -107,6 +107,11 @@ impl Catalogue {
         Ok(())
     }
 
+    /// The keys of all messages.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.messages.keys().map(String::as_str)
+    }
+
     /// The languages, in the order in which they were given.
     pub fn spoken(&self) -> Vec<Lang> {
         self.bundles.iter().map(|(lang, _)| *lang).collect()

@@ -69,6 +69,9 @@ pub enum Command {
     /// Lines that could not be read: look at them, read them again, drop them
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// The mail to subscribers: look at it, and hold it against what it has to say
+    #[command(subcommand)]
+    Notice(NoticeCommand),
     /// Mails: what came back, and those of which nobody knows whether they arrived
     #[command(subcommand)]
     Mail(MailCommand),
@@ -243,6 +246,28 @@ pub enum MailCommand {
         #[arg(long)]
         resend: bool,
     },
+}
+
+/// The mail to subscribers
+#[derive(Debug, Subcommand)]
+pub enum NoticeCommand {
+    /// Show the mail of a made-up case
+    Preview {
+        /// The malware family
+        #[arg(long, default_value = "mirai")]
+        family: String,
+        /// The language, by its tag
+        #[arg(long, default_value = "ja")]
+        lang: String,
+        /// The measure under which it is written
+        #[arg(long, value_name = "ID", default_value = "takedown-notice")]
+        measure: String,
+        /// The HTML form
+        #[arg(long)]
+        html: bool,
+    },
+    /// Hold the mails of every family, language and measure against what a notice has to say
+    Lint,
 }
 
 /// The evidence log

@@ -30,8 +30,8 @@ use crate::serve::{Listeners, console_key, serve, until_interrupted, work};
 use crate::sessions::SessionsCommand;
 use crate::stages::Stage;
 use crate::{
-    counters, demo, desk, doctor, events, evidence, languages, law, lists, maps, quarantine, report, returns,
-    sources,
+    counters, demo, desk, doctor, events, evidence, languages, law, lists, maps, notices, quarantine, report,
+    returns, sources,
 };
 
 /// A check found something wrong.
@@ -51,6 +51,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Source(what) => sources::commands::run(at.visit()?, &what),
         Command::Case(what) => cases(&at.look()?, what),
         Command::Quarantine(what) => quarantine::run(&at.look()?, &what),
+        Command::Notice(what) => notices::command(&at.read()?, &what),
         Command::Mail(what) => mails(&at.look()?, what),
         Command::Evidence(what) => evidence::run(&at, what),
         Command::Outcome { json, svg } => outcome(&at.look()?, json, svg.as_deref()),

@@ -102,6 +102,8 @@ pub struct OperatorFile {
     pub desk: Option<String>,
     /// The sender's address.
     pub from: Option<String>,
+    /// Folder of your own forms of the mail: `notice.txt`, `notice.html`.
+    pub templates: Option<PathBuf>,
     /// Your own page with a field for the code in a notice, in words or as an address.
     pub page: Option<String>,
     /// Folder of further languages: `TAG/notice.ftl`, `TAG/portal.ftl`, `TAG/guides.ftl`.
@@ -241,6 +243,8 @@ pub struct Config {
     pub returns: Option<Returns>,
     /// Signs mails.
     pub dkim: Option<DkimFile>,
+    /// Folder of the operator's own forms of the mail.
+    pub templates: Option<PathBuf>,
     /// Folder of further languages.
     pub languages: Option<PathBuf>,
     /// Where the subscribers' pages are served.
@@ -351,6 +355,7 @@ impl TryFrom<File> for Config {
             settle: SignedDuration::from_secs(file.mail.settle_s.unwrap_or(SETTLE_S).into()),
             mail_log: file.mail.log,
             languages: file.operator.languages,
+            templates: file.operator.templates,
             dkim: file.mail.dkim.map(|dkim| DkimFile {
                 domain: if dkim.domain.is_empty() { domain.to_owned() } else { dkim.domain },
                 ..dkim
@@ -442,6 +447,7 @@ impl Config {
                 from: Some(self.operator.from.clone()),
                 page: self.operator.page.clone(),
                 languages: self.languages.clone(),
+                templates: self.templates.clone(),
             },
             network: NetworkFile {
                 own: self.own.clone(),

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 use anyhow::{Context as _, bail};
 use noroshi_act::directory::{CsvDirectory, Directory};
 use noroshi_act::dkim::Dkim;
+use noroshi_act::template::Templates;
 use noroshi_book::{Book, BookError};
 use noroshi_directory::{HttpDirectory, LdapDirectory, SqlDirectory};
 use noroshi_law::evidence::note::Signer;
@@ -26,6 +27,7 @@ use noroshi_store::{Address, Store, StoreError};
 use crate::config::{Config, DirectoryFile, DkimFile};
 use crate::keys;
 use crate::languages::Texts;
+use crate::notices;
 use crate::receipts::Receipts;
 
 /// Everything at hand.
@@ -52,6 +54,8 @@ pub struct House {
     pub rulebook: CedarRulebook,
     /// What is said to subscribers, in every language.
     pub texts: Texts,
+    /// The mail's forms.
+    pub templates: Templates,
     /// Who is behind a contract.
     pub directory: Arc<dyn Directory>,
     /// What the mail server did with a mail.
@@ -100,6 +104,13 @@ impl House {
         let key_folder = folder.join("keys");
         let origin = config.operator.from.rsplit('@').next().unwrap_or("localhost").to_owned();
         let directory = directory(&config.directory)?;
+        let texts = Texts::read(config.languages.as_deref()).context("operator.languages")?;
+        let templates = Templates::read(config.templates.as_deref()).context("operator.templates")?;
+        if config.templates.is_some()
+            && let [first, rest @ ..] = notices::lint(&config.operator, &texts, &templates).as_slice()
+        {
+            bail!("operator.templates: {first} ({} more; see `noroshi notice lint`)", rest.len());
+        }
         let house = Self {
             store: Store::open(config.database.clone())?,
             vault: Arc::new(Vault::new(&keys::secret(&key_folder, "vault.key")?)),
@@ -110,7 +121,8 @@ impl House {
             links: LinkKey::new(&keys::secret(&key_folder, "link.key")?),
             register: Register::shipped()?,
             rulebook: CedarRulebook::shipped()?,
-            texts: Texts::read(config.languages.as_deref()).context("operator.languages")?,
+            texts,
+            templates,
             directory,
             receipts,
             clock,

@@ -26,6 +26,7 @@ mod law;
 mod lists;
 mod maps;
 mod metrics;
+mod notices;
 mod outgoing;
 mod quarantine;
 mod receipts;

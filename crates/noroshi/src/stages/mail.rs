@@ -140,6 +140,7 @@ fn written<P: NoticePurpose>(
         link_until,
         now,
         texts: &house.texts.notice,
+        templates: &house.templates,
     };
     Ok(match compose(subscriber, &facts) {
         Ok(letter) => Opened::Mail(letter),

@@ -56,6 +56,6 @@ fn the_forms_of_a_feeds_times_add_up() {
         assert_eq!(store.tx("t", |tx| tx.feed_clock("a")).unwrap(), twice);
         assert_eq!(store.tx("t", |tx| tx.feed_clock("none")).unwrap(), BTreeMap::new());
         let all = store.tx("t", |tx| tx.feed_clocks()).unwrap();
-        assert_eq!(all, BTreeMap::from([("a".to_owned(), twice), ("b".to_owned(), forms.clone())]));
+        assert_eq!(all, BTreeMap::from([("a".to_owned(), twice), ("b".to_owned(), forms)]));
     });
 }

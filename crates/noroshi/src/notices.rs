@@ -1,0 +1,176 @@
+//! The mail before it is sent to anybody: shown for a made-up case, and held against everything a notice has to say.
+
+use std::net::IpAddr;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail, ensure};
+use jiff::{SignedDuration, Timestamp};
+use noroshi_act::notice::{Facts, Operator, says};
+use noroshi_act::template::{self, Templates};
+use noroshi_law::{InfectionNotice, Purpose as _, TakedownNotice};
+use noroshi_model::guide::Guide;
+use noroshi_model::{ContractRef, Id, Lang, Subscriber};
+
+use crate::cli::NoticeCommand;
+use crate::config::Config;
+use crate::languages::Texts;
+use crate::report::say;
+
+/// The measures under which mails are written.
+const MEASURES: [&str; 2] = [TakedownNotice::MEASURE, InfectionNotice::MEASURE];
+
+/// Shows a mail, or holds all of them against what they have to say.
+pub fn command(config: &Config, what: &NoticeCommand) -> anyhow::Result<ExitCode> {
+    let texts = Texts::read(config.languages.as_deref()).context("operator.languages")?;
+    let templates = Templates::read(config.templates.as_deref()).context("operator.templates")?;
+    match what {
+        NoticeCommand::Preview { family, lang, measure, html } => {
+            let wanted = Lang::parse(lang).and_then(|lang| lang.among(&texts.notice.spoken()));
+            let Some(lang) = wanted else {
+                bail!("{lang} is not spoken; `noroshi config check` lists what is")
+            };
+            ensure!(
+                MEASURES.contains(&measure.as_str()),
+                "no mail is written under '{measure}': {}",
+                MEASURES.join(", ")
+            );
+            let sample = Sample::new(&config.operator, &texts, &templates, texts.guides.family(family));
+            let name = if *html { template::HTML } else { template::TEXT };
+            say!("{}", sample.rendered(name, lang, measure)?.trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
+        NoticeCommand::Lint => {
+            let wrong = lint(&config.operator, &texts, &templates);
+            wrong.iter().for_each(|line| say!("{line}"));
+            let (languages, families) = (texts.notice.spoken().len(), texts.guides.iter().count());
+            eprintln!(
+                "{languages} languages, {families} guides, {} measures: {} to mend",
+                MEASURES.len(),
+                wrong.len()
+            );
+            Ok(if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+        }
+    }
+}
+
+/// What is wrong with the mails of every family, language and measure.
+pub fn lint(operator: &Operator, texts: &Texts, templates: &Templates) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for guide in texts.guides.iter() {
+        let sample = Sample::new(operator, texts, templates, guide);
+        for lang in texts.notice.spoken() {
+            for measure in MEASURES {
+                wrong.extend(sample.linted(lang, measure));
+            }
+        }
+    }
+    wrong.sort();
+    wrong.dedup();
+    wrong
+}
+
+/// A mail about a case that there is not.
+struct Sample<'a> {
+    operator: &'a Operator,
+    texts: &'a Texts,
+    templates: &'a Templates,
+    guide: &'a Guide,
+    case: Id,
+    seen: Vec<(Timestamp, IpAddr)>,
+}
+
+impl<'a> Sample<'a> {
+    fn new(operator: &'a Operator, texts: &'a Texts, templates: &'a Templates, guide: &'a Guide) -> Self {
+        let at = |hours: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_hours(497_000 - hours);
+        let seen = vec![(at(0), [198, 51, 100, 7].into()), (at(5), [198, 51, 100, 7].into())];
+        Self { operator, texts, templates, guide, case: Id::of("case", &[b"a sample"]), seen }
+    }
+
+    fn with<T>(&self, lang: Lang, measure: &str, look: impl FnOnce(&template::Says) -> T) -> T {
+        let to = Subscriber {
+            contract: ContractRef::parse("C-000000").unwrap_or_else(|| unreachable!("it is printable")),
+            name: if lang.base() == Lang::JA { "見本 太郎".into() } else { "Sample Subscriber".into() },
+            mail: "sample@example.net".into(),
+            lang,
+        };
+        let now = self.seen[0].0;
+        let facts = Facts {
+            operator: self.operator,
+            case: &self.case,
+            message_id: "<sample@example.net>",
+            return_path: None,
+            dkim: None,
+            seen: &self.seen,
+            seen_total: 7,
+            guide: self.guide,
+            link: "https://care.example.ne.jp/n/SAMPLE",
+            link_until: now + SignedDuration::from_hours(30 * 24),
+            now,
+            texts: &self.texts.notice,
+            templates: self.templates,
+        };
+        look(&says(&to, measure, &facts))
+    }
+
+    fn rendered(&self, name: &str, lang: Lang, measure: &str) -> anyhow::Result<String> {
+        Ok(self.with(lang, measure, |says| self.templates.render(name, says))?)
+    }
+
+    fn linted(&self, lang: Lang, measure: &str) -> Vec<String> {
+        self.with(lang, measure, |says| self.templates.lint(says))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn operator() -> Operator {
+        Operator {
+            name: "例示 <ISP> & Co".into(),
+            desk: "0120".into(),
+            from: "a@example.ne.jp".into(),
+            page: Some("https://www.example.ne.jp/notice".into()),
+        }
+    }
+
+    #[test]
+    fn our_own_mails_say_everything_in_every_language() {
+        let (texts, templates) = (Texts::read(None).unwrap(), Templates::read(None).unwrap());
+        assert_eq!(lint(&operator(), &texts, &templates), [""; 0]);
+    }
+
+    #[test]
+    fn a_template_of_ones_own_is_used_and_what_it_lacks_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let texts = Texts::read(None).unwrap();
+        let told = |text: &str| {
+            std::fs::write(folder.path().join(template::TEXT), text).unwrap();
+            Templates::read(Some(folder.path()))
+                .map(|templates| lint(&operator(), &texts, &templates).join("\n"))
+        };
+        let short = told("{{ operator }}: {{ link }}\n").unwrap();
+        for missing in
+            ["a step is not in it", "why is not in it", "how to check that it is genuine is not in it"]
+        {
+            assert!(short.contains(missing), "{missing}: {short}");
+        }
+        assert!(told("{{ nothing_like_it }}").unwrap().contains("notice.txt, line 1"));
+        assert!(told("{% for x in steps %}").unwrap_err().to_string().contains("notice.txt"));
+        let all = include_str!("../../act/templates/notice.txt");
+        assert_eq!(told(&format!("Hello!\n{all}")).unwrap(), "");
+        assert!(
+            told(&format!("{all}\nhttps://cleaner.example/tool.exe"))
+                .unwrap()
+                .contains("a second link, https://cleaner")
+        );
+        std::fs::remove_file(folder.path().join(template::TEXT)).unwrap();
+        let html = include_str!("../../act/templates/notice.html")
+            .replace("<hr", "<img src=\"https://t.example/p.gif\"><hr");
+        std::fs::write(folder.path().join(template::HTML), html).unwrap();
+        let wrong = lint(&operator(), &texts, &Templates::read(Some(folder.path())).unwrap()).join("\n");
+        assert!(wrong.contains("tells who reads") && wrong.contains("second link"), "{wrong}");
+        let endless = "{% for a in range(10000) %}{% for b in range(10000) %}x{% endfor %}{% endfor %}";
+        assert!(!told(endless).unwrap().is_empty(), "a loop ends");
+    }
+}
