@@ -53,8 +53,8 @@ const shot = (page, name) => page.screenshot({ path: `${SHOTS}/${name}.png`, ful
 
 // Goes on by a button or link, as by a finger.
 async function press(page, selector) {
-  const element = await page.waitForSelector(selector, { timeout: 5000 });
-  await Promise.all([page.waitForNavigation({ timeout: 10000 }), element.click()]);
+  const element = await page.waitForSelector(selector, { timeout: 20000 });
+  await Promise.all([page.waitForNavigation({ timeout: 30000 }), element.click()]);
 }
 
 // The subscriber's way, without JavaScript, up to "I did it".
@@ -76,7 +76,7 @@ async function subscribersWay(browser, mail) {
   await press(page, 'a[href*="/opt-out"]');
   await press(page, `main a[href*="/n/"]`);
   await press(page, 'form[action*="/done"] button');
-  await page.waitForSelector('.standing.watch', { timeout: 5000 });
+  await page.waitForSelector('.standing.watch', { timeout: 20000 });
   await shot(page, `done-${mail.lang}-360`);
   const wide = await page.$eval('html', (html) => html.scrollWidth - html.clientWidth);
   same(wide, 0, 'nothing is wider than the screen');
@@ -91,7 +91,7 @@ async function byCode(browser, mail, portal) {
   await page.goto(`${portal}?lang=${mail.lang}`);
   await page.type('#code', '0000 0000 0000 0000');
   await press(page, 'form[action*="/code"] button');
-  await page.waitForSelector('[role=alert]', { timeout: 5000 });
+  await page.waitForSelector('[role=alert]', { timeout: 20000 });
   await shot(page, `code-wrong-${mail.lang}-360`);
   await page.type('#code', mail.code.toLowerCase().replaceAll('-', ' '));
   await press(page, 'form[action*="/code"] button');
