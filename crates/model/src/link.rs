@@ -122,6 +122,48 @@ mod tests {
         assert!(tried > 3000);
     }
 
+    /// A number that looks random, the same each time.
+    fn dice(state: &mut u64) -> u64 {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *state >> 33
+    }
+
+    /// `NOROSHI_TEST_LINKS` tries more.
+    #[test]
+    fn no_forged_or_altered_link_opens_anything() {
+        let tries = std::env::var("NOROSHI_TEST_LINKS").map_or(200_000, |n| n.parse().unwrap());
+        let (key, now) = (LinkKey::new(&[7; 32]), at(1_999_999_999));
+        let token =
+            |n: u64| key.token(&Id::of("case", &[&n.to_be_bytes()]), at(2_000_000_000 + (n % 1000) as i64));
+        let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+        let (mut state, mut opened) = (1, 0);
+        for n in 0..tries {
+            let real = token(n % 5000);
+            let mut forged = real.clone().into_bytes();
+            let place = dice(&mut state) as usize % forged.len();
+            let letter = alphabet[dice(&mut state) as usize % alphabet.len()];
+            match n % 8 {
+                // A letter changed, two exchanged, left out, put in.
+                0 => forged[place] = letter,
+                1 => forged.swap(place, dice(&mut state) as usize % real.len()),
+                2 => drop(forged.remove(place)),
+                3 => forged.insert(place, letter),
+                // Cut off, doubled, with a random MAC, with the MAC of another case.
+                4 => forged.truncate(place),
+                5 => forged.extend_from_slice(real.as_bytes()),
+                6 => forged[44..].fill_with(|| alphabet[dice(&mut state) as usize % 64]),
+                _ => {
+                    let other = token((n + 1) % 5000);
+                    let dot = |text: &str| text.rfind('.').unwrap();
+                    forged = format!("{}{}", &real[..dot(&real)], &other[dot(&other)..]).into_bytes();
+                }
+            }
+            let forged = String::from_utf8(forged).unwrap();
+            opened += u64::from(forged != real && key.open(&forged, now).is_ok());
+        }
+        assert_eq!(opened, 0, "of {tries}");
+    }
+
     proptest! {
         #[test]
         fn noise_opens_nothing(noise in ".{0,120}") {
