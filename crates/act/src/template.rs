@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, escape_formatter};
 use serde::Serialize;
 
 /// The text form.
@@ -108,6 +108,10 @@ impl Templates {
             true => AutoEscape::Html,
             false => AutoEscape::None,
         });
+        environment.set_formatter(|out, state, value| match state.auto_escape() {
+            AutoEscape::Html if !value.is_safe() => Ok(write!(out, "{}", escaped(&value.to_string()))?),
+            _ => escape_formatter(out, state, value),
+        });
         for (name, shipped) in SHIPPED {
             let own = folder.map(|folder| folder.join(name)).filter(|path| path.exists());
             let source = match own {
@@ -198,16 +202,14 @@ fn read(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// What minijinja escapes, back.
-fn unescaped(html: &str) -> String {
-    let pairs = [
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&#x27;", "'"),
-        ("&#x2f;", "/"),
-        ("&#x2F;", "/"),
-        ("&amp;", "&"),
-    ];
-    pairs.iter().fold(html.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
+/// What has a meaning in HTML, as text. Slashes have none: a link stays one that every mail program knows.
+fn escaped(text: &str) -> String {
+    ESCAPES.iter().fold(text.to_owned(), |text, (plain, escaped)| text.replace(plain, escaped))
 }
+
+fn unescaped(html: &str) -> String {
+    ESCAPES.iter().rev().fold(html.to_owned(), |text, (plain, escaped)| text.replace(escaped, plain))
+}
+
+const ESCAPES: [(&str, &str); 5] =
+    [("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\"", "&quot;"), ("'", "&#39;")];

@@ -138,6 +138,11 @@ mod tests {
     fn our_own_mails_say_everything_in_every_language() {
         let (texts, templates) = (Texts::read(None).unwrap(), Templates::read(None).unwrap());
         assert_eq!(lint(&operator(), &texts, &templates), [""; 0]);
+        let operator = operator();
+        let sample = Sample::new(&operator, &texts, &templates, texts.guides.family("mirai"));
+        let html = sample.rendered(template::HTML, Lang::JA, TakedownNotice::MEASURE).unwrap();
+        assert!(html.contains("例示 &lt;ISP&gt; &amp; Co") && !html.contains("<ISP>"), "{html}");
+        assert!(html.contains("href=\"https://care.example.ne.jp/n/SAMPLE\""), "{html}");
     }
 
     #[test]
@@ -170,6 +175,11 @@ mod tests {
         std::fs::write(folder.path().join(template::HTML), html).unwrap();
         let wrong = lint(&operator(), &texts, &Templates::read(Some(folder.path())).unwrap()).join("\n");
         assert!(wrong.contains("tells who reads") && wrong.contains("second link"), "{wrong}");
+        let hostile = "{{ operator }} {{ nothing }}";
+        std::fs::write(folder.path().join(template::HTML), hostile).unwrap();
+        let wrong = lint(&operator(), &texts, &Templates::read(Some(folder.path())).unwrap()).join("\n");
+        assert!(wrong.contains("notice.html, line 1"), "{wrong}");
+        std::fs::remove_file(folder.path().join(template::HTML)).unwrap();
         let endless = "{% for a in range(10000) %}{% for b in range(10000) %}x{% endfor %}{% endfor %}";
         assert!(!told(endless).unwrap().is_empty(), "a loop ends");
     }
