@@ -124,12 +124,13 @@ async function byKeyboard(browser, link) {
 }
 
 // A page before axe (WCAG 2.2 A and AA and best practices), on a phone and a desk, and before its own CSP.
-async function examined(browser, name, url, prepare) {
+async function examined(browser, name, url, { before, after } = {}) {
   for (const width of WIDTHS) {
     await check(`${name} at ${width} px`, async () => {
       const { page, told, close } = await open(browser, width);
-      if (prepare) await prepare(page);
+      if (before) await before(page);
       await page.goto(url, { waitUntil: 'networkidle0' });
+      if (after) await after(page);
       same(told.issues, [], 'issues');
       const wide = await page.$eval('html', (html) => html.scrollWidth - html.clientWidth);
       same(wide, 0, 'nothing is wider than the screen');
@@ -198,12 +199,17 @@ try {
       'done notice': first('ja').link, 'forged link': forged, 'no such page': `${portal}nothing`,
     };
     for (const [name, url] of Object.entries(pages)) await examined(browser, `${name} (${lang})`, `${url}?lang=${lang}`);
+    const after = async (page) => {
+      await page.type('#code', 'ABCD');
+      await press(page, 'form[action*="/code"] button');
+    };
+    await examined(browser, `wrong code (${lang})`, `${portal}?lang=${lang}`, { after });
   }
   const login = (page) => page.goto(noroshi.console);
   const theirs = (path) => new URL(path, noroshi.console).href;
   const paths = ['/', '/cases', '/quarantine', '/law', '/law/refusals', '/law/consents', '/evidence', '/outcome', '/intake', '/cases/none'];
   const one = await noroshi.oneCase();
-  for (const path of [...paths, `/cases/${one}`, '/evidence/3']) await examined(browser, `console ${path.replace(one, 'ID')}`, theirs(path), login);
+  for (const path of [...paths, `/cases/${one}`, '/evidence/3']) await examined(browser, `console ${path.replace(one, 'ID')}`, theirs(path), { before: login });
 
   await noroshi.restart('+15d');
   for (const lang of ['ja', 'en']) {
@@ -219,6 +225,7 @@ try {
   }
 } finally {
   await noroshi.stop();
+  noroshi.remove();
   await browser.close();
 }
 console.log(`${passed} passed, ${failed} failed`);

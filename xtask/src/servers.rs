@@ -25,11 +25,11 @@
 //! NOROSHI_TEST_SHARED_DATA  ../shared/data, where that lies beside the project
 //! ```
 
-mod aics;
 pub mod apt;
 mod certificate;
 mod chromium;
 mod dovecot;
+mod judges;
 mod keeper;
 mod nats;
 mod nginx;
@@ -82,7 +82,7 @@ impl Servers {
         servers.add("FreeRADIUS", program::freeradius, program::HOW_FREERADIUS);
         servers.add("OpenLDAP", program::slapd, program::HOW_SLAPD);
         servers.add("Chromium", chromium::find, chromium::HOW);
-        servers.add("aics-tlog", aics::find, aics::HOW);
+        servers.add("aics-tlog and dkimpy", judges::find, judges::HOW);
         servers.add_shared_data(root);
         servers
     }

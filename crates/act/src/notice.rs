@@ -181,24 +181,24 @@ pub fn says(to: &Subscriber, measure: &str, facts: &Facts<'_>) -> Says {
         facts.texts.keys().map(|key| (key.to_owned(), facts.texts.say(lang, key, &values))).collect();
     let step = |step: &GuideStep| Step { title: step.title.of(lang).into(), body: step.body.of(lang).into() };
     let seen = |(at, ip): &(Timestamp, IpAddr)| Seen { when: jst(*at), address: ip.to_string() };
-    let says = Says {
+    let why = facts.texts.say(lang, &format!("why-{measure}"), &values);
+    t.insert("page".to_owned(), page.clone());
+    Says {
         lang: lang.tag().to_owned(),
         operator: facts.operator.name.clone(),
         desk: facts.operator.desk.clone(),
         has_page: facts.operator.page.is_some(),
-        code: code.clone(),
-        reference: number.clone(),
+        code,
+        reference: number,
         link: facts.link.to_owned(),
-        why: facts.texts.say(lang, &format!("why-{measure}"), &values),
+        why,
         seen: listed.iter().map(seen).collect(),
         more: (left_out != "0").then(|| t["what-more"].clone()),
         device: facts.guide.device.of(lang).into(),
         about: facts.guide.about.of(lang).into(),
         steps: facts.guide.steps.iter().map(step).collect(),
-        t: BTreeMap::new(),
-    };
-    t.insert("page".into(), page);
-    Says { t, ..says }
+        t,
+    }
 }
 
 fn write(to: &Subscriber, measure: &str, facts: &Facts<'_>) -> Result<Mail, NoticeError> {

@@ -14,6 +14,7 @@ use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail as MailCommand, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use noroshi_law::{Lawful, NoticePurpose};
+use noroshi_wire::returned::without_addresses;
 use serde::{Deserialize, Serialize};
 
 use crate::notice::Mail;
@@ -148,24 +149,4 @@ fn transmit(connection: &mut SmtpConnection, mail: &Mail) -> Sent {
 fn not_sent(e: &SmtpError) -> Sent {
     let said = without_addresses(&e.to_string());
     if e.is_permanent() { Sent::Refused(said) } else { Sent::Later(said) }
-}
-
-/// Longest answer of a mail server that is kept, in characters.
-const REPLY_CHARS_MAX: usize = 300;
-
-/// A mail server's answer without the addresses it repeats: the answer is shown to operators, the address is not.
-fn without_addresses(reply: &str) -> String {
-    let words = reply.split_whitespace().map(|word| if word.contains('@') { "‹address›" } else { word });
-    words.collect::<Vec<_>>().join(" ").chars().take(REPLY_CHARS_MAX).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_is_kept_without_the_address_it_repeats() {
-        let said = without_addresses("550 5.1.1 <sub1@mail.example.net>: Recipient address rejected");
-        assert_eq!(said, "550 5.1.1 ‹address› Recipient address rejected");
-    }
 }

@@ -5,7 +5,6 @@
 //! written by it: a notice without its steps, its reason or a way to check that it is genuine is worse than none.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, escape_formatter};
@@ -17,8 +16,6 @@ pub const TEXT: &str = "notice.txt";
 pub const HTML: &str = "notice.html";
 const SHIPPED: [(&str, &str); 2] =
     [(TEXT, include_str!("../templates/notice.txt")), (HTML, include_str!("../templates/notice.html"))];
-/// Most bytes of a template.
-const TEMPLATE_BYTES_MAX: u64 = 256 << 10;
 /// Steps a template may take, so that a loop in it ends.
 const FUEL: u64 = 1_000_000;
 
@@ -73,16 +70,10 @@ pub struct Step {
     pub body: String,
 }
 
-/// Why templates cannot be used.
+/// Why a template cannot be used: it is no Jinja, or mentions what there is not.
 #[derive(Debug, thiserror::Error)]
-pub enum TemplateError {
-    /// The file cannot be read.
-    #[error("{0} cannot be read: {1}")]
-    Read(String, std::io::Error),
-    /// Not Jinja, or it mentions what there is not.
-    #[error("{0}")]
-    Jinja(String),
-}
+#[error("{0}")]
+pub struct TemplateError(String);
 
 impl From<minijinja::Error> for TemplateError {
     fn from(e: minijinja::Error) -> Self {
@@ -90,7 +81,7 @@ impl From<minijinja::Error> for TemplateError {
             (Some(name), Some(line)) => format!("{name}, line {line}: "),
             _ => String::new(),
         };
-        Self::Jinja(format!("{place}{e}"))
+        Self(format!("{place}{e}"))
     }
 }
 
@@ -99,8 +90,8 @@ impl From<minijinja::Error> for TemplateError {
 pub struct Templates(Environment<'static>);
 
 impl Templates {
-    /// Ours, and instead of them those that are in a folder.
-    pub fn read(folder: Option<&Path>) -> Result<Self, TemplateError> {
+    /// Ours, and instead of them those that are given, by name.
+    pub fn new(own: &BTreeMap<String, String>) -> Result<Self, TemplateError> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
@@ -113,12 +104,7 @@ impl Templates {
             _ => escape_formatter(out, state, value),
         });
         for (name, shipped) in SHIPPED {
-            let own = folder.map(|folder| folder.join(name)).filter(|path| path.exists());
-            let source = match own {
-                Some(path) => read(&path).map_err(|e| TemplateError::Read(path.display().to_string(), e))?,
-                None => shipped.to_owned(),
-            };
-            environment.add_template_owned(name, source)?;
+            environment.add_template_owned(name, own.get(name).map_or(shipped, String::as_str).to_owned())?;
         }
         Ok(Self(environment))
     }
@@ -132,74 +118,68 @@ impl Templates {
     pub fn lint(&self, says: &Says) -> Vec<String> {
         let mut wrong = Vec::new();
         for name in [TEXT, HTML] {
-            let mail = match self.render(name, says) {
-                Ok(mail) => mail,
-                Err(e) => {
-                    wrong.push(e.to_string());
-                    continue;
+            match self.render(name, says) {
+                Ok(mail) => {
+                    let plain = if name == HTML { unescaped(&mail) } else { mail.clone() };
+                    wrong.extend(lacking(says, &plain).map(|what| format!("{name} ({}): {what}", says.lang)));
+                    wrong.extend(unwanted(&mail).map(|what| format!("{name}: {what}")));
+                    wrong.extend(foreign_links(says, &plain).map(|link| {
+                        format!("{name}: a second link, {link}: whoever imitates the mail will change it")
+                    }));
                 }
-            };
-            let plain = if name == HTML { unescaped(&mail) } else { mail.clone() };
-            let must = [
-                ("the link", &says.link),
-                ("the reference", &says.reference),
-                ("why", &says.why),
-                ("how to check that it is genuine", &says.t["genuine"]),
-                ("how to stop such mails", &says.t["optout"]),
-                ("what it means", &says.about),
-                ("the operator's name", &says.operator),
-            ];
-            let steps = says
-                .steps
-                .iter()
-                .flat_map(|step| [("a step", &step.title), ("how to do a step", &step.body)]);
-            let seen =
-                says.seen.iter().flat_map(|seen| [("when", &seen.when), ("the address", &seen.address)]);
-            for (what, text) in must.into_iter().chain(steps).chain(seen) {
-                if !plain.contains(text.as_str()) {
-                    wrong.push(format!("{name} ({}): {what} is not in it: {text}", says.lang));
-                }
-            }
-            let lower = mail.to_lowercase();
-            for (tag, why) in [
-                ("<script", "no mail program runs scripts, and filters refuse them"),
-                ("<img", "an image from elsewhere tells who reads"),
-                ("<link", "a style sheet from elsewhere tells who reads"),
-                ("<form", "a notice asks for nothing"),
-                ("<iframe", "filters refuse it"),
-                ("url(", "what is loaded from elsewhere tells who reads"),
-            ] {
-                if lower.contains(tag) {
-                    wrong.push(format!("{name}: {tag}…: {why}"));
-                }
-            }
-            let links = ["http://", "https://"].iter().flat_map(|scheme| plain.match_indices(scheme));
-            for (at, _) in links {
-                let rest = &plain[at..];
-                let known = [Some(&says.link), Some(&says.t["page"])].into_iter().flatten();
-                if !known.filter(|known| !known.is_empty()).any(|known| rest.starts_with(known.as_str())) {
-                    let link: String = rest
-                        .chars()
-                        .take_while(|c| !c.is_whitespace() && !"\"<>".contains(*c))
-                        .take(80)
-                        .collect();
-                    wrong.push(format!(
-                        "{name}: a second link, {link}: whoever imitates the mail will change it"
-                    ));
-                }
+                Err(e) => wrong.push(e.to_string()),
             }
         }
-        wrong.sort();
-        wrong.dedup();
         wrong
     }
 }
 
-fn read(path: &Path) -> std::io::Result<String> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(TEMPLATE_BYTES_MAX).read_to_string(&mut text)?;
-    Ok(text)
+/// What a reader must be told and is not.
+fn lacking<'a>(says: &'a Says, plain: &'a str) -> impl Iterator<Item = String> + 'a {
+    let must = [
+        ("the link", &says.link),
+        ("the reference", &says.reference),
+        ("why", &says.why),
+        ("how to check that it is genuine", &says.t["genuine"]),
+        ("how to stop such mails", &says.t["optout"]),
+        ("what it means", &says.about),
+        ("the operator's name", &says.operator),
+    ];
+    let steps =
+        says.steps.iter().flat_map(|step| [("a step", &step.title), ("how to do a step", &step.body)]);
+    let seen = says.seen.iter().flat_map(|seen| [("when", &seen.when), ("the address", &seen.address)]);
+    let all = must.into_iter().chain(steps).chain(seen);
+    all.filter(|(_, text)| !plain.contains(text.as_str()))
+        .map(|(what, text)| format!("{what} is not in it: {text}"))
+}
+
+/// What may not be in a mail.
+fn unwanted(mail: &str) -> impl Iterator<Item = String> {
+    let lower = mail.to_lowercase();
+    let unwanted = [
+        ("<script", "no mail program runs scripts, and filters refuse them"),
+        ("<img", "an image from elsewhere tells who reads"),
+        ("<link", "a style sheet from elsewhere tells who reads"),
+        ("<form", "a notice asks for nothing"),
+        ("<iframe", "filters refuse it"),
+        ("url(", "what is loaded from elsewhere tells who reads"),
+    ];
+    unwanted
+        .into_iter()
+        .filter(move |(tag, _)| lower.contains(tag))
+        .map(|(tag, why)| format!("{tag}…: {why}"))
+}
+
+/// Links that are neither the notice's nor in the operator's own words.
+fn foreign_links<'a>(says: &'a Says, plain: &'a str) -> impl Iterator<Item = String> + 'a {
+    let links = ["http://", "https://"].into_iter().flat_map(|scheme| plain.match_indices(scheme));
+    let ours = [&says.link, &says.t["page"], &says.desk, &says.operator];
+    links.filter_map(move |(at, scheme)| {
+        let ends = plain[at..].find(|c: char| c.is_whitespace() || "\"<>」)”".contains(c));
+        let link = &plain[at..ends.map_or(plain.len(), |ends| at + ends)];
+        let is_ours = link.len() > scheme.len() && ours.iter().any(|own| own.contains(link));
+        (!is_ours).then(|| link.chars().take(80).collect())
+    })
 }
 
 /// What has a meaning in HTML, as text. Slashes have none: a link stays one that every mail program knows.

@@ -1,8 +1,8 @@
 //! What can be typed. Noun then verb; `--json` on every listing; data on stdout, log on stderr.
 //!
 //! Exit codes: 0 done; 1 failed, with the cause on stderr; 2 the command line is wrong; 3 a check found something wrong
-//! (`evidence verify`, `evidence export --tiles`, `doctor`, `config check`, `law check`, `sessions verify`); 4 the rules
-//! refused (`law ask`, `law explain`, `sessions who`).
+//! (`notice lint`, `evidence verify`, `evidence export --tiles`, `doctor`, `config check`, `law check`, `sessions verify`); 4 the rules
+//! refused (`law ask`, `law explain`, `sessions who`); 75 `mail return` could not take a mail now.
 
 use std::path::PathBuf;
 

@@ -52,7 +52,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Case(what) => cases(&at.look()?, what),
         Command::Quarantine(what) => quarantine::run(&at.look()?, &what),
         Command::Notice(what) => notices::command(&at.read()?, &what),
-        Command::Mail(what) => mails(&at.look()?, what),
+        Command::Mail(what) => mails(&at, what),
         Command::Evidence(what) => evidence::run(&at, what),
         Command::Outcome { json, svg } => outcome(&at.look()?, json, svg.as_deref()),
         Command::Sessions(what) => sessions(&at, what),
@@ -281,10 +281,11 @@ fn cases(house: &House, what: CaseCommand) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn mails(house: &House, what: MailCommand) -> anyhow::Result<ExitCode> {
+fn mails(at: &Where, what: MailCommand) -> anyhow::Result<ExitCode> {
     let since = jiff::Timestamp::UNIX_EPOCH;
     match what {
         MailCommand::List { json: as_json } => {
+            let house = at.look()?;
             for state in [StepState::InDoubt, StepState::Sending, StepState::Pending] {
                 for mail in house.store.tx("mail.list", |tx| tx.mails_in(state, since, u32::MAX))? {
                     if as_json {
@@ -302,8 +303,11 @@ fn mails(house: &House, what: MailCommand) -> anyhow::Result<ExitCode> {
                 }
             }
         }
-        MailCommand::Return { files, look, json } => return returns::command(house, &files, look, json),
+        MailCommand::Return { files, look, json } => {
+            return returns::command(|| at.look(), &files, look, json);
+        }
         MailCommand::Settle { case, number, sent, .. } => {
+            let house = at.look()?;
             let case = Id::parse(&case).context("that is no case id")?;
             let now = house.clock.now();
             let settled = house.store.tx::<_, StoreError>("mail.settle-by-hand", |tx| {

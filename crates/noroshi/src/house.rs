@@ -105,7 +105,7 @@ impl House {
         let origin = config.operator.from.rsplit('@').next().unwrap_or("localhost").to_owned();
         let directory = directory(&config.directory)?;
         let texts = Texts::read(config.languages.as_deref()).context("operator.languages")?;
-        let templates = Templates::read(config.templates.as_deref()).context("operator.templates")?;
+        let templates = notices::templates(config.templates.as_deref()).context("operator.templates")?;
         if config.templates.is_some()
             && let [first, rest @ ..] = notices::lint(&config.operator, &texts, &templates).as_slice()
         {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use noroshi_model::Lang;
 use noroshi_model::guide::Guides;
 use noroshi_model::text::Catalogue;
@@ -72,12 +72,14 @@ fn languages(folder: &Path) -> anyhow::Result<Vec<(Lang, PathBuf)>> {
     Ok(found)
 }
 
-fn text(path: &Path) -> anyhow::Result<String> {
+/// A text of the operator's own, whole.
+pub fn text(path: &Path) -> anyhow::Result<String> {
     use std::io::Read as _;
     let mut text = String::new();
-    let opened =
-        std::fs::File::open(path).and_then(|file| file.take(TEXT_BYTES_MAX).read_to_string(&mut text));
-    opened.with_context(|| format!("{} cannot be read", path.display()))?;
+    std::fs::File::open(path)
+        .and_then(|file| file.take(TEXT_BYTES_MAX + 1).read_to_string(&mut text))
+        .with_context(|| format!("{} cannot be read", path.display()))?;
+    ensure!(text.len() as u64 <= TEXT_BYTES_MAX, "{} has more than {TEXT_BYTES_MAX} bytes", path.display());
     Ok(text)
 }
 

@@ -1,6 +1,8 @@
 //! The mail before it is sent to anybody: shown for a made-up case, and held against everything a notice has to say.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail, ensure};
@@ -13,16 +15,27 @@ use noroshi_model::{ContractRef, Id, Lang, Subscriber};
 
 use crate::cli::NoticeCommand;
 use crate::config::Config;
-use crate::languages::Texts;
+use crate::languages::{Texts, text};
 use crate::report::say;
 
 /// The measures under which mails are written.
 const MEASURES: [&str; 2] = [TakedownNotice::MEASURE, InfectionNotice::MEASURE];
 
+/// The mail's forms: ours, or those in a folder of the operator's.
+pub fn templates(folder: Option<&Path>) -> anyhow::Result<Templates> {
+    let mut own = BTreeMap::new();
+    for name in [template::TEXT, template::HTML] {
+        if let Some(path) = folder.map(|folder| folder.join(name)).filter(|path| path.exists()) {
+            own.insert(name.to_owned(), text(&path)?);
+        }
+    }
+    Ok(Templates::new(&own)?)
+}
+
 /// Shows a mail, or holds all of them against what they have to say.
 pub fn command(config: &Config, what: &NoticeCommand) -> anyhow::Result<ExitCode> {
     let texts = Texts::read(config.languages.as_deref()).context("operator.languages")?;
-    let templates = Templates::read(config.templates.as_deref()).context("operator.templates")?;
+    let templates = templates(config.templates.as_deref()).context("operator.templates")?;
     match what {
         NoticeCommand::Preview { family, lang, measure, html } => {
             let wanted = Lang::parse(lang).and_then(|lang| lang.among(&texts.notice.spoken()));
@@ -136,7 +149,7 @@ mod tests {
 
     #[test]
     fn our_own_mails_say_everything_in_every_language() {
-        let (texts, templates) = (Texts::read(None).unwrap(), Templates::read(None).unwrap());
+        let (texts, templates) = (Texts::read(None).unwrap(), templates(None).unwrap());
         assert_eq!(lint(&operator(), &texts, &templates), [""; 0]);
         let operator = operator();
         let sample = Sample::new(&operator, &texts, &templates, texts.guides.family("mirai"));
@@ -151,8 +164,7 @@ mod tests {
         let texts = Texts::read(None).unwrap();
         let told = |text: &str| {
             std::fs::write(folder.path().join(template::TEXT), text).unwrap();
-            Templates::read(Some(folder.path()))
-                .map(|templates| lint(&operator(), &texts, &templates).join("\n"))
+            templates(Some(folder.path())).map(|templates| lint(&operator(), &texts, &templates).join("\n"))
         };
         let short = told("{{ operator }}: {{ link }}\n").unwrap();
         for missing in
@@ -173,11 +185,11 @@ mod tests {
         let html = include_str!("../../act/templates/notice.html")
             .replace("<hr", "<img src=\"https://t.example/p.gif\"><hr");
         std::fs::write(folder.path().join(template::HTML), html).unwrap();
-        let wrong = lint(&operator(), &texts, &Templates::read(Some(folder.path())).unwrap()).join("\n");
+        let wrong = lint(&operator(), &texts, &templates(Some(folder.path())).unwrap()).join("\n");
         assert!(wrong.contains("tells who reads") && wrong.contains("second link"), "{wrong}");
         let hostile = "{{ operator }} {{ nothing }}";
         std::fs::write(folder.path().join(template::HTML), hostile).unwrap();
-        let wrong = lint(&operator(), &texts, &Templates::read(Some(folder.path())).unwrap()).join("\n");
+        let wrong = lint(&operator(), &texts, &templates(Some(folder.path())).unwrap()).join("\n");
         assert!(wrong.contains("notice.html, line 1"), "{wrong}");
         std::fs::remove_file(folder.path().join(template::HTML)).unwrap();
         let endless = "{% for a in range(10000) %}{% for b in range(10000) %}x{% endfor %}{% endfor %}";

@@ -384,8 +384,8 @@ fn is_by_a_mail_server(message: &Message<'_>) -> bool {
     names.iter().any(|name| from.contains(name))
 }
 
-/// What a server said, on one line and without the addresses it repeats.
-pub(crate) fn without_addresses(said: &str) -> String {
+/// What a mail server said, on one line and without the addresses it repeats: it is shown to operators, the address is not.
+pub fn without_addresses(said: &str) -> String {
     let words = said.split_whitespace().map(|word| if word.contains('@') { "‹address›" } else { word });
     let plain = words.collect::<Vec<_>>().join(" ");
     plain.chars().filter(|c| !c.is_control()).take(SAID_CHARS_MAX).collect()

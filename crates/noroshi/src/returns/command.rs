@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use noroshi_wire::returned::MAIL_BYTES_MAX;
 
 use super::{Looked, look, take};
@@ -16,39 +16,49 @@ use crate::report::{self, say};
 const TRY_AGAIN: u8 = 75;
 
 /// Takes in what is given, or looks into the mailbox.
-pub fn command(house: &House, files: &[PathBuf], now: bool, as_json: bool) -> anyhow::Result<ExitCode> {
-    let looked = if now {
-        let returns = house.config.returns.as_ref().filter(|returns| returns.mailbox.is_some());
-        let Some(returns) = returns else {
-            bail!("[mail.returns] names no mailbox: set imap, user, password-file")
-        };
-        look(house, returns)?
-    } else {
-        let mut looked = Looked::default();
-        for file in files {
-            let mail = given(file).with_context(|| format!("{} cannot be read", file.display()))?;
-            match take(house, &mail) {
-                Ok(came) => looked.count(&came),
-                Err(e) => {
-                    eprintln!("noroshi: {e}; give it again later");
-                    return Ok(ExitCode::from(TRY_AGAIN));
-                }
-            }
+pub fn command(
+    open: impl FnOnce() -> anyhow::Result<House>,
+    files: &[PathBuf],
+    now: bool,
+    as_json: bool,
+) -> anyhow::Result<ExitCode> {
+    let looked = if now { look_now(&open()?) } else { take_all(open, files) };
+    let looked = match looked {
+        Ok(looked) => looked,
+        // A mail server that gives a mail would return it for any other code, or throw it away.
+        Err(e) if !now => {
+            eprintln!("noroshi: {e:#}; give it again later");
+            return Ok(ExitCode::from(TRY_AGAIN));
         }
-        looked
+        Err(e) => return Err(e),
     };
     if as_json {
         report::json(&looked)?;
     } else {
         say!(
-            "{} about mails of ours (of these {} by a person), {} known, {} about none of ours",
+            "{} about mails of ours, {} known before, {} about none of ours; {} for a person to read",
             looked.kept,
-            looked.answers,
             looked.duplicate,
-            looked.unknown
+            looked.unknown,
+            looked.flagged
         );
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn look_now(house: &House) -> anyhow::Result<Looked> {
+    let returns = house.config.returns.as_ref().filter(|returns| returns.mailbox.is_some());
+    look(house, returns.context("[mail.returns] names no mailbox: set imap, user, password-file")?)
+}
+
+fn take_all(open: impl FnOnce() -> anyhow::Result<House>, files: &[PathBuf]) -> anyhow::Result<Looked> {
+    let house = open()?;
+    let mut looked = Looked::default();
+    for file in files {
+        let mail = given(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        looked.count(take(&house, &mail)?);
+    }
+    Ok(looked)
 }
 
 /// The beginning of a mail, which is enough.

@@ -43,34 +43,45 @@ pub struct Looked {
     pub kept: u64,
     /// The same as before.
     pub duplicate: u64,
-    /// About no mail of ours, or no mail at all: left for a person.
+    /// About no mail of ours, or no mail at all.
     pub unknown: u64,
-    /// Written by a person: left for a person.
-    pub answers: u64,
+    /// Among all of these, those that are left for a person: about no mail of ours, or written by a person.
+    pub flagged: u64,
 }
 
 impl Looked {
-    fn count(&mut self, came: &Came) {
-        match came {
+    fn count(&mut self, taken: Taken) {
+        match taken.came {
             Came::Kept => self.kept += 1,
-            Came::Answer => (self.kept, self.answers) = (self.kept + 1, self.answers + 1),
             Came::Duplicate => self.duplicate += 1,
             Came::Unknown => self.unknown += 1,
         }
+        self.flagged += u64::from(taken.for_a_person);
     }
 }
 
 /// What became of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Whether it says anything.
+    pub came: Came,
+    /// Whether a person has to read it; also when it is given again, until one has.
+    pub for_a_person: bool,
+}
+
+/// Whether it says anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Came {
-    /// It says something new of a mail of ours.
+    /// Something new of a mail of ours.
     Kept,
-    /// The same, and a person should read it.
-    Answer,
     /// Nothing new.
     Duplicate,
-    /// None of ours.
+    /// Nothing of a mail of ours.
     Unknown,
+}
+
+impl Taken {
+    const UNKNOWN: Self = Self { came: Came::Unknown, for_a_person: true };
 }
 
 /// Looks into the mailbox once.
@@ -83,14 +94,14 @@ pub fn look(house: &House, returns: &Returns) -> anyhow::Result<Looked> {
     unseen.truncate(MAILS_MAX);
     for uid in unseen {
         let Some(size) = mailbox.size(uid)? else { continue };
-        let came = if size > 2 * MAIL_BYTES_MAX as u64 {
-            Came::Unknown
+        let taken = if size > 2 * MAIL_BYTES_MAX as u64 {
+            Taken::UNKNOWN
         } else {
             let Some(mail) = mailbox.mail(uid)? else { continue };
             take(house, &mail)?
         };
-        looked.count(&came);
-        mailbox.mark(uid, matches!(came, Came::Unknown | Came::Answer))?;
+        looked.count(taken);
+        mailbox.mark(uid, taken.for_a_person)?;
     }
     mailbox.close();
     Ok(looked)
@@ -122,7 +133,7 @@ fn keep_looking(house: &House, returns: &Returns) -> anyhow::Result<()> {
                 kept = looked.kept,
                 duplicate = looked.duplicate,
                 unknown = looked.unknown,
-                answers = looked.answers,
+                flagged = looked.flagged,
                 "mail came back"
             );
         }
@@ -131,24 +142,20 @@ fn keep_looking(house: &House, returns: &Returns) -> anyhow::Result<()> {
 }
 
 /// Takes in one mail that came back.
-pub fn take(house: &House, mail: &[u8]) -> Result<Came, StoreError> {
-    let Some(returned) = read(mail) else { return Ok(Came::Unknown) };
+pub fn take(house: &House, mail: &[u8]) -> Result<Taken, StoreError> {
+    let Some(returned) = read(mail) else { return Ok(Taken::UNKNOWN) };
     let now = house.clock.now();
     let names = names(house, &returned);
     let id = Id::of("mail-return", &[mail]);
     house.store.tx("mail.return", |tx| {
-        let Some(about) = find(tx, &names)? else { return Ok(Came::Unknown) };
-        let came = row(id.clone(), &about.step, &returned.what, now);
-        let is_new = tx.put_return(&came)?;
+        let Some(about) = find(tx, &names)? else { return Ok(Taken::UNKNOWN) };
+        let row = row(id.clone(), &about.step, &returned.what, now);
+        let is_new = tx.put_return(&row)?;
         if is_new {
-            follow(tx, house, &about, &returned.what, &came)?;
+            follow(tx, house, &about, &returned.what, &row)?;
         }
-        Ok(match (&returned.what, is_new) {
-            // Also where it was kept by a process that died before it could flag it.
-            (What::Answer, _) => Came::Answer,
-            (_, true) => Came::Kept,
-            (_, false) => Came::Duplicate,
-        })
+        let came = if is_new { Came::Kept } else { Came::Duplicate };
+        Ok(Taken { came, for_a_person: returned.what == What::Answer })
     })
 }
 

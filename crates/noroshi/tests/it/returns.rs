@@ -10,7 +10,7 @@ use mail_parser::MessageParser;
 use serde_json::Value;
 
 use crate::mail::{Running, edit, feed, until};
-use crate::world::{configure, last_json, noroshi, run, server, testdata};
+use crate::world::{configure, last_json, noroshi, run, run_any, server, testdata};
 
 /// The directory, with people whose mail cannot be delivered, each in another way.
 fn directory(folder: &Path, tag: &str) -> PathBuf {
@@ -176,10 +176,10 @@ fn what_is_given_by_the_mail_server_counts_once_and_only_for_mails_of_ours() {
         text.replace("<Zm9vYmFyOHlqa2x1cm1x5g.1@example.ne.jp>", message_id)
     };
     let counts =
-        |answer: &Value| ["kept", "duplicate", "unknown", "answers"].map(|key| answer[key].as_u64().unwrap());
+        |answer: &Value| ["kept", "duplicate", "unknown", "flagged"].map(|key| answer[key].as_u64().unwrap());
 
     let forged = shape("qmail-unknown.eml", "<0123456789abcdef0123456789abcdef.1@example.ne.jp>");
-    assert_eq!(counts(&give(&forged)), [0, 0, 1, 0], "nobody's word about a mail that was never sent");
+    assert_eq!(counts(&give(&forged)), [0, 0, 1, 1], "nobody's word about a mail that was never sent");
     let failed = shape("qmail-unknown.eml", &found[0].0);
     assert_eq!(counts(&give(&failed)), [1, 0, 0, 0]);
     assert_eq!(counts(&give(&failed)), [0, 1, 0, 0]);
@@ -187,11 +187,11 @@ fn what_is_given_by_the_mail_server_counts_once_and_only_for_mails_of_ours() {
     assert_eq!(counts(&give(&shape("person.eml", &found[2].0))), [1, 0, 0, 1]);
     assert_eq!(
         counts(&give(&shape("person.eml", &found[2].0))),
-        [1, 0, 0, 1],
+        [0, 1, 0, 1],
         "it is for a person until one has read it"
     );
     assert_eq!(counts(&give(&shape("vacation-rfc3834.eml", &found[2].0))), [1, 0, 0, 0]);
-    assert_eq!(counts(&give("")), [0, 0, 1, 0]);
+    assert_eq!(counts(&give("")), [0, 0, 1, 1]);
 
     let state = |case: &str| -> String {
         db.query_row("SELECT state FROM cases WHERE id = ?1", [case], |row| row.get(0)).unwrap()
@@ -203,4 +203,11 @@ fn what_is_given_by_the_mail_server_counts_once_and_only_for_mails_of_ours() {
         states(&told(folder.path(), &config)),
         BTreeMap::from([("failed".into(), 1), ("sent".into(), 29)])
     );
+
+    // Where the database is away, the mail server has to keep the mail.
+    let away = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("database = \"postgres://nobody@127.0.0.1:1/none\"\n{away}")).unwrap();
+    let file = testdata("returned/qmail-unknown.eml");
+    let returned = ["--config", config.to_str().unwrap(), "mail", "return", file.to_str().unwrap()];
+    assert_eq!(run_any(folder.path(), &returned).status.code(), Some(75));
 }

@@ -59,6 +59,12 @@ fn every_shape_is_told_for_what_it_is() {
 }
 
 #[test]
+fn an_answer_is_kept_without_the_address_it_repeats() {
+    let said = without_addresses("550 5.1.1 <sub1@mail.example.net>: Recipient address rejected");
+    assert_eq!(said, "550 5.1.1 ‹address› Recipient address rejected");
+}
+
+#[test]
 fn status_codes_are_codes_only() {
     for (text, status) in [
         ("5.1.1", Some("5.1.1")),

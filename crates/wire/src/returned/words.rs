@@ -415,12 +415,12 @@ pub fn told(prose: &str, subject: &str) -> Option<What> {
     {
         return Some(What::Delivered);
     }
-    let failure = failure_in(report, None);
-    if delayed && !any(&["given up", "giving up", "permanent", "i've given up"]) {
-        return Some(What::Delayed(failure.unwrap_or_else(|| super::words::failure(None, ""))));
+    let why = failure_in(report, None);
+    if delayed && !any(&["given up", "giving up", "permanent"]) {
+        return Some(What::Delayed(why.unwrap_or_else(|| failure(None, ""))));
     }
-    let failure = failure.or_else(|| gave_up.then(|| super::words::failure(None, "")))?;
-    gave_up.then_some(What::Failed(failure))
+    let why = why.unwrap_or_else(|| failure(None, ""));
+    gave_up.then_some(What::Failed(why))
 }
 
 /// Subjects of answers that nobody wrote, where the header does not say so.
