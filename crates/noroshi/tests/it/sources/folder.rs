@@ -1,7 +1,5 @@
 //! Watched folders.
 
-use std::time::Duration;
-
 use super::{Place, list, map};
 
 #[test]
@@ -54,28 +52,20 @@ fn killed_at_any_moment_what_was_in_the_folder_is_there_once() {
         watched.display()
     ));
     map(&place);
-    let mut lines = 0;
-    for file in 0..4u32 {
-        let mut text = list(file * 30_000..(file + 1) * 30_000);
+    let mut files = 0;
+    let mut put = || {
+        let mut text = list(files * 30_000..(files + 1) * 30_000);
         text.push_str("bad line\n");
-        lines += 30_001;
-        std::fs::write(watched.join(format!("{file}.csv")), text).unwrap();
-    }
-    let mut killed = 0;
-    for round in 0..40u64 {
-        let mut child = place.spawn(&["source", "run", "in"]);
-        std::thread::sleep(Duration::from_millis(20 + round * 37 % 300));
-        if child.try_wait().unwrap().is_none() {
-            child.kill().unwrap();
-            killed += 1;
-        }
-        child.wait().unwrap();
-    }
+        std::fs::write(watched.join(format!("{files}.csv")), text).unwrap();
+        files += 1;
+    };
+    (0..4).for_each(|_| put());
+    place.kill_often("in", 12, put);
     place.once("in");
     let (events, [read, stored, duplicate, filtered, quarantined]) = place.counts();
-    assert_eq!((events, stored, quarantined), (120_000, 120_000, 4), "after {killed} kills");
-    assert_eq!((read, duplicate, filtered), (lines, 0, 0), "nothing was counted twice, after {killed} kills");
-    assert!(killed > 5, "{killed} kills");
+    let files = i64::from(files);
+    assert_eq!((events, stored, quarantined), (files * 30_000, files * 30_000, files));
+    assert_eq!((read, duplicate, filtered), (files * 30_001, 0, 0), "nothing was counted twice");
     let left = std::fs::read_dir(&watched).unwrap().filter(|e| e.as_ref().unwrap().path().is_file()).count();
     assert_eq!(left, 0, "all of them moved");
 }

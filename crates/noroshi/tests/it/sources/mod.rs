@@ -10,6 +10,7 @@ mod web;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -71,6 +72,29 @@ impl Place {
         command.args(self.arguments(typed)).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
+    /// Runs a source and kills it, at ever other moments, until it was killed in its work as often as asked. Where it
+    /// came to its end before, there is `more` to do for the next: a fast machine is killed as often as a slow one.
+    pub fn kill_often(&self, source: &str, kills: u32, mut more: impl FnMut()) {
+        let (mut killed, mut within_ms) = (0, 300);
+        for round in 0..200u64 {
+            let mut child = self.spawn(&["source", "run", source]);
+            std::thread::sleep(Duration::from_millis(10 + round * 37 % within_ms));
+            let works = child.try_wait().unwrap().is_none();
+            if works {
+                child.kill().unwrap();
+                killed += 1;
+            } else {
+                within_ms = (within_ms * 3 / 4).max(20);
+                more();
+            }
+            child.wait().unwrap();
+            if killed == kills {
+                return;
+            }
+        }
+        panic!("killed {killed} times only");
+    }
+
     /// Events in the log, and the feed's counts: read, stored, duplicate, filtered, quarantined.
     pub fn counts(&self) -> (i64, [i64; 5]) {
         let db = rusqlite::Connection::open(self.path("data").join("noroshi.db")).unwrap();
@@ -94,12 +118,12 @@ impl Place {
     }
 }
 
-/// A list of addresses, dated so that the same one is the same event tomorrow as well.
+/// A list of addresses, dated so that the same one is the same event tomorrow as well, and each number another event.
 pub fn list(addresses: std::ops::Range<u32>) -> String {
     let mut text = String::from("source.ip,time.source\n");
     for n in addresses {
         let [_, b, c, d] = n.to_be_bytes();
-        text.push_str(&format!("198.{}.{c}.{d},2026-11-20T00:00:{:02}Z\n", 18 + b % 2, n % 60));
+        text.push_str(&format!("198.{}.{c}.{d},2026-11-20T00:{:02}:{:02}Z\n", 18 + b % 2, b / 2, n % 60));
     }
     text
 }
