@@ -72,7 +72,7 @@ pub trait Directory: Send + Sync {
     }
 }
 
-/// A directory in a CSV file with the columns of [`COLUMNS`], and optionally `opted_out` (`yes`/`no`).
+/// A directory in a CSV file with the columns of [`COLUMNS`], and optionally `opted_out` (`yes`/`no`), `phone` and `address`.
 #[derive(Debug, Default)]
 pub struct CsvDirectory {
     by_user: BTreeMap<String, ContractRef>,
@@ -106,7 +106,9 @@ impl CsvDirectory {
             }
             let (name, mail) = (cell("name").to_owned(), cell("mail").to_owned());
             // A contract may have several lines and so several user names; who it is must not differ.
-            let subscriber = Subscriber { contract: contract.clone(), name, mail, lang };
+            let said = |column| Some(cell(column).to_owned()).filter(|said| !said.is_empty());
+            let (phone, address) = (said("phone"), said("address"));
+            let subscriber = Subscriber { contract: contract.clone(), name, mail, lang, phone, address };
             if by_contract.insert(contract.clone(), subscriber.clone()).is_some_and(|was| was != subscriber) {
                 return Err(wrong("this contract occurred before with another person"));
             }

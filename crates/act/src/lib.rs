@@ -11,10 +11,14 @@
 //! **Invariant:** nothing here guesses. An answer of the book is one subscriber with a margin, or none, or ambiguous with a
 //! reason, and only the first is ever mailed.
 
+pub mod batch;
 pub mod clocks;
 pub mod directory;
 pub mod dkim;
+pub mod hours;
+pub mod ladder;
 pub mod notice;
 pub mod plan;
+pub mod short;
 pub mod smtp;
 pub mod template;

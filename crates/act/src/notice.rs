@@ -86,6 +86,8 @@ pub struct Facts<'a> {
     pub guide: &'a Guide,
     /// The whole link.
     pub link: &'a str,
+    /// The subscribers' pages, where a code can be typed.
+    pub portal: &'a str,
     /// Until when the link opens.
     pub link_until: Timestamp,
     /// When the mail is written.

@@ -4,6 +4,8 @@
 //!   POST URL/contract   {"line": "…"}      ──▶ 200 {"contract": "…", "opted_out": false}            │ 404 nobody
 //!   POST URL/subscriber {"contract": "…"}  ──▶ 200 {"name": "…", "mail": "…", "language": "ja"}     │ 404 nobody
 //! ```
+//!
+//! `phone` and `address` may be told beside `language`.
 
 use std::path::PathBuf;
 
@@ -13,7 +15,7 @@ use noroshi_model::{ContractRef, Subscriber};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{ANSWER, away, listed, secret, subscriber};
+use super::{ANSWER, Told, away, listed, secret, subscriber};
 
 /// Most bytes of an answer.
 const BYTES_MAX: u64 = 64 << 10;
@@ -40,6 +42,8 @@ struct OfContract {
     name: String,
     mail: String,
     language: Option<String>,
+    phone: Option<String>,
+    address: Option<String>,
 }
 
 /// See the module's text.
@@ -107,6 +111,13 @@ impl Directory for HttpDirectory {
     fn subscriber(&self, contract: &ContractRef) -> Result<Option<Sealed<Subscriber>>, DirectoryError> {
         let told: Option<OfContract> =
             self.post("subscriber", &serde_json::json!({ "contract": contract.as_str() }))?;
-        told.map(|told| subscriber(contract, &told.name, &told.mail, told.language.as_deref())).transpose()
+        let told = told.as_ref().map(|told| Told {
+            name: &told.name,
+            mail: &told.mail,
+            language: told.language.as_deref(),
+            phone: told.phone.as_deref(),
+            address: told.address.as_deref(),
+        });
+        told.map(|told| subscriber(contract, &told)).transpose()
     }
 }

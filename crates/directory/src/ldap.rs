@@ -9,7 +9,7 @@ use noroshi_law::Sealed;
 use noroshi_model::{ContractRef, Subscriber};
 use serde::{Deserialize, Serialize};
 
-use super::{ANSWER, Kept, away, listed, only, secret, subscriber};
+use super::{ANSWER, Kept, Told, away, listed, only, secret, subscriber};
 
 /// Where what was asked goes in a filter.
 const PLACE: &str = "{}";
@@ -43,6 +43,12 @@ pub struct LdapFile {
     /// Attribute with the language.
     #[serde(default = "preferred_language")]
     pub language: String,
+    /// Attribute with the telephone number for short messages and calls.
+    #[serde(default = "mobile")]
+    pub phone: String,
+    /// Attribute with the postal address.
+    #[serde(default = "postal_address")]
+    pub address: String,
     /// Attribute that is `TRUE` where somebody does not want to be written to.
     pub opted_out: Option<String>,
 }
@@ -53,6 +59,14 @@ fn cn() -> String {
 
 fn mail() -> String {
     "mail".into()
+}
+
+fn mobile() -> String {
+    "mobile".into()
+}
+
+fn postal_address() -> String {
+    "postalAddress".into()
 }
 
 fn preferred_language() -> String {
@@ -143,16 +157,22 @@ impl Directory for LdapDirectory {
     }
 
     fn subscriber(&self, contract: &ContractRef) -> Result<Option<Sealed<Subscriber>>, DirectoryError> {
-        let wanted = [self.file.name.as_str(), &self.file.mail, &self.file.language];
-        let entries = self.found(&self.file.contract_filter, contract.as_str(), &wanted)?;
-        let told = entries.iter().map(|entry| {
-            let told = |attribute: &str| first(entry, attribute);
-            (told(&self.file.name), told(&self.file.mail), told(&self.file.language))
+        let file = &self.file;
+        let wanted = [file.name.as_str(), &file.mail, &file.language, &file.phone, &file.address];
+        let entries = self.found(&file.contract_filter, contract.as_str(), &wanted)?;
+        // RFC 4517 section 3.3.28: the lines of a postal address are parted by dollar signs.
+        let addresses: Vec<_> = entries
+            .iter()
+            .map(|entry| first(entry, &file.address).map(|lines| lines.replace('$', "\n")))
+            .collect();
+        let told = entries.iter().zip(&addresses).map(|(entry, address)| Told {
+            name: first(entry, &file.name).unwrap_or_default(),
+            mail: first(entry, &file.mail).unwrap_or_default(),
+            language: first(entry, &file.language),
+            phone: first(entry, &file.phone),
+            address: address.as_deref(),
         });
         let told = only(told.collect(), "contract")?;
-        told.map(|(name, mail, language)| {
-            subscriber(contract, name.unwrap_or_default(), mail.unwrap_or_default(), language)
-        })
-        .transpose()
+        told.map(|told| subscriber(contract, &told)).transpose()
     }
 }

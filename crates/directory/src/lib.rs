@@ -71,24 +71,37 @@ fn listed(contract: &str, opted_out: bool) -> Result<Listed, DirectoryError> {
     Ok(Listed { contract, opted_out })
 }
 
-/// What a directory tells of a contract; without a language it is Japanese.
-fn subscriber(
-    contract: &ContractRef,
-    name: &str,
-    mail: &str,
-    language: Option<&str>,
-) -> Result<Sealed<Subscriber>, DirectoryError> {
+/// What a directory tells of a contract.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Told<'a> {
+    name: &'a str,
+    mail: &'a str,
+    /// Japanese, where it is not told.
+    language: Option<&'a str>,
+    phone: Option<&'a str>,
+    address: Option<&'a str>,
+}
+
+/// The same as a subscriber.
+fn subscriber(contract: &ContractRef, told: &Told<'_>) -> Result<Sealed<Subscriber>, DirectoryError> {
     let wrong = |why: &str| DirectoryError::Entry(why.into());
-    let mail = mail.trim();
+    let mail = told.mail.trim();
     if !mail.contains('@') || mail.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(wrong("no mail address"));
     }
     // `ja-JP` and `en;q=0.8` are languages as directories write them.
-    let tag = language.unwrap_or("ja").trim().to_ascii_lowercase();
+    let tag = told.language.unwrap_or("ja").trim().to_ascii_lowercase();
     let tag = tag.split(['-', '_', ';', ',']).next().unwrap_or_default();
     let lang = Lang::parse(tag).ok_or_else(|| wrong("the language is no tag like ja, en or pt-BR"))?;
-    let (name, mail) = (name.trim().to_owned(), mail.to_owned());
-    Ok(Sealed::new(Subscriber { contract: contract.clone(), name, mail, lang }))
+    let said = |said: Option<&str>| said.map(str::trim).filter(|said| !said.is_empty()).map(str::to_owned);
+    Ok(Sealed::new(Subscriber {
+        contract: contract.clone(),
+        name: told.name.trim().to_owned(),
+        mail: mail.to_owned(),
+        lang,
+        phone: said(told.phone),
+        address: said(told.address),
+    }))
 }
 
 /// The one answer; several that differ are an error.
@@ -148,11 +161,13 @@ mod tests {
         for (mail, language) in
             [("secret", Some("ja")), ("secret@a b", None), ("a@example.jp", Some("secret"))]
         {
-            let error = subscriber(&contract, "secret", mail, language).err().unwrap().to_string();
+            let told = Told { name: "secret", mail, language, ..Told::default() };
+            let error = subscriber(&contract, &told).err().unwrap().to_string();
             assert!(!error.contains("secret"), "{error}");
         }
         for language in [None, Some("ja"), Some("ja-JP"), Some("EN"), Some("en;q=0.8")] {
-            assert!(subscriber(&contract, "x", "a@example.jp", language).is_ok(), "{language:?}");
+            let told = Told { name: "x", mail: "a@example.jp", language, ..Told::default() };
+            assert!(subscriber(&contract, &told).is_ok(), "{language:?}");
         }
         assert_eq!(only(vec![1, 1], "line").unwrap(), Some(1));
         assert!(only(vec![1, 2], "line").is_err());

@@ -10,7 +10,7 @@ use postgres::Client;
 use postgres::types::FromSql;
 use serde::{Deserialize, Serialize};
 
-use super::{ANSWER, Kept, away, listed, only, secret, subscriber};
+use super::{ANSWER, Kept, Told, away, listed, only, secret, subscriber};
 
 /// `[directory.sql]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct SqlFile {
     pub password_file: Option<PathBuf>,
     /// `$1` is the line: one row with `contract`, and `opted_out` (boolean) where that is known.
     pub contract: String,
-    /// `$1` is the contract: one row with `name` and `mail`, and `language` where that is known.
+    /// `$1` is the contract: one row with `name` and `mail`, and `language`, `phone` and `address` where they are known.
     pub subscriber: String,
 }
 
@@ -81,11 +81,16 @@ impl Directory for SqlDirectory {
     fn subscriber(&self, contract: &ContractRef) -> Result<Option<Sealed<Subscriber>>, DirectoryError> {
         let rows = self.rows(&self.file.subscriber, contract.as_str())?;
         let told = rows.iter().map(|row| {
-            let language = optional::<&str>(row, "language")?;
-            Ok((needed(row, "name")?, needed(row, "mail")?, language))
+            Ok(Told {
+                name: needed(row, "name")?,
+                mail: needed(row, "mail")?,
+                language: optional(row, "language")?,
+                phone: optional(row, "phone")?,
+                address: optional(row, "address")?,
+            })
         });
         let told = only(told.collect::<Result<_, DirectoryError>>()?, "contract")?;
-        told.map(|(name, mail, language)| subscriber(contract, name, mail, language)).transpose()
+        told.map(|told| subscriber(contract, &told)).transpose()
     }
 }
 

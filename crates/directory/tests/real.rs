@@ -230,6 +230,8 @@ fn openldap_answers_and_one_that_was_restarted_is_asked_again() {
         name: "cn".into(),
         mail: "mail".into(),
         language: "preferredLanguage".into(),
+        phone: "mobile".into(),
+        address: "postalAddress".into(),
         opted_out: Some("employeeType".into()),
     };
     let directory = LdapDirectory::new(file.clone()).unwrap();

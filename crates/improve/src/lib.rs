@@ -11,7 +11,7 @@ use noroshi_model::{Case, CaseState};
 /// by themselves (58 to 74 % in Çetin et al., NDSS 2019), and hiding that would make notices look better than they are.
 pub fn close_if_quiet(case: &Case, now: Timestamp) -> Option<Case> {
     let quiet = case.state.is_open() && now.duration_since(case.last_seen.max(case.opened)) >= QUIET;
-    quiet.then(|| Case { state: CaseState::Clean, closed: Some(now), ..case.clone() })
+    quiet.then(|| Case { state: CaseState::Clean, closed: Some(now), next: None, ..case.clone() })
 }
 
 #[cfg(test)]
@@ -34,8 +34,10 @@ mod tests {
             opened: seen,
             first_seen: seen,
             last_seen: seen,
-            mails: 1,
-            last_mail: Some(seen),
+            steps: 1,
+            last_step: Some(seen),
+            next: None,
+            held_out_until: None,
             closed: None,
             reinfected: false,
         };

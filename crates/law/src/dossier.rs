@@ -88,6 +88,8 @@ struct Written {
     basis: BasisKind,
     always_on: bool,
     two_people: bool,
+    #[serde(default)]
+    each_approved: bool,
     settled_in: String,
     words: Words,
     fields: BTreeSet<String>,
@@ -136,6 +138,8 @@ pub struct Dossier {
     pub always_on: bool,
     /// Whether two different people must have approved its use.
     pub two_people: bool,
+    /// Whether a person approves each single use as well.
+    pub each_approved: bool,
     /// The report or law that settled it.
     pub settled_in: String,
     /// Whose words the elements are in.
@@ -202,6 +206,7 @@ impl Dossier {
             basis: w.basis,
             always_on: w.always_on,
             two_people: w.two_people,
+            each_approved: w.each_approved,
             settled_in: w.settled_in,
             words: w.words,
             fields: w.fields,

@@ -1,9 +1,9 @@
 //! The open matter with one subscriber about one malware family: findings, mails, visits and the end hang on it.
 //!
 //! ```text
-//!   open ──first mail──▶ notified ──"I did it"──▶ reported ──quiet 14 days──▶ clean
+//!   open ──first told──▶ notified ──"I did it"──▶ reported ──quiet 14 days──▶ clean
 //!     │                     └──────────────quiet 14 days──────────────────────▶ clean
-//!     └─ held (opted out)                             clean ──seen again──▶ a new case, marked re-infected
+//!     └─ held (opted out, complained)                 clean ──seen again──▶ a new case, marked re-infected
 //! ```
 
 use std::fmt;
@@ -15,15 +15,10 @@ use crate::id::Id;
 
 /// Time without a sighting, counted from the last one or the opening, after which a case closes as clean.
 pub const QUIET: SignedDuration = SignedDuration::from_hours(14 * 24);
-/// Shortest time between two mails of one case.
-pub const COOL_DOWN: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// Most mails of one case.
-pub const MAILS_MAX: u32 = 3;
-
 macro_rules! named {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $id:literal),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum $name { $($(#[$vdoc])* $variant),+ }
 
@@ -54,11 +49,11 @@ named! {
     CaseState {
         /// Opened, nothing sent yet.
         Open = "open",
-        /// At least one mail was accepted by the mail server.
+        /// Told at least once: a mail server took the mail, a gateway the message, the letter is on its way.
         Notified = "notified",
         /// The subscriber says it is done.
         Reported = "reported",
-        /// Not to be mailed: the subscriber opted out.
+        /// Not to be told: the subscriber opted out or complained, or a person holds it.
         Held = "held",
         /// Closed: no sighting for the quiet time.
         Clean = "clean",
@@ -94,10 +89,14 @@ pub struct Case {
     pub first_seen: Timestamp,
     /// Last sighting.
     pub last_seen: Timestamp,
-    /// Mails put into the outbox.
-    pub mails: u32,
+    /// Steps of the ladder put into the outbox.
+    pub steps: u32,
     /// When the last of them was put there.
-    pub last_mail: Option<Timestamp>,
+    pub last_step: Option<Timestamp>,
+    /// When the ladder is looked at again; none while there is nothing to do until something more is known.
+    pub next: Option<Timestamp>,
+    /// Not told before, to measure what telling does.
+    pub held_out_until: Option<Timestamp>,
     /// When it was closed.
     pub closed: Option<Timestamp>,
     /// Whether an earlier case of the same party and family had been closed as clean.
@@ -105,38 +104,79 @@ pub struct Case {
 }
 
 named! {
-    /// Where a mail of the outbox stands.
-    StepState {
-        /// Waiting for its turn.
-        Pending = "pending",
-        /// Handed to the mail server; if the program dies now, nobody knows whether it arrived.
-        Sending = "sending",
-        /// Accepted by the mail server.
-        Sent = "sent",
-        /// The mail server said it reached the mailbox.
-        Delivered = "delivered",
-        /// Refused for good.
-        Failed = "failed",
-        /// Nobody knows, and it is not sent again by itself.
-        InDoubt = "in-doubt",
+    /// By which way a subscriber is told, or what is done to their line.
+    Channel {
+        /// A mail.
+        Mail = "mail",
+        /// A short message, or what the operator's app shows: a webhook.
+        Sms = "sms",
+        /// A letter: a line of a batch for whoever prints it.
+        Letter = "letter",
+        /// A telephone call by a person: a line of a list.
+        Call = "call",
+        /// The line reaches the pages that help and nothing else.
+        WalledGarden = "walled-garden",
     }
 }
 
-/// One mail of a case: the outbox' unique key is (case, number).
+named! {
+    /// Where a step of the outbox stands.
+    StepState {
+        /// Waits for a person's approval.
+        Proposed = "proposed",
+        /// Waiting for its turn.
+        Pending = "pending",
+        /// Handed over; if the program dies now, nobody knows whether it arrived.
+        Sending = "sending",
+        /// Accepted: by the mail server, the gateway, whoever takes the batch.
+        Sent = "sent",
+        /// It reached the mailbox, the person, the line.
+        Delivered = "delivered",
+        /// This way does not reach them.
+        Failed = "failed",
+        /// Nobody knows, and it is not sent again by itself.
+        InDoubt = "in-doubt",
+        /// A person said no.
+        Rejected = "rejected",
+        /// Not sent: the rules, the subscriber or the case's end said no.
+        Stopped = "stopped",
+    }
+}
+
+impl StepState {
+    /// Whether it is still to come.
+    pub fn is_ahead(self) -> bool {
+        matches!(self, StepState::Proposed | StepState::Pending | StepState::Sending)
+    }
+
+    /// Whether it may have reached somebody, as far as is known.
+    pub fn may_have_reached(self) -> bool {
+        matches!(self, StepState::Sending | StepState::Sent | StepState::Delivered | StepState::InDoubt)
+    }
+
+    /// Whether it is over.
+    pub fn is_over(self) -> bool {
+        matches!(self, StepState::Delivered | StepState::Failed | StepState::Rejected | StepState::Stopped)
+    }
+}
+
+/// One step of a case: the outbox' unique key is (case, number).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Step {
     /// The case.
     pub case: Id,
-    /// 1 for the first mail.
+    /// 1 for the first.
     pub number: u32,
+    /// By which way.
+    pub channel: Channel,
     /// Where it stands.
     pub state: StepState,
     /// Attempts so far.
     pub attempts: u32,
     /// Not before.
     pub due: Timestamp,
-    /// The last answer of the mail server.
+    /// What was last said of it: the mail server's answer, a person's name.
     pub reply: String,
 }
 

@@ -28,7 +28,7 @@ pub mod subscriber;
 pub mod text;
 pub mod tlp;
 
-pub use case::{Case, CaseState, Step};
+pub use case::{Case, CaseState, Channel, Step};
 pub use clock::{Clock, SteppedClock, SystemClock};
 pub use decision::{Decision, Verdict};
 pub use event::{Endpoint, Event, EventError};

@@ -61,6 +61,10 @@ pub struct Subscriber {
     pub mail: String,
     /// In which language.
     pub lang: Lang,
+    /// Where to call or send a short message, where that is known.
+    pub phone: Option<String>,
+    /// Where to send a letter, where that is known: lines as on the envelope.
+    pub address: Option<String>,
 }
 
 impl fmt::Debug for Subscriber {

@@ -11,6 +11,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use crate::demo;
 use crate::events::EventCommand;
 use crate::feeds::FeedCommand;
+use crate::ladder::{LadderCommand, StepCommand};
 use crate::law::LawCommand;
 use crate::quarantine::QuarantineCommand;
 use crate::sources::commands::SourceCommand;
@@ -72,6 +73,12 @@ pub enum Command {
     /// The mail to subscribers: look at it, and hold it against what it has to say
     #[command(subcommand)]
     Notice(NoticeCommand),
+    /// How subscribers are told, and the switch that stops it
+    #[command(subcommand)]
+    Ladder(LadderCommand),
+    /// Steps of the ladder: those that wait for a person, and calls that were made
+    #[command(subcommand)]
+    Step(StepCommand),
     /// Mails: what came back, and those of which nobody knows whether they arrived
     #[command(subcommand)]
     Mail(MailCommand),

@@ -11,7 +11,7 @@ use noroshi_act::notice::jst;
 use noroshi_feed::propose::Wish;
 use noroshi_law::{Purpose as _, TakedownNotice};
 use noroshi_model::case::StepState;
-use noroshi_model::{CaseState, ContractRef, Id, Lang, Step, SystemClock};
+use noroshi_model::{CaseState, Channel, ContractRef, Id, Lang, Step, SystemClock};
 use noroshi_store::StoreError;
 use noroshi_store::consent::TERMS;
 use noroshi_wire::{Encoding, SeizedFormat, TimeFormat, Zone};
@@ -23,6 +23,7 @@ use crate::config::{Config, File};
 use crate::feeds::{self, FeedCommand};
 use crate::house::{House, Stay};
 use crate::intake::{Taken, take_radius, take_seized};
+use crate::ladder;
 use crate::languages::Texts;
 use crate::receipts::Receipts;
 use crate::report::{say, say_on};
@@ -52,6 +53,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Case(what) => cases(&at.look()?, what),
         Command::Quarantine(what) => quarantine::run(&at.look()?, &what),
         Command::Notice(what) => notices::command(&at.read()?, &what),
+        Command::Ladder(what) => ladder::ladder(&at, &what),
+        Command::Step(what) => ladder::steps(&at, &what),
         Command::Mail(what) => mails(&at, what),
         Command::Evidence(what) => evidence::run(&at, what),
         Command::Outcome { json, svg } => outcome(&at.look()?, json, svg.as_deref()),
@@ -94,7 +97,7 @@ impl Where {
         House::open(config, Arc::new(SystemClock), receipts, stay)
     }
 
-    fn visit(&self) -> anyhow::Result<House> {
+    pub fn visit(&self) -> anyhow::Result<House> {
         self.open(Stay::Visitor)
     }
 
@@ -245,13 +248,13 @@ fn cases(house: &House, what: CaseCommand) -> anyhow::Result<ExitCode> {
                 } else {
                     let again = if case.reinfected { " re-infected" } else { "" };
                     say!(
-                        "{}  {}  {:<9} {:<12} {:<16} {} mails  last seen {}{again}",
+                        "{}  {}  {:<9} {:<12} {:<16} {} steps  last seen {}{again}",
                         case.id,
                         case.id.reference(),
                         case.state,
                         case.family,
                         case.campaign,
-                        case.mails,
+                        case.steps,
                         jst(case.last_seen)
                     );
                 }
@@ -287,7 +290,9 @@ fn mails(at: &Where, what: MailCommand) -> anyhow::Result<ExitCode> {
         MailCommand::List { json: as_json } => {
             let house = at.look()?;
             for state in [StepState::InDoubt, StepState::Sending, StepState::Pending] {
-                for mail in house.store.tx("mail.list", |tx| tx.mails_in(state, since, u32::MAX))? {
+                for mail in
+                    house.store.tx("mail.list", |tx| tx.steps_in(Channel::Mail, state, since, u32::MAX))?
+                {
                     if as_json {
                         report::json(&mail.step)?;
                     } else {
@@ -369,7 +374,13 @@ fn record_consent(house: &House, of: &ConsentOf, granted: bool) -> anyhow::Resul
         None => TERMS.to_owned(),
     };
     let now = house.clock.now();
-    Ok(house.store.tx("consent.put", |tx| tx.put_consent(&scope, &of.measure, granted, &of.how, now))?)
+    house.store.tx("consent.put", |tx| {
+        tx.put_consent(&scope, &of.measure, granted, &of.how, now)?;
+        if granted && scope != TERMS {
+            tx.take_up_held(&scope, now)?;
+        }
+        Ok(())
+    })
 }
 
 fn config(at: &Where, what: &ConfigCommand) -> anyhow::Result<ExitCode> {

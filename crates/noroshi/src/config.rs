@@ -10,10 +10,13 @@ use anyhow::{Context as _, bail};
 use ipnet::IpNet;
 use jiff::SignedDuration;
 use noroshi_act::dkim::Dkim;
+use noroshi_act::hours::Hours;
+use noroshi_act::ladder::Ladder;
 use noroshi_act::notice::Operator;
 use noroshi_act::smtp::{ANSWER_S, Encryption, Submission};
 use noroshi_book::Rules;
 use noroshi_directory::{HttpFile, LdapFile, SqlFile};
+use noroshi_model::Channel;
 use noroshi_orient::aggregate::Aggregation;
 use noroshi_orient::list::ListRule;
 use noroshi_store::Address;
@@ -21,6 +24,7 @@ use noroshi_wire::SeizedFormat;
 use noroshi_wire::nat_rules::{NatRule, NatRules};
 use serde::{Deserialize, Serialize};
 
+use crate::ladder::{BatchFile, LadderFile, Outcome, OutcomeFile, SmsFile, Ways, Webhook};
 use crate::maps::FeedsFile;
 use crate::returns::{Returns, ReturnsFile};
 use crate::sessions::{FollowFile, RadiusFile, SessionsFile};
@@ -54,6 +58,19 @@ pub struct File {
     pub network: NetworkFile,
     /// The mail server.
     pub mail: MailFile,
+    /// By which ways subscribers are told, in which order.
+    pub ladder: LadderFile,
+    /// The gateway of short messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sms: Option<SmsFile>,
+    /// Where letters go to be printed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub letter: Option<BatchFile>,
+    /// Where lists of calls go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call: Option<BatchFile>,
+    /// How it is measured what telling does.
+    pub outcome: OutcomeFile,
     /// The subscribers' pages.
     pub portal: PortalFile,
     /// The operator's console.
@@ -144,6 +161,10 @@ pub struct MailFile {
     pub answer_s: Option<u64>,
     /// How long a mail waits for what else is found of the same matter, in seconds. Default: 120.
     pub settle_s: Option<u32>,
+    /// When mails are sent, like `09:00-20:00`. Default: at any hour.
+    pub hours: Option<Hours>,
+    /// Most mails in an hour of the clock. Default: no limit.
+    pub per_hour: Option<u32>,
     /// Postfix's log: tells what was delivered, and settles what is in doubt after a crash.
     pub log: Option<PathBuf>,
     /// Where mails come back to that cannot be delivered.
@@ -237,6 +258,16 @@ pub struct Config {
     pub submission: Submission,
     /// How long a mail waits for what else is found of the same matter.
     pub settle: SignedDuration,
+    /// By which ways subscribers are told, in which order, and when.
+    pub ladder: Ladder,
+    /// Most steps of a way in an hour of the clock.
+    pub per_hour: BTreeMap<Channel, u32>,
+    /// The ways besides mail, as written.
+    pub ways: Ways,
+    /// The gateway of short messages.
+    pub gateway: Option<Webhook>,
+    /// How it is measured what telling does.
+    pub outcome: Outcome,
     /// Its log.
     pub mail_log: Option<PathBuf>,
     /// Where mails come back to.
@@ -336,7 +367,20 @@ impl TryFrom<File> for Config {
         {
             bail!("[source.{name}] waits for what others send: set push.listen, e.g. \"127.0.0.1:8482\"");
         }
+        let ways = Ways {
+            ladder: file.ladder,
+            mail_hours: file.mail.hours,
+            mails_per_hour: file.mail.per_hour,
+            sms: file.sms,
+            letter: file.letter,
+            call: file.call,
+        };
         Ok(Self {
+            ladder: ways.ladder().context("[ladder]")?,
+            per_hour: ways.per_hour(),
+            gateway: ways.gateway().context("[sms]")?,
+            ways,
+            outcome: file.outcome.read().context("[outcome]")?,
             sources,
             push: file.push,
             radius: file.radius,
@@ -464,9 +508,22 @@ impl Config {
                 helo: Some(self.submission.helo.clone()),
                 answer_s: Some(self.submission.answer_s),
                 settle_s: u32::try_from(self.settle.as_secs()).ok(),
+                hours: self.ways.mail_hours,
+                per_hour: self.ways.mails_per_hour,
                 log: self.mail_log.clone(),
                 dkim: self.dkim.clone(),
                 returns: self.returns.as_ref().map(|returns| returns.file.clone()),
+            },
+            ladder: LadderFile {
+                zone: self.ladder.zone.iana_name().map(str::to_owned),
+                rung: self.ladder.rungs.clone(),
+            },
+            sms: self.ways.sms.clone(),
+            letter: self.ways.letter.clone(),
+            call: self.ways.call.clone(),
+            outcome: OutcomeFile {
+                hold_out_percent: Some(self.outcome.hold_out_percent),
+                hold_out_days: Some(self.outcome.hold_out_days),
             },
             portal: PortalFile { listen: Some(self.portal), base_url: Some(self.base_url.clone()) },
             console: ConsoleFile { listen: Some(self.console) },

@@ -4,18 +4,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use noroshi_act::clocks::Clocks;
+use noroshi_act::notice::jst;
 use noroshi_law::Dossier;
 use noroshi_law::evidence::Entry;
 use noroshi_law::evidence::disclosure::Disclosure;
 use noroshi_model::case::StepState;
 use noroshi_model::code;
 use noroshi_model::link::{LINK_LIFE, LinkError};
-use noroshi_model::{Case, CaseState, Funnel, Id, VisitKind};
+use noroshi_model::{Case, CaseState, Channel, Funnel, Id, VisitKind};
 use noroshi_orient::enrich::embedded;
 use noroshi_portal::desk::{
     Attention, CaseStory, ConsentLine, Credit, Desk, DeskError, EvidenceState, FeedLine, IntakePage,
     MeasurePage, NoticePage, QuarantineLine, RefusalLine, StoryLine, Today, TransparencyPage,
 };
+use noroshi_store::outbox::EVERYTHING;
 use noroshi_store::{StoreError, Tx};
 
 use crate::house::House;
@@ -64,7 +66,7 @@ impl Desk for HouseDesk {
         let digits = code::id_prefix(typed).ok_or(LinkError::Forged)?;
         let case = self.read("desk.code", |tx| tx.case_by_prefix(&digits))?.ok_or(LinkError::Forged)?;
         // As long as the link in the newest mail.
-        let until = case.last_mail.ok_or(LinkError::Forged)? + LINK_LIFE;
+        let until = case.last_step.ok_or(LinkError::Forged)? + LINK_LIFE;
         if until <= self.house.clock.now() {
             return Err(LinkError::Expired.into());
         }
@@ -138,20 +140,31 @@ impl Desk for HouseDesk {
     fn today(&self) -> Result<Today, DeskError> {
         let (totals, feeds, identifications) =
             self.read("desk.today", |tx| Ok((tx.totals()?, tx.tallies()?, tx.identification_totals()?)))?;
-        let (samples, feed_clocks, returns) = self.read("desk.today-known", |tx| {
-            Ok((tx.clock_samples()?, tx.feed_clocks()?, tx.return_totals()?))
+        let (samples, feed_clocks, returns, stopped) = self.read("desk.today-known", |tx| {
+            Ok((tx.clock_samples()?, tx.feed_clocks()?, tx.return_totals()?, tx.stopped()?))
         })?;
         let clocks = Clocks::estimate(samples);
         let mut attention = Vec::new();
         let mut tell = |act: bool, what: String, href: &str| {
             attention.push(Attention { act, what, href: href.to_owned() });
         };
-        if totals.mails_in_doubt > 0 {
-            tell(
-                true,
-                format!("mails of which nobody knows whether they arrived: {}", totals.mails_in_doubt),
-                "/cases",
+        if totals.steps_in_doubt > 0 {
+            let what =
+                format!("notices of which nobody knows whether they arrived: {}", totals.steps_in_doubt);
+            tell(true, what, "/cases");
+        }
+        if totals.steps_proposed > 0 {
+            tell(true, format!("steps that wait for a person: {}", totals.steps_proposed), "/cases");
+        }
+        for stopped in &stopped {
+            let what = format!(
+                "stopped since {} by {}: {} ({})",
+                jst(stopped.since),
+                stopped.person,
+                if stopped.scope == EVERYTHING { "all notices" } else { &stopped.scope },
+                stopped.why
             );
+            tell(true, what, "/");
         }
         let came_back = |wanted: &str| -> u64 {
             let kinds = returns.iter().filter(|(kind, ..)| kind == wanted);
@@ -353,14 +366,15 @@ pub fn case_story(tx: &mut Tx<'_>, id: &Id) -> Result<Option<CaseStory>, StoreEr
         line(i.at, "identified", text, Some(case.measure.clone()), i.evidence);
     }
     for mail in tx.steps(id)? {
-        let text = match mail.step.state {
-            StepState::Pending => "waits in the outbox".into(),
-            _ => format!("{} {}", mail.message_id, mail.step.reply),
+        let text = match (mail.step.state, mail.step.channel) {
+            (StepState::Pending, _) => format!("waits in the outbox {}", mail.step.reply),
+            (_, Channel::Mail) => format!("{} {}", mail.message_id, mail.step.reply),
+            _ => mail.step.reply.clone(),
         };
         line(
             mail.changed,
-            "mail",
-            format!("mail {}: {text}", mail.step.number),
+            mail.step.channel.id(),
+            format!("step {}: {}", mail.step.number, text.trim()),
             Some(mail.step.state.to_string()),
             None,
         );
@@ -379,7 +393,19 @@ pub fn case_story(tx: &mut Tx<'_>, id: &Id) -> Result<Option<CaseStory>, StoreEr
         line(closed, "closed", "nothing seen for the quiet time: closed as clean".into(), None, None);
     }
     // What happened at one moment of the clock is told in the order of the loop, latest first.
-    let order = ["closed", "visit", "came back", "mail", "identified", "opened", "seen"];
+    let order = [
+        "closed",
+        "visit",
+        "came back",
+        "walled-garden",
+        "call",
+        "letter",
+        "sms",
+        "mail",
+        "identified",
+        "opened",
+        "seen",
+    ];
     let rank = |line: &StoryLine| order.iter().position(|what| *what == line.what);
     story.sort_by_key(|line| (std::cmp::Reverse(line.at), rank(line)));
     Ok(Some(CaseStory { reference: id.reference(), case, story }))

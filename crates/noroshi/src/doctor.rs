@@ -103,7 +103,7 @@ fn inside(house: &House) -> Vec<Check> {
             None => Ok(format!("intact, {} entries", report.entries)),
             Some(fault) => Err(fault.to_string()),
         });
-    let doubt = totals.clone().and_then(|t| match t.mails_in_doubt {
+    let doubt = totals.clone().and_then(|t| match t.steps_in_doubt {
         0 => Ok("none".into()),
         n => Err(format!("{n} mails")),
     });

@@ -21,6 +21,7 @@ mod feeds;
 mod house;
 mod intake;
 mod keys;
+mod ladder;
 mod languages;
 mod law;
 mod lists;

@@ -105,6 +105,8 @@ impl<'a> Sample<'a> {
             name: if lang.base() == Lang::JA { "見本 太郎".into() } else { "Sample Subscriber".into() },
             mail: "sample@example.net".into(),
             lang,
+            phone: None,
+            address: None,
         };
         let now = self.seen[0].0;
         let facts = Facts {
@@ -117,6 +119,7 @@ impl<'a> Sample<'a> {
             seen_total: 7,
             guide: self.guide,
             link: "https://care.example.ne.jp/n/SAMPLE",
+            portal: "https://care.example.ne.jp",
             link_until: now + SignedDuration::from_hours(30 * 24),
             now,
             texts: &self.texts.notice,

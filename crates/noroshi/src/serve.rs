@@ -10,7 +10,7 @@ use noroshi_portal::{ConsoleKey, console, metrics_page, subscriber_pages};
 use crate::desk::HouseDesk;
 use crate::house::House;
 use crate::keys;
-use crate::stages::{Stage, StageError, mail};
+use crate::stages::{self, Stage, StageError};
 
 /// Pause of the stages when there is nothing to do.
 const IDLE: Duration = Duration::from_millis(250);
@@ -100,11 +100,11 @@ pub fn work(house: &House, stages: &[Stage]) {
     loop {
         let mut done = 0;
         let mut failed = false;
-        if stages.contains(&Stage::Mail) && recovered.is_none_or(|at| at.elapsed() > RECOVER_EVERY) {
+        if recovered.is_none_or(|at| at.elapsed() > RECOVER_EVERY) {
             recovered = Some(Instant::now());
-            match mail::recover(house, std::mem::take(&mut alone_at_start)) {
+            match stages::recover(house, stages, std::mem::take(&mut alone_at_start)) {
                 Ok(settled) => done += settled,
-                Err(e) => tracing::error!("interrupted mails could not be settled: {e}"),
+                Err(e) => tracing::error!("interrupted steps could not be settled: {e}"),
             }
         }
         for stage in stages {

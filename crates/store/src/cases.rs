@@ -8,8 +8,8 @@ use noroshi_model::{Case, CaseState, Id};
 use crate::row::{Row, values};
 use crate::{StoreError, Tx};
 
-const COLUMNS: &str = "id, party, family, campaign, measure, state, opened_ms, first_ms, last_ms, mails, last_mail_ms, \
-                       closed_ms, reinfected";
+const COLUMNS: &str = "id, party, family, campaign, measure, state, opened_ms, first_ms, last_ms, steps, last_step_ms, \
+                       next_ms, held_out_until_ms, closed_ms, reinfected";
 
 impl Tx<'_> {
     /// The open case of a party and family, or else the newest closed one.
@@ -42,12 +42,12 @@ impl Tx<'_> {
     /// Stores or replaces a case.
     pub fn put_case(&mut self, c: &Case) -> Result<(), StoreError> {
         self.execute(
-            "INSERT INTO cases (id, party, family, campaign, measure, state, opened_ms, first_ms, last_ms, mails,
-               last_mail_ms, closed_ms, reinfected)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+            "INSERT INTO cases (id, party, family, campaign, measure, state, opened_ms, first_ms, last_ms, steps,
+               last_step_ms, next_ms, held_out_until_ms, closed_ms, reinfected)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
              ON CONFLICT (id) DO UPDATE SET state = excluded.state, first_ms = excluded.first_ms,
-               last_ms = excluded.last_ms, mails = excluded.mails, last_mail_ms = excluded.last_mail_ms,
-               closed_ms = excluded.closed_ms",
+               last_ms = excluded.last_ms, steps = excluded.steps, last_step_ms = excluded.last_step_ms,
+               next_ms = excluded.next_ms, closed_ms = excluded.closed_ms",
             values![
                 &c.id,
                 &c.party,
@@ -58,12 +58,68 @@ impl Tx<'_> {
                 c.opened,
                 c.first_seen,
                 c.last_seen,
-                c.mails,
-                c.last_mail,
+                c.steps,
+                c.last_step,
+                c.next,
+                c.held_out_until,
                 c.closed,
                 c.reinfected
             ],
         )?;
+        Ok(())
+    }
+
+    /// Cases whose time has come to be looked at again, the longest waiting first.
+    pub fn cases_due(&mut self, now: Timestamp, limit: u32) -> Result<Vec<Case>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM cases WHERE next_ms <= ?1 ORDER BY next_ms, id LIMIT ?2");
+        self.rows(&sql, values![now, limit])?.iter().map(case).collect()
+    }
+
+    /// When the next case is to be looked at again.
+    pub fn next_case_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        let row = self.row("SELECT MIN(next_ms) FROM cases WHERE next_ms IS NOT NULL", &[])?;
+        row.map_or(Ok(None), |row| row.time_opt(0))
+    }
+
+    /// When a party was last told of a family in another case than this one, as far as is known.
+    pub fn told_before(&mut self, case: &Case) -> Result<Option<Timestamp>, StoreError> {
+        let row = self.row(
+            "SELECT MAX(o.changed_ms) FROM outbox o JOIN cases c ON c.id = o.case_id
+             WHERE c.party = ?1 AND c.family = ?2 AND c.id <> ?3
+               AND o.state IN ('sending', 'sent', 'delivered', 'in-doubt')",
+            values![&case.party, &case.family, &case.id],
+        )?;
+        row.map_or(Ok(None), |row| row.time_opt(0))
+    }
+
+    /// Takes held cases of a party up again, because its subscriber wants to be told after all.
+    pub fn take_up_held(&mut self, party: &str, now: Timestamp) -> Result<u64, StoreError> {
+        self.execute(
+            "UPDATE cases SET next_ms = ?2, state = CASE WHEN steps > 0 THEN 'notified' ELSE 'open' END
+             WHERE party = ?1 AND state = 'held'",
+            values![party, now],
+        )
+    }
+
+    /// Keeps for whom a case is, encrypted by the vault.
+    pub fn put_addressee(&mut self, case: &Id, body: &[u8]) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO case_addressee (case_id, body) VALUES (?1, ?2)
+             ON CONFLICT (case_id) DO UPDATE SET body = excluded.body",
+            values![case, body],
+        )?;
+        Ok(())
+    }
+
+    /// For whom a case is, encrypted by the vault; `None` once it is no longer needed.
+    pub fn addressee(&mut self, case: &Id) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = self.row("SELECT body FROM case_addressee WHERE case_id = ?1", values![case])?;
+        row.map(|row| Ok(row.bytes(0)?.to_vec())).transpose()
+    }
+
+    /// Erases for whom a case is.
+    pub fn forget_addressee(&mut self, case: &Id) -> Result<(), StoreError> {
+        self.execute("DELETE FROM case_addressee WHERE case_id = ?1", values![case])?;
         Ok(())
     }
 
@@ -120,9 +176,11 @@ fn case(row: &Row) -> Result<Case, StoreError> {
         opened: row.time(6)?,
         first_seen: row.time(7)?,
         last_seen: row.time(8)?,
-        mails: u32::try_from(row.int(9)?).unwrap_or(u32::MAX),
-        last_mail: row.time_opt(10)?,
-        closed: row.time_opt(11)?,
-        reinfected: row.flag(12)?,
+        steps: u32::try_from(row.int(9)?).unwrap_or(u32::MAX),
+        last_step: row.time_opt(10)?,
+        next: row.time_opt(11)?,
+        held_out_until: row.time_opt(12)?,
+        closed: row.time_opt(13)?,
+        reinfected: row.flag(14)?,
     })
 }

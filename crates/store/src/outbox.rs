@@ -1,20 +1,23 @@
-//! Mails on their way out, one row per (case, step): not the mail, only for whom it is, sealed. The states are what makes
+//! Steps of the ladder on their way out, one row per (case, step): not what is said, nor to whom. The states are what makes
 //! "never twice" hold over a crash:
 //!
 //! ```text
-//!   pending ──claim──▶ sending ──250──▶ sent ──log──▶ delivered
-//!      ▲                  │  └──4xx──▶ pending, later      └──▶ failed (5xx, bounced)
-//!      └──known unsent────┴── died while sending ──▶ asked of the mail log, else in-doubt, for a person to settle
+//!   proposed ──a person──▶ pending ──claim──▶ sending ──accepted──▶ sent ──log──▶ delivered
+//!      └──▶ rejected          ▲                  │  └──later──▶ pending, later      └──▶ failed (refused, came back)
+//!                             └──known unsent────┴── died while sending ──▶ asked of the log, else in-doubt, for a person
 //! ```
+//!
+//! Claiming is the one place where the switch that stops everything, and how much may be handed over in an hour, hold: in the
+//! same transaction, for every process.
 
 use jiff::Timestamp;
 use noroshi_model::case::StepState;
-use noroshi_model::{Id, Step};
+use noroshi_model::{Channel, Id, Step};
 
 use crate::row::{Row, values};
 use crate::{StoreError, Tx};
 
-/// A step, and for whom its mail is, sealed.
+/// A step as it lies in the outbox.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     /// The step.
@@ -23,67 +26,129 @@ pub struct Outgoing {
     pub message_id: String,
     /// When its state last changed.
     pub changed: Timestamp,
-    /// When the mail server was last about to hear of it; what its log is asked about.
+    /// When it was last about to be handed over; what a mail server's log is asked about.
     pub handed: Option<Timestamp>,
-    /// For whom, encrypted by the vault; empty once it is no longer needed.
-    pub body: Vec<u8>,
 }
 
 const COLUMNS: &str =
-    "case_id, step, state, attempts, due_ms, reply, message_id, changed_ms, handed_ms, body";
+    "case_id, step, channel, state, attempts, due_ms, reply, message_id, changed_ms, handed_ms";
+const HOUR_MS: i64 = 3_600_000;
+
+impl Outgoing {
+    /// What it is known by outside.
+    pub fn key(&self) -> Id {
+        Step::key(&self.step.case, self.step.number)
+    }
+}
+
+/// What is stopped, by whom, and why.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Stopped {
+    /// `*`, `channel:sms`, `campaign:NAME`.
+    pub scope: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Who did.
+    pub person: String,
+    /// Why.
+    pub why: String,
+}
+
+/// The scope of everything.
+pub const EVERYTHING: &str = "*";
 
 impl Tx<'_> {
-    /// Puts a mail into the outbox; false where this (case, step) already has one.
-    pub fn insert_mail(
-        &mut self,
-        step: &Step,
-        message_id: &str,
-        body: &[u8],
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    /// Puts a step into the outbox; false where this (case, step) already is there.
+    pub fn insert_step(&mut self, step: &Step, message_id: &str, now: Timestamp) -> Result<bool, StoreError> {
         let new = self.execute(
-            "INSERT INTO outbox (case_id, step, state, attempts, due_ms, reply, message_id, changed_ms, body)
+            "INSERT INTO outbox (case_id, step, channel, state, attempts, due_ms, reply, message_id, changed_ms)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (case_id, step) DO NOTHING",
             values![
                 &step.case,
                 step.number,
+                step.channel.id(),
                 step.state.id(),
                 step.attempts,
                 step.due,
                 &step.reply,
                 message_id,
-                now,
-                body
+                now
             ],
         )?;
         Ok(new == 1)
     }
 
-    /// Takes the next due mail and marks it as being sent.
-    pub fn claim_mail(&mut self, now: Timestamp) -> Result<Option<Outgoing>, StoreError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM outbox WHERE state = 'pending' AND due_ms <= ?1 ORDER BY due_ms, case_id, step LIMIT 1"
-        );
-        let Some(mut mail) = self.row(&sql, values![now])?.as_ref().map(outgoing).transpose()? else {
-            return Ok(None);
+    /// Takes the next due steps of a way and marks them as being handed over: at most `limit`, and at most `per_hour` in an hour
+    /// of the clock; none of what is stopped.
+    pub fn claim_steps(
+        &mut self,
+        channel: Channel,
+        per_hour: Option<u32>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Outgoing>, StoreError> {
+        let stopped = self.stopped()?;
+        let of_channel = format!("channel:{channel}");
+        if stopped.iter().any(|stopped| stopped.scope == EVERYTHING || stopped.scope == of_channel) {
+            return Ok(Vec::new());
+        }
+        let hour = now.as_millisecond().div_euclid(HOUR_MS);
+        let limit = match per_hour {
+            Some(most) => limit.min(most.saturating_sub(self.pace(channel, hour)?)),
+            None => limit,
         };
-        mail.step.state = StepState::Sending;
-        mail.step.attempts += 1;
-        mail.handed = Some(now);
-        let claimed = self.put_step(StepState::Pending, &mail.step, now)?;
-        self.execute(
-            "UPDATE outbox SET handed_ms = ?3 WHERE case_id = ?1 AND step = ?2",
-            values![&mail.step.case, mail.step.number, now],
-        )?;
-        Ok(claimed.then_some(mail))
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let unless_stopped = match stopped.is_empty() {
+            true => "",
+            false => {
+                "AND NOT EXISTS (SELECT 1 FROM cases c JOIN stopped s ON s.scope = 'campaign:' || c.campaign
+                   WHERE c.id = outbox.case_id AND s.until_ms IS NULL)"
+            }
+        };
+        let sql = format!(
+            "SELECT {COLUMNS} FROM outbox WHERE channel = ?1 AND state = 'pending' AND due_ms <= ?2 {unless_stopped}
+             ORDER BY due_ms, case_id, step LIMIT ?3"
+        );
+        let due = self.rows(&sql, values![channel.id(), now, limit])?;
+        let mut claimed = Vec::with_capacity(due.len());
+        for row in &due {
+            let mut step = outgoing(row)?;
+            step.step.state = StepState::Sending;
+            step.step.attempts += 1;
+            step.handed = Some(now);
+            if self.put_step(StepState::Pending, &step.step, now)? {
+                self.execute(
+                    "UPDATE outbox SET handed_ms = ?3 WHERE case_id = ?1 AND step = ?2",
+                    values![&step.step.case, step.step.number, now],
+                )?;
+                claimed.push(step);
+            }
+        }
+        if per_hour.is_some() && !claimed.is_empty() {
+            self.execute(
+                "INSERT INTO pace (channel, hour, taken) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (channel, hour) DO UPDATE SET taken = pace.taken + excluded.taken",
+                values![channel.id(), hour, claimed.len() as i64],
+            )?;
+            self.execute("DELETE FROM pace WHERE hour < ?1", values![hour - 1])?;
+        }
+        Ok(claimed)
     }
 
-    /// Writes where a step stands, if it still stands where it was read (`was`); false where somebody else has moved it. For
-    /// whom it is, is erased once it is no longer needed.
+    /// How many steps of a way were handed over in an hour.
+    fn pace(&mut self, channel: Channel, hour: i64) -> Result<u32, StoreError> {
+        let row =
+            self.row("SELECT taken FROM pace WHERE channel = ?1 AND hour = ?2", values![channel.id(), hour])?;
+        let taken = row.map_or(Ok(0), |row| row.int(0))?;
+        Ok(u32::try_from(taken).unwrap_or(u32::MAX))
+    }
+
+    /// Writes where a step stands, if it still stands where it was read (`was`); false where somebody else has moved it.
     pub fn put_step(&mut self, was: StepState, step: &Step, now: Timestamp) -> Result<bool, StoreError> {
         let moved = self.execute(
-            "UPDATE outbox SET state = ?3, attempts = ?4, due_ms = ?5, reply = ?6, changed_ms = ?7,
-               body = CASE WHEN ?3 IN ('sent', 'delivered', 'failed') THEN NULL ELSE body END
+            "UPDATE outbox SET state = ?3, attempts = ?4, due_ms = ?5, reply = ?6, changed_ms = ?7
              WHERE case_id = ?1 AND step = ?2 AND state = ?8",
             values![
                 &step.case,
@@ -99,34 +164,95 @@ impl Tx<'_> {
         Ok(moved == 1)
     }
 
-    /// Mails that have been in a state since `since` or later, newest first.
-    pub fn mails_in(
+    /// Stops what is named until somebody says otherwise; false where it is stopped already.
+    pub fn stop(&mut self, stopped: &Stopped) -> Result<bool, StoreError> {
+        let new = self.execute(
+            "INSERT INTO stopped (scope, since_ms, person, why) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+            values![stopped.scope.as_str(), stopped.since, stopped.person.as_str(), stopped.why.as_str()],
+        )?;
+        Ok(new == 1)
+    }
+
+    /// Lets it go on; false where it was not stopped.
+    pub fn go_on(
         &mut self,
+        scope: &str,
+        person: &str,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let ended = self.execute(
+            "UPDATE stopped SET until_ms = ?2, until_person = ?3, until_why = ?4
+             WHERE scope = ?1 AND until_ms IS NULL",
+            values![scope, now, person, why],
+        )?;
+        Ok(ended == 1)
+    }
+
+    /// What is stopped now.
+    pub fn stopped(&mut self) -> Result<Vec<Stopped>, StoreError> {
+        let rows = self.rows(
+            "SELECT scope, since_ms, person, why FROM stopped WHERE until_ms IS NULL ORDER BY scope",
+            &[],
+        )?;
+        let stopped = |row: &Row| {
+            Ok(Stopped {
+                scope: row.text(0)?.into(),
+                since: row.time(1)?,
+                person: row.text(2)?.into(),
+                why: row.text(3)?.into(),
+            })
+        };
+        rows.iter().map(stopped).collect()
+    }
+
+    /// Steps of a case that are still to come are not taken any more.
+    pub fn stop_steps(&mut self, case: &Id, why: &str, now: Timestamp) -> Result<u64, StoreError> {
+        self.execute(
+            "UPDATE outbox SET state = 'stopped', reply = ?2, changed_ms = ?3
+             WHERE case_id = ?1 AND state IN ('proposed', 'pending')",
+            values![case, why, now],
+        )
+    }
+
+    /// Steps of a way that have been in a state since `since` or later, newest first.
+    pub fn steps_in(
+        &mut self,
+        channel: Channel,
         state: StepState,
         since: Timestamp,
         limit: u32,
     ) -> Result<Vec<Outgoing>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM outbox WHERE state = ?1 AND changed_ms >= ?2
-             ORDER BY changed_ms DESC, case_id, step LIMIT ?3"
+            "SELECT {COLUMNS} FROM outbox WHERE channel = ?1 AND state = ?2 AND changed_ms >= ?3
+             ORDER BY changed_ms DESC, case_id, step LIMIT ?4"
         );
-        self.rows(&sql, values![state.id(), since, limit])?.iter().map(outgoing).collect()
+        self.rows(&sql, values![channel.id(), state.id(), since, limit])?.iter().map(outgoing).collect()
     }
 
-    /// The mail with a Message-ID.
-    pub fn mail_by_message_id(&mut self, message_id: &str) -> Result<Option<Outgoing>, StoreError> {
+    /// The step with a Message-ID.
+    pub fn step_by_message_id(&mut self, message_id: &str) -> Result<Option<Outgoing>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM outbox WHERE message_id = ?1");
         self.row(&sql, values![message_id])?.as_ref().map(outgoing).transpose()
     }
 
-    /// The mails of a case, in order.
+    /// Whether a batch was committed: a step says that it is in it.
+    pub fn has_batch(&mut self, channel: Channel, name: &str) -> Result<bool, StoreError> {
+        let found = self.number(
+            "SELECT COUNT(*) FROM outbox WHERE channel = ?1 AND state IN ('sent', 'delivered', 'failed') AND reply = ?2",
+            values![channel.id(), name],
+        )?;
+        Ok(found > 0)
+    }
+
+    /// The steps of a case, in order.
     pub fn steps(&mut self, case: &Id) -> Result<Vec<Outgoing>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM outbox WHERE case_id = ?1 ORDER BY step");
         self.rows(&sql, values![case])?.iter().map(outgoing).collect()
     }
 
-    /// When the next pending mail is due.
-    pub fn next_mail_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
+    /// When the next pending step is due.
+    pub fn next_step_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
         let row = self.row("SELECT MIN(due_ms) FROM outbox WHERE state = 'pending'", &[])?;
         row.map_or(Ok(None), |row| row.time_opt(0))
     }
@@ -137,14 +263,14 @@ fn outgoing(row: &Row) -> Result<Outgoing, StoreError> {
         step: Step {
             case: row.id(0)?,
             number: u32::try_from(row.int(1)?).unwrap_or(u32::MAX),
-            state: row.parsed(2, StepState::parse)?,
-            attempts: u32::try_from(row.int(3)?).unwrap_or(u32::MAX),
-            due: row.time(4)?,
-            reply: row.text(5)?.into(),
+            channel: row.parsed(2, Channel::parse)?,
+            state: row.parsed(3, StepState::parse)?,
+            attempts: u32::try_from(row.int(4)?).unwrap_or(u32::MAX),
+            due: row.time(5)?,
+            reply: row.text(6)?.into(),
         },
-        message_id: row.text(6)?.into(),
-        changed: row.time(7)?,
-        handed: row.time_opt(8)?,
-        body: row.bytes(9)?.to_vec(),
+        message_id: row.text(7)?.into(),
+        changed: row.time(8)?,
+        handed: row.time_opt(9)?,
     })
 }

@@ -26,8 +26,10 @@ pub struct Totals {
     pub mails: u64,
     /// Mails waiting, being sent or in doubt.
     pub mails_waiting: u64,
-    /// Mails of which nobody knows whether they arrived.
-    pub mails_in_doubt: u64,
+    /// Steps of every way of which nobody knows whether they arrived.
+    pub steps_in_doubt: u64,
+    /// Steps that wait for a person's approval.
+    pub steps_proposed: u64,
     /// Visits: first of each kind per case.
     pub visits: u64,
     /// Cases not closed.
@@ -50,11 +52,14 @@ impl Tx<'_> {
             findings: of("SELECT COUNT(*) FROM finding")?,
             decisions: of("SELECT COUNT(*) FROM decision")?,
             refusals: of("SELECT COUNT(*) FROM refusal")?,
-            mails: of("SELECT COUNT(*) FROM outbox WHERE state IN ('sent', 'delivered')")?,
-            mails_waiting: of(
-                "SELECT COUNT(*) FROM outbox WHERE state IN ('pending', 'sending', 'in-doubt')",
+            mails: of(
+                "SELECT COUNT(*) FROM outbox WHERE channel = 'mail' AND state IN ('sent', 'delivered')",
             )?,
-            mails_in_doubt: of("SELECT COUNT(*) FROM outbox WHERE state = 'in-doubt'")?,
+            mails_waiting: of(
+                "SELECT COUNT(*) FROM outbox WHERE channel = 'mail' AND state IN ('pending', 'sending', 'in-doubt')",
+            )?,
+            steps_in_doubt: of("SELECT COUNT(*) FROM outbox WHERE state = 'in-doubt'")?,
+            steps_proposed: of("SELECT COUNT(*) FROM outbox WHERE state = 'proposed'")?,
             visits: of("SELECT COUNT(*) FROM visit")?,
             cases_open: of("SELECT COUNT(*) FROM cases WHERE state <> 'clean'")?,
             cases_closed: of("SELECT COUNT(*) FROM cases WHERE state = 'clean'")?,

@@ -18,3 +18,4 @@ genuine-title = Is this mail genuine?
 genuine = No file is attached to this mail. If in doubt, do not open the link; contact the desk named on { $operator }'s own website ({ $desk }) and give the reference { $number }.
 optout = If you do not want such notices, you can stop them on the page above.
 other-language = 日本語: 上のページを開いて「日本語」を選んでください。
+short = { $operator }: a device on your line may be infected (ref. { $number }). Open { $page } yourself and enter the code { $code }, or ask: { $desk }. We never ask for a password.

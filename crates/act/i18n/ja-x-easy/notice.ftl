@@ -19,3 +19,4 @@ genuine-title = この メールは 本物ですか
 genuine = この メールに ファイルは ついていません。心配な ときは、リンクを 開かないで ください。{ $operator } の ホームページを 自分で さがして、そこに 書いてある ところ({ $desk })に 電話してください。番号 { $number } を 言ってください。
 optout = この お知らせが いらない 人は、上の ページで 止めることが できます。
 other-language = English: open the page above and choose “English”.
+short = { $operator } です。あなたの インターネットの 機械(きかい)に ウイルスが いるかもしれません(番号 { $number })。{ $page } を 自分で 開いて、コード { $code } を 書いてください。電話で 聞く ところ: { $desk }。パスワードは 聞きません。

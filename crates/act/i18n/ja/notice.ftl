@@ -18,3 +18,4 @@ genuine-title = この連絡が本物か確かめるには
 genuine = このメールにファイルは付いていません。ご不安な場合はリンクを開かず、{ $operator } のホームページに記載の窓口({ $desk })に、受付番号 { $number } をお伝えください。
 optout = このようなお知らせが不要な方は、上のページから配信を停止できます。
 other-language = English: open the page above and choose “English”.
+short = { $operator }です。お使いの回線の機器がウイルスに感染している疑いがあります(受付番号 { $number })。{ $page } をご自分で開き、コード { $code } を入力してください。窓口: { $desk }。パスワードはお聞きしません。

@@ -26,7 +26,7 @@ use crate::intake::{Campaign, FeedSource, Keep, Taken, take_feed, take_radius, t
 use crate::receipts::Receipts;
 use crate::report::say;
 use crate::serve::{Listeners, serve};
-use crate::stages::{Stage, mail, until_idle};
+use crate::stages::{self, Stage, until_idle};
 use crate::tables::Enrichment;
 use crate::{keys, report, serve};
 
@@ -89,7 +89,7 @@ pub fn play(options: &Options, data_dir: Option<PathBuf>) -> anyhow::Result<()> 
     };
     tell(format!("noroshi demo in {} (clock starts at {START})\n", folder.display()));
     let released = house.store.tx("demo.release", |tx| tx.release_leases(house.clock.now()))?;
-    let settled = mail::recover(&house, true)?;
+    let settled = stages::recover(&house, &Stage::ALL, true)?;
     if released + settled as u64 > 0 {
         tell(format!(
             "an earlier run was cut off: {released} jobs and {settled} mails were picked up again\n"

@@ -31,6 +31,7 @@ use noroshi_store::StoreError;
 use noroshi_store::cursors::{Cursor, NAME_BYTES_MAX};
 use noroshi_wire::out::csv::Guard;
 
+pub use http::is_loopback;
 use select::{Counts, Parcel, Selection};
 pub use select::{Format, Wanted, is_own};
 

@@ -30,6 +30,7 @@ pub use settings::{Returns, ReturnsFile};
 
 use crate::house::House;
 use crate::sources::imap::Mailbox;
+use crate::stages::outbox;
 
 /// Mails read from the mailbox in one look.
 const MAILS_MAX: usize = 1000;
@@ -170,7 +171,7 @@ fn names(house: &House, returned: &Returned) -> Vec<String> {
 
 fn find(tx: &mut Tx<'_>, names: &[String]) -> Result<Option<Outgoing>, StoreError> {
     for name in names {
-        if let Some(mail) = tx.mail_by_message_id(name)? {
+        if let Some(mail) = tx.step_by_message_id(name)? {
             return Ok(Some(mail));
         }
     }
@@ -224,17 +225,11 @@ fn follow(
         What::Failed(_) if matches!(was, StepState::Sent | StepState::Delivered | StepState::InDoubt) => {
             let reply = format!("came back: {} {} {}", came.cause, came.status, came.said);
             let reply = reply.split_whitespace().collect::<Vec<_>>().join(" ");
-            tx.put_step(was, &Step { state: StepState::Failed, reply, ..about.step.clone() }, now)?;
-            let arrived = |mail: &Outgoing| matches!(mail.step.state, StepState::Sent | StepState::Delivered);
-            if !tx.steps(&about.step.case)?.iter().any(arrived)
-                && let Some(case) = tx.case(&about.step.case)?.filter(|c| c.state == CaseState::Notified)
-            {
-                tx.put_case(&Case { state: CaseState::Open, ..case })?;
-            }
+            outbox::write(tx, was, &Step { state: StepState::Failed, reply, ..about.step.clone() }, now)?;
         }
         What::Complaint(_) => {
             if let Some(case) = tx.case(&about.step.case)?.filter(|case| case.state.is_open()) {
-                tx.put_case(&Case { state: CaseState::Held, ..case })?;
+                tx.put_case(&Case { state: CaseState::Held, next: None, ..case })?;
             }
         }
         _ => {}

@@ -1,23 +1,23 @@
-//! Act, driven: for each decision the session book is opened under a permit, the subscribers that can be named for sure
-//! get a case, and for at most one mail each the outbox is told for whom it is.
+//! Act, driven: for each decision the session book is opened under a permit, and the subscribers that can be named for sure
+//! get a case, with for whom it is, sealed. Whether and how they are told is the ladder's to say.
 //!
 //! The purpose is a type here: [`under`] is written once for every [`NoticePurpose`], and which one it is follows from the
-//! decision's measure. Nobody's name is opened here at all: that is for the mailer, when it writes.
+//! decision's measure. Nobody's name is opened here at all: that is for whoever tells them, when they do.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, anyhow};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use noroshi_act::directory::Holder;
 use noroshi_act::notice::Addressee;
-use noroshi_act::plan::{Found, Plan, plan};
+use noroshi_act::plan::{Found, plan};
 use noroshi_book::{Answer, Doubt, Look};
 use noroshi_decide::{ask_infection, ask_takedown};
 use noroshi_law::{
-    Ask, InfectionNotice, Lawful, Locked, NoticePurpose, Permit, Purpose as _, Refusal, TakedownNotice, Use,
+    Ask, Basis as _, BasisKind, InfectionNotice, Lawful, Locked, NoticePurpose, Permit, Purpose as _,
+    Refusal, TakedownNotice, Use,
 };
-use noroshi_model::case::StepState;
-use noroshi_model::{Case, ContractRef, Decision, Finding, Id, Step};
+use noroshi_model::{Case, ContractRef, Decision, Finding, Id};
 use noroshi_orient::clock::FeedClock;
 use noroshi_store::findings::Identification;
 use noroshi_store::queue::{DECIDED, Job};
@@ -106,9 +106,9 @@ struct Pursued {
 /// A case to be written, and what it was planned from.
 struct Opened {
     before: Option<Case>,
-    plan: Plan,
+    case: Case,
     seen: Vec<Timestamp>,
-    mail: Option<(Step, String, Locked)>,
+    addressee: Locked,
 }
 
 /// Finds out who held the finding's address at each sighting, and plans for each subscriber.
@@ -147,7 +147,7 @@ fn pursue<P: NoticePurpose>(
                 (said.verdict, said.margin_s) = ("one".into(), *margin_s);
                 let addressee = answers.with(|_| Addressee { contract: contract.clone() });
                 (done.case, done.refusal) = open_case(house, finding, &addressee, seen, permit)?;
-                said.case = done.case.as_ref().map(|c| c.plan.case.id.clone());
+                said.case = done.case.as_ref().map(|c| c.case.id.clone());
             }
         }
         done.answer = said;
@@ -234,8 +234,7 @@ fn named(house: &House, holder: &Holder) -> Result<Named, StageError> {
     Ok(Named::One(listed.contract, 0))
 }
 
-/// Plans the case of a subscriber, and puts a mail into the outbox if one is due: not the mail itself, only for whom it is,
-/// sealed. It is written when it is sent, with everything that is known by then.
+/// Plans the case of a subscriber.
 fn open_case<P: NoticePurpose>(
     house: &House,
     finding: &Finding,
@@ -264,33 +263,26 @@ fn open_case<P: NoticePurpose>(
         measure: P::MEASURE,
         seen,
         opted_out,
+        settle: house.config.settle,
+        hold_out: hold_out::<P>(house, &party, &finding.family),
     };
     let fresh = Id::random().context("the system gave no randomness")?;
-    let Some(plan) = plan(&found, before.as_ref(), fresh, now) else { return Ok((None, refusal)) };
-    let mail = match plan.mail {
-        None => None,
-        Some(number) => Some(queued(house, &plan.case, number, addressee)?),
-    };
-    Ok((Some(Opened { before, plan, seen: seen.to_vec(), mail }), refusal))
+    let Some(case) = plan(&found, before.as_ref(), fresh, now) else { return Ok((None, refusal)) };
+    let addressee = house.vault.shelve(addressee).context("the addressee cannot be sealed")?;
+    Ok((Some(Opened { before, case, seen: seen.to_vec(), addressee }), refusal))
 }
 
-fn queued<P: NoticePurpose>(
-    house: &House,
-    case: &Case,
-    number: u32,
-    addressee: &Lawful<Addressee, P>,
-) -> Result<(Step, String, Locked), StageError> {
-    let message_id = Step::message_id(&case.id, number, &house.config.submission.helo);
-    let sealed = house.vault.shelve(addressee).context("the addressee cannot be sealed")?;
-    let step = Step {
-        case: case.id.clone(),
-        number,
-        state: StepState::Pending,
-        attempts: 0,
-        due: house.clock.now() + house.config.settle,
-        reply: String::new(),
-    };
-    Ok((step, message_id, sealed))
+/// For how long a new case is not told, to measure what telling does: by chance, and the same for a subscriber and family
+/// whenever they are found again. Never in an emergency.
+fn hold_out<P: NoticePurpose>(house: &House, party: &str, family: &str) -> Option<SignedDuration> {
+    let outcome = &house.config.outcome;
+    if P::Basis::KIND == BasisKind::Emergency {
+        return None;
+    }
+    let drawn = Id::of("hold-out", &[house.vault.subject(&format!("hold-out {family} {party}")).as_bytes()]);
+    let drawn = u64::from_str_radix(drawn.as_str().get(..8)?, 16).ok()? % 10_000;
+    (drawn < u64::from(outcome.hold_out_percent) * 100)
+        .then(|| SignedDuration::from_hours(i64::from(outcome.hold_out_days) * 24))
 }
 
 /// Writes everything that came of a decision, and that it is done, in one transaction.
@@ -301,7 +293,7 @@ fn commit(tx: &mut Tx<'_>, house: &House, job: &Job<Decision>, done: &[Pursued])
             tx.insert_refusal(refusal, Some(&job.body.finding), None, now)?;
         }
         let Some(opened) = &pursued.case else { continue };
-        let case = &opened.plan.case;
+        let case = &opened.case;
         if tx.latest_case(&case.party, &case.family)? != opened.before {
             // Somebody else wrote to this case meanwhile: the lease ends and the decision is worked again.
             return Err(StageError::LeaseLost);
@@ -312,9 +304,7 @@ fn commit(tx: &mut Tx<'_>, house: &House, job: &Job<Decision>, done: &[Pursued])
                 tx.add_sighting(&case.id, *at, finding.ip)?;
             }
         }
-        if let Some((step, message_id, body)) = &opened.mail {
-            tx.insert_mail(step, message_id, &outgoing::pack(body), now)?;
-        }
+        tx.put_addressee(&case.id, &outgoing::pack(&opened.addressee))?;
     }
     let answers: Vec<Identification> = done.iter().map(|p| p.answer.clone()).collect();
     tx.put_identifications(&job.body.finding, &answers)?;

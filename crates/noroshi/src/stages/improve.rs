@@ -15,6 +15,8 @@ pub fn step(house: &House) -> Result<usize, StageError> {
         let closed: Vec<_> = quiet.iter().filter_map(|case| close_if_quiet(case, now)).collect();
         for case in &closed {
             tx.put_case(case)?;
+            tx.stop_steps(&case.id, "the case is closed", now)?;
+            tx.forget_addressee(&case.id)?;
         }
         Ok::<_, StoreError>(closed.len())
     })?;

@@ -3,18 +3,27 @@
 //!
 //! ```text
 //!   aggregate tells of repeats that are over
-//!   observed ─▶ orient ─▶ oriented ─▶ decide ─▶ decided ─▶ act ─▶ outbox ─▶ mail        improve closes what stays quiet
+//!   observed ─▶ orient ─▶ oriented ─▶ decide ─▶ decided ─▶ act ─▶ cases ─▶ ladder ─▶ outbox ─▶ mail, reach
+//!                                          improve closes what stays quiet ──┘
 //! ```
 
 pub mod act;
 pub mod aggregate;
+mod batch;
 pub mod decide;
 pub mod improve;
+pub mod ladder;
 pub mod mail;
 pub mod orient;
+pub mod outbox;
+mod sms;
+mod tell;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
+use noroshi_model::Channel;
 use noroshi_store::StoreError;
 
 use crate::house::House;
@@ -68,23 +77,29 @@ pub enum Stage {
     Orient,
     /// Findings become decisions.
     Decide,
-    /// Decisions become cases and mails in the outbox.
+    /// Decisions become cases.
     Act,
-    /// The outbox is sent.
+    /// Cases get their next step.
+    Ladder,
+    /// Mails are sent.
     Mail,
+    /// Short messages are posted, letters and calls are listed.
+    Reach,
     /// Quiet cases close.
     Improve,
 }
 
 impl Stage {
     /// All of them, in the order of the loop.
-    pub const ALL: [Stage; 7] = [
+    pub const ALL: [Stage; 9] = [
         Stage::Observe,
         Stage::Aggregate,
         Stage::Orient,
         Stage::Decide,
         Stage::Act,
+        Stage::Ladder,
         Stage::Mail,
+        Stage::Reach,
         Stage::Improve,
     ];
 
@@ -97,10 +112,31 @@ impl Stage {
             Stage::Orient => orient::step(house),
             Stage::Decide => decide::step(house),
             Stage::Act => act::step(house),
+            Stage::Ladder => ladder::step(house),
             Stage::Mail => mail::step(house),
+            Stage::Reach => reach(house),
             Stage::Improve => improve::step(house),
         }
     }
+}
+
+/// Every way besides mail, one step each.
+fn reach(house: &House) -> Result<usize, StageError> {
+    Ok(sms::step(house)? + batch::step(house, Channel::Letter)? + batch::step(house, Channel::Call)?)
+}
+
+/// Settles what a dead process was handing over. `alone` says that no other process can be at it.
+pub fn recover(house: &House, stages: &[Stage], alone: bool) -> Result<usize, StageError> {
+    let mut settled = 0;
+    if stages.contains(&Stage::Mail) {
+        settled += mail::recover(house, alone)?;
+    }
+    if stages.contains(&Stage::Reach) {
+        settled += sms::recover(house, alone)?;
+        settled += batch::recover(house, Channel::Letter, alone)?;
+        settled += batch::recover(house, Channel::Call, alone)?;
+    }
+    Ok(settled)
 }
 
 /// Works every stage until nothing is left to do now; how many jobs were done.

@@ -102,8 +102,10 @@ impl InMemory {
             opened: at("2026-11-20T04:00:00Z") - SignedDuration::from_hours(n as i64),
             first_seen: at("2026-11-19T18:12:00Z"),
             last_seen: at("2026-11-20T03:12:00Z"),
-            mails: 2,
-            last_mail: Some(at("2026-11-20T05:00:00Z")),
+            steps: 2,
+            last_step: Some(at("2026-11-20T05:00:00Z")),
+            next: None,
+            held_out_until: None,
             closed: None,
             reinfected: n == 3,
         }

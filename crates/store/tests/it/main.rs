@@ -15,12 +15,13 @@ use noroshi_law::evidence::{Digest, Kind};
 use noroshi_law::{Ledger as _, Record, Refusal, Role, Use};
 use noroshi_model::case::StepState;
 use noroshi_model::{
-    Bad, Case, CaseState, ClassificationType, Decision, Event, Id, Step, Tally, Verdict, VisitKind,
+    Bad, Case, CaseState, Channel, ClassificationType, Decision, Event, Id, Step, Tally, Verdict, VisitKind,
 };
 use noroshi_store::consent::TERMS;
 use noroshi_store::events::Intake;
 use noroshi_store::evidence::{EvidenceLog, HeadFile};
 use noroshi_store::findings::Identification;
+use noroshi_store::outbox::Stopped;
 use noroshi_store::queue::{Job, LEASE, OBSERVED};
 use noroshi_store::{Address, Store, StoreError, Tx};
 
@@ -82,15 +83,18 @@ fn case(n: u64, party: &str, state: CaseState) -> Case {
         opened: at(0),
         first_seen: at(0),
         last_seen: at(5),
-        mails: 1,
-        last_mail: Some(at(1)),
+        steps: 1,
+        last_step: Some(at(1)),
+        next: None,
+        held_out_until: None,
         closed: None,
         reinfected: false,
     }
 }
 
 fn step(n: u64, state: StepState) -> Step {
-    Step { case: id(n), number: 1, state, attempts: 0, due: at(0), reply: String::new() }
+    let channel = Channel::Mail;
+    Step { case: id(n), number: 1, channel, state, attempts: 0, due: at(0), reply: String::new() }
 }
 
 fn record(subject: &str) -> Record {
@@ -230,15 +234,16 @@ fn evidence_appended_side_by_side_is_one_intact_log_and_an_entry_can_be_proved()
 }
 
 #[test]
-fn a_mail_is_queued_once_claimed_once_and_erased_when_it_is_gone() {
+fn a_step_is_queued_once_and_claimed_once() {
     on_both(|store| {
-        let put =
-            || store.tx("t", |tx| tx.insert_mail(&step(1, StepState::Pending), "<1@x>", b"sealed", at(0)));
+        let put = || store.tx("t", |tx| tx.insert_step(&step(1, StepState::Pending), "<1@x>", at(0)));
+        let claim = || store.tx("t", |tx| tx.claim_steps(Channel::Mail, None, 10, at(1))).unwrap();
         assert!(put().unwrap());
         assert!(!put().unwrap(), "one mail for one step");
-        let first = store.tx("t", |tx| tx.claim_mail(at(1))).unwrap().unwrap();
-        assert_eq!((first.body.as_slice(), first.step.attempts), (&b"sealed"[..], 1));
-        assert!(store.tx("t", |tx| tx.claim_mail(at(1))).unwrap().is_none(), "it is being sent");
+        assert!(store.tx("t", |tx| tx.claim_steps(Channel::Sms, None, 10, at(1))).unwrap().is_empty());
+        let first = claim().remove(0);
+        assert_eq!((first.step.attempts, first.handed), (1, Some(at(1))));
+        assert!(claim().is_empty(), "it is being sent");
         let sent = Step { state: StepState::Sent, ..first.step };
         assert!(store.tx("t", |tx| tx.put_step(StepState::Sending, &sent, at(2))).unwrap());
         let late = Step { state: StepState::Pending, ..sent };
@@ -246,8 +251,46 @@ fn a_mail_is_queued_once_claimed_once_and_erased_when_it_is_gone() {
             !store.tx("t", |tx| tx.put_step(StepState::Sending, &late, at(3))).unwrap(),
             "settled before"
         );
-        let kept = store.tx("t", |tx| tx.mail_by_message_id("<1@x>")).unwrap().unwrap();
-        assert_eq!((kept.step.state, kept.body.len()), (StepState::Sent, 0));
+        let kept = store.tx("t", |tx| tx.step_by_message_id("<1@x>")).unwrap().unwrap();
+        assert_eq!(kept.step.state, StepState::Sent);
+    });
+}
+
+#[test]
+fn no_more_is_handed_over_in_an_hour_than_is_allowed_and_nothing_that_is_stopped() {
+    on_both(|store| {
+        store
+            .tx("t", |tx| {
+                for n in 1..=9 {
+                    let campaign = if n == 1 { "wrong" } else { "takedown" };
+                    let party = format!("p{n}");
+                    tx.put_case(&Case { campaign: campaign.into(), ..case(n, &party, CaseState::Open) })?;
+                    tx.insert_step(&step(n, StepState::Pending), &format!("<{n}@x>"), at(0))?;
+                }
+                Ok::<_, StoreError>(())
+            })
+            .unwrap();
+        let claim =
+            |second| store.tx("t", |tx| tx.claim_steps(Channel::Mail, Some(3), 2, at(second))).unwrap().len();
+        let stop = |scope: &str| {
+            let (scope, person, why) = (scope.to_owned(), "dr. no".to_owned(), "wrong list".to_owned());
+            let stopped = Stopped { scope, since: at(0), person, why };
+            store.tx("t", |tx| tx.stop(&stopped)).unwrap()
+        };
+        let go_on =
+            |scope: &str| store.tx("t", |tx| tx.go_on(scope, "dr. yes", "right list", at(1))).unwrap();
+        assert!(stop("*") && !stop("*"));
+        assert_eq!(claim(1), 0, "everything is stopped");
+        assert!(go_on("*") && !go_on("*"));
+        assert!(stop("channel:mail"));
+        assert_eq!(claim(1), 0);
+        assert!(go_on("channel:mail") && stop("channel:sms") && stop("campaign:wrong"));
+        assert_eq!((claim(1), claim(1), claim(1)), (2, 1, 0), "three in an hour");
+        assert_eq!((claim(3601), claim(3602), claim(3603)), (2, 1, 0), "and three in the next");
+        assert_eq!((claim(7201), claim(7202)), (2, 0), "and what is stopped is left");
+        assert!(go_on("campaign:wrong"));
+        assert_eq!(claim(7203), 1);
+        assert_eq!(store.tx("t", |tx| tx.stopped()).unwrap()[0].scope, "channel:sms");
     });
 }
 
@@ -351,7 +394,7 @@ fn the_funnel_counts_cases_and_the_loop_is_told_in_numbers() {
             .tx("t", |tx| {
                 for n in 1..=4 {
                     tx.put_case(&case(n, &format!("p{n}"), CaseState::Notified))?;
-                    tx.insert_mail(&step(n, StepState::Pending), &format!("<{n}@x>"), b"m", at(0))?;
+                    tx.insert_step(&step(n, StepState::Pending), &format!("<{n}@x>"), at(0))?;
                 }
                 tx.put_step(StepState::Pending, &step(1, StepState::Sent), at(1))?;
                 tx.put_step(StepState::Pending, &step(2, StepState::Delivered), at(1))?;
@@ -379,7 +422,7 @@ fn the_funnel_counts_cases_and_the_loop_is_told_in_numbers() {
         assert_eq!((totals.cases_open, totals.cases_closed, totals.visits), (3, 1, 2));
         assert_eq!(totals.events, 0);
         let soon = at(0) + SignedDuration::from_secs(1);
-        assert_eq!(store.tx("t", |tx| tx.next_mail_due()).unwrap().map(|due| due < soon), Some(true));
+        assert_eq!(store.tx("t", |tx| tx.next_step_due()).unwrap().map(|due| due < soon), Some(true));
     });
 }
 

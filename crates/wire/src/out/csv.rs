@@ -147,6 +147,16 @@ impl Table {
     }
 }
 
+/// One line of a table that a program reads, ended.
+pub fn line(cells: &[impl AsRef<str>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (at, text) in cells.iter().enumerate() {
+        cell(&mut out, at, &text.as_ref().replace('\0', "\u{fffd}"));
+    }
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
 /// Appends one cell, quoted where it has to be.
 fn cell(out: &mut Vec<u8>, at: usize, text: &str) {
     if at > 0 {

@@ -1,0 +1,164 @@
+//! Telling a subscriber, whatever the way: under a permit of the moment, since consent may have been withdrawn since the step was
+//! decided; whom the case is about is opened, then who that is, each look recorded first; what was seen is what is known now.
+//!
+//! The purpose is a type: [`tell`] finds it by the case's measure, and a [`Teller`] is written once for every [`NoticePurpose`].
+
+use std::net::IpAddr;
+
+use anyhow::{Context as _, anyhow};
+use jiff::Timestamp;
+use noroshi_act::notice::{Addressee, Facts, LISTED_MAX};
+use noroshi_decide::{ask_infection, ask_takedown};
+use noroshi_law::{Ask, InfectionNotice, Lawful, NoticePurpose, Permit, Purpose as _, TakedownNotice, Use};
+use noroshi_model::link::LINK_LIFE;
+use noroshi_model::{Case, CaseState, Subscriber};
+use noroshi_store::StoreError;
+use noroshi_store::outbox::Outgoing;
+
+use super::StageError;
+use super::outbox::{Fate, settle};
+use crate::house::House;
+use crate::outgoing;
+
+/// A way of telling.
+pub trait Teller {
+    /// Tells the subscriber; what became of it.
+    fn tell<P: NoticePurpose>(
+        &self,
+        to: Lawful<Subscriber, P>,
+        about: &About<'_>,
+    ) -> Result<Fate, StageError>;
+}
+
+/// What a subscriber is told about.
+#[derive(Clone, Copy)]
+pub struct About<'a> {
+    /// Everything at hand.
+    pub house: &'a House,
+    /// The step that is taken.
+    pub handed: &'a Outgoing,
+    /// Its case.
+    pub case: &'a Case,
+}
+
+/// What is written into a notice and has to be looked up or made up first.
+pub struct Written {
+    seen: Vec<(Timestamp, IpAddr)>,
+    seen_total: u64,
+    link: String,
+    link_until: Timestamp,
+    now: Timestamp,
+}
+
+impl About<'_> {
+    /// Looks up what was seen, and makes the link.
+    pub fn written(&self) -> Result<Written, StageError> {
+        let (case, now) = (self.case, self.house.clock.now());
+        let (seen, seen_total) = self.house.store.tx("tell.seen", |tx| {
+            Ok::<_, StoreError>((tx.sightings(&case.id, LISTED_MAX as u32)?, tx.sighting_count(&case.id)?))
+        })?;
+        let link_until = now + LINK_LIFE;
+        let token = self.house.links.token(&case.id, link_until);
+        let link = format!("{}/n/{token}", self.house.config.base_url);
+        Ok(Written { seen, seen_total, link, link_until, now })
+    }
+
+    /// What a notice says, whatever the way.
+    pub fn facts<'a>(&'a self, written: &'a Written) -> Facts<'a> {
+        Facts {
+            operator: &self.house.config.operator,
+            case: &self.case.id,
+            message_id: &self.handed.message_id,
+            return_path: None,
+            dkim: None,
+            seen: &written.seen,
+            seen_total: written.seen_total,
+            guide: self.house.texts.guides.family(&self.case.family),
+            link: &written.link,
+            portal: &self.house.config.base_url,
+            link_until: written.link_until,
+            now: written.now,
+            texts: &self.house.texts.notice,
+            templates: &self.house.templates,
+        }
+    }
+}
+
+/// Takes a step that tells somebody, and writes down what became of it.
+pub fn tell(house: &House, handed: &Outgoing, teller: &impl Teller) -> Result<(), StageError> {
+    match told(house, handed, teller) {
+        Ok(fate) => settle(house, handed, fate),
+        Err(e) => {
+            // Nothing was sent: the step goes back, and the cause is told.
+            settle(house, handed, Fate::Later(format!("not sent: {e}")))?;
+            Err(e)
+        }
+    }
+}
+
+/// The same, without writing it down.
+pub fn told(house: &House, handed: &Outgoing, teller: &impl Teller) -> Result<Fate, StageError> {
+    let case = house
+        .store
+        .tx("tell.case", |tx| tx.case(&handed.step.case))?
+        .context("a step in the outbox belongs to no case")?;
+    if !case.state.is_open() || case.state == CaseState::Held {
+        return Ok(Fate::Stopped(format!("the case is {}", case.state)));
+    }
+    let about = About { house, handed, case: &case };
+    match case.measure.as_str() {
+        TakedownNotice::MEASURE => under::<TakedownNotice>(&about, ask_takedown, teller),
+        InfectionNotice::MEASURE => under::<InfectionNotice>(&about, ask_infection, teller),
+        other => Err(StageError::Failed(anyhow!("no way to tell anybody under measure '{other}'"))),
+    }
+}
+
+fn under<P: NoticePurpose>(
+    about: &About<'_>,
+    ask: fn(Use) -> Ask,
+    teller: &impl Teller,
+) -> Result<Fate, StageError> {
+    let (house, case) = (about.house, about.case);
+    // Whom it concerns is known: who has opted out of a measure by consent is refused by the rules, before any look.
+    let permit = match house.permit::<P>(ask(Use::Notify), &case.party).map_err(StageError::Failed)? {
+        Ok(permit) => permit,
+        Err(refusal) => return Ok(Fate::Stopped(refusal.to_string())),
+    };
+    // The others need no consent to be told, and their wish not to be is honoured all the same.
+    if house.store.tx("tell.consent", |tx| tx.opted_out(&case.party, P::MEASURE))? {
+        house
+            .gate()
+            .honour_opt_out(&permit, &case.party, house.clock.now(), &mut house.evidence())
+            .map_err(anyhow::Error::from)?;
+        return Ok(Fate::Stopped("the subscriber has opted out".into()));
+    }
+    match subscriber(about, &permit)? {
+        Some(subscriber) => teller.tell(subscriber, about),
+        None => Ok(Fate::Stopped("the directory no longer has this contract".into())),
+    }
+}
+
+/// Opens whom the case is about, and who that is.
+fn subscriber<P: NoticePurpose>(
+    about: &About<'_>,
+    permit: &Permit<P>,
+) -> Result<Option<Lawful<Subscriber, P>>, StageError> {
+    let (house, now) = (about.house, about.house.clock.now());
+    let sealed = house.store.tx("tell.addressee", |tx| tx.addressee(&about.case.id))?;
+    let sealed = sealed.context("nobody knows any more whom the case is about")?;
+    let sealed = outgoing::unpack(&sealed).context("the addressee of a case is damaged")?;
+    let addressees: Lawful<Vec<Addressee>, P> = house
+        .vault
+        .open(&[sealed], &about.handed.message_id, permit, now, &mut house.evidence())
+        .context("the addressee of a case cannot be opened")?;
+    let contract = &addressees.read().first().context("a case is about nobody")?.contract;
+    let Some(sealed) = house.directory.subscriber(contract).map_err(anyhow::Error::from)? else {
+        return Ok(None);
+    };
+    let subject = format!("contract {}", contract.as_str());
+    let subscriber = house
+        .vault
+        .open_one(sealed, &subject, permit, now, &mut house.evidence())
+        .context("the directory entry cannot be opened")?;
+    Ok(Some(subscriber))
+}
