@@ -2,13 +2,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use noroshi_wire::radius::{AccountingRequest, PACKET_BYTES_MAX, Secret, read_packet};
+use noroshi_wire::radius::{Packet, PACKET_BYTES_MAX, Secret, read_packet};
 
 fuzz_target!(|bytes: &[u8]| {
     let secret = Secret::try_from(b"secret".to_vec()).expect("a secret");
     let source = "192.0.2.1:1813".parse().expect("an address");
     // Attributes as they come: codes, and values of the lengths that follow.
-    let mut request = AccountingRequest::new(1);
+    let mut request = Packet::accounting(1);
     let mut left = bytes;
     while let [code, length, rest @ ..] = left {
         let (value, rest) = rest.split_at(rest.len().min(usize::from(length % 32)));

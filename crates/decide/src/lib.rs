@@ -2,7 +2,9 @@
 //!
 //! The ask depends on the measure only, never on the finding, so one ruling serves every finding of a measure.
 
-use noroshi_law::{Ask, Gate, InfectionNotice, Purpose as _, Refusal, Role, Standing, TakedownNotice, Use};
+use noroshi_law::{
+    Ask, Gate, InfectionNotice, LineQuarantine, Purpose as _, Refusal, Role, Standing, TakedownNotice, Use,
+};
 use noroshi_model::{Decision, Finding, Id, Verdict};
 
 /// What noroshi itself asks for when it wants to identify and notify under a measure; `None` where it knows no such
@@ -23,6 +25,11 @@ pub fn ask_takedown(usage: Use) -> Ask {
 /// Address, port and time, as the contract clause says.
 pub fn ask_infection(usage: Use) -> Ask {
     Ask::of::<InfectionNotice>(Role::System, usage, &["source.ip", "source.port", "time.source"])
+}
+
+/// Address, port and time, as the clause of its own says: to find the line anew, and to restrict it.
+pub fn ask_quarantine() -> Ask {
+    Ask::of::<LineQuarantine>(Role::System, Use::Restrict, &["source.ip", "source.port", "time.source"])
 }
 
 /// Decides on a finding, given what is asked for under its measure ([`ask`]).

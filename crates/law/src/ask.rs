@@ -64,19 +64,23 @@ pub enum Use {
     Block,
     /// Suspend an account that is being abused.
     Suspend,
+    /// Let a line reach the pages that help and nothing else.
+    Restrict,
     /// Work over many records for a pattern, naming nobody.
     Analyse,
     /// Approve that a measure is used. No use of data: only evidence entries name it.
     Approve,
     /// Review a use afterwards. No use of data: only evidence entries name it.
     Review,
+    /// Lift a restriction. No use of data: only evidence entries name it.
+    Release,
     /// Destroy what is older than may be kept. No use of data: only evidence entries name it.
     Forget,
 }
 
 impl Use {
     /// All uses of data.
-    pub const ALL: [Use; 8] = [
+    pub const ALL: [Use; 9] = [
         Use::Keep,
         Use::Identify,
         Use::Notify,
@@ -84,6 +88,7 @@ impl Use {
         Use::Filter,
         Use::Block,
         Use::Suspend,
+        Use::Restrict,
         Use::Analyse,
     ];
 
@@ -97,6 +102,8 @@ impl Use {
             Use::Filter => "filter",
             Use::Block => "block",
             Use::Suspend => "suspend",
+            Use::Restrict => "restrict",
+            Use::Release => "release",
             Use::Analyse => "analyse",
             Use::Approve => "approve",
             Use::Review => "review",
@@ -114,6 +121,8 @@ impl Use {
             Use::Filter => ("drop packets at the border", "網の境界での遮断"),
             Use::Block => ("stop the connection", "接続の遮断"),
             Use::Suspend => ("suspend the account", "IDの一時停止"),
+            Use::Restrict => ("restrict the line to pages that help", "回線の接続先の一時制限"),
+            Use::Release => ("lift the restriction", "制限の解除"),
             Use::Analyse => ("analyse many records", "多数の記録の分析"),
             Use::Approve => ("approve the measure's use", "施策の利用の承認"),
             Use::Review => ("review a use", "利用の事後確認"),

@@ -15,7 +15,7 @@ use crate::basis::{
 use crate::evidence::Digest;
 
 /// Measures shipped with noroshi, in the order in which they are listed.
-const SHIPPED: [(&str, &str); 10] = [
+const SHIPPED: [(&str, &str); 11] = [
     ("takedown-notice.toml", include_str!("../measures/takedown-notice.toml")),
     ("infection-notice.toml", include_str!("../measures/infection-notice.toml")),
     ("session-keeping.toml", include_str!("../measures/session-keeping.toml")),
@@ -25,6 +25,7 @@ const SHIPPED: [(&str, &str); 10] = [
     ("cnc-blocking.toml", include_str!("../measures/cnc-blocking.toml")),
     ("reflector-notice.toml", include_str!("../measures/reflector-notice.toml")),
     ("pppoe-abuse.toml", include_str!("../measures/pppoe-abuse.toml")),
+    ("line-quarantine.toml", include_str!("../measures/line-quarantine.toml")),
     ("flow-cnc.toml", include_str!("../measures/flow-cnc.toml")),
 ];
 

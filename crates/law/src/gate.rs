@@ -307,7 +307,7 @@ impl<'a> Gate<'a> {
         let ask = Ask {
             measure: dossier.id.clone(),
             purpose: dossier.purpose.clone(),
-            role: if usage == Use::Forget { Role::System } else { Role::Legal },
+            role: if matches!(usage, Use::Forget | Use::Release) { Role::System } else { Role::Legal },
             usage,
             fields: std::collections::BTreeSet::new(),
         };

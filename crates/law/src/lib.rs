@@ -15,7 +15,7 @@
 //!
 //! In reading order: [`purpose`] what data may be used for; [`basis`] why that is lawful; [`dossier`] one measure as a
 //! document; [`ask`] a request; [`gate`] ruling, permit, refusal; [`per_record`] what is left to check of each record under a
-//! permit; [`sealed`] data under seal and data that may be read; [`vault`] the same at rest; [`shelf`] keys that end;
+//! permit; [`sealed`] data under seal and data that may be read; [`vault`] the same at rest; [`release`] the way out of a restriction; [`shelf`] keys that end;
 //! [`evidence`] the tamper-evident record of every look.
 //!
 //! **Absent on purpose:** no `Deref`, `Clone`, `Serialize` or transparent `Debug` on anything sealed, and no constructor of
@@ -28,6 +28,7 @@ pub mod evidence;
 pub mod gate;
 pub mod per_record;
 pub mod purpose;
+pub mod release;
 pub mod sealed;
 pub mod shelf;
 pub mod vault;
@@ -39,8 +40,8 @@ pub use evidence::{Ledger, LedgerError, Record};
 pub use gate::{Denied, Gate, Permit, Refusal, Rulebook, Ruling, Standing};
 pub use per_record::{OptOuts, PerRecord, Stop};
 pub use purpose::{
-    AlwaysOn, CncBlocking, DnsAmpFilter, FlowCnc, InfectionNotice, NoticePurpose, PppoeAbuse, Purpose,
-    ReflectorNotice, SessionKeeping, SiteWarning, SmtpAuthAbuse, TakedownNotice,
+    AlwaysOn, CncBlocking, DnsAmpFilter, FlowCnc, InfectionNotice, LineQuarantine, NoticePurpose, PppoeAbuse,
+    Purpose, ReflectorNotice, SessionKeeping, SiteWarning, SmtpAuthAbuse, TakedownNotice,
 };
 pub use sealed::{Lawful, Sealed};
 pub use shelf::{FileKey, ShelfKey};

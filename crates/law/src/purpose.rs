@@ -23,6 +23,12 @@
 //! mailer::<FlowCnc>();
 //! ```
 //! ```compile_fail,E0277
+//! // What was looked up to restrict a line is not mailed about.
+//! use noroshi_law::{Lawful, LineQuarantine, NoticePurpose};
+//! fn notify<P: NoticePurpose>(_: &Lawful<String, P>) {}
+//! fn misuse(line: &Lawful<String, LineQuarantine>) { notify(line); }
+//! ```
+//! ```compile_fail,E0277
 //! // A takedown notice is never always on.
 //! use noroshi_law::{AlwaysOn, TakedownNotice};
 //! fn every_day<P: AlwaysOn>() {}
@@ -98,6 +104,11 @@ pub enum ReflectorNotice {}
 #[derive(Debug)]
 pub enum PppoeAbuse {}
 
+/// Letting an infected line reach the pages that help and nothing else for a while, under a clause of the contract terms of its
+/// own, by a person's decision in each case.
+#[derive(Debug)]
+pub enum LineQuarantine {}
+
 /// Analysing flows in quiet times to find C&C servers nobody knows yet (fourth report 2021: legitimate business).
 #[derive(Debug)]
 pub enum FlowCnc {}
@@ -131,5 +142,6 @@ purposes! {
     CncBlocking on Consent: "cnc-blocking" for "cnc-blocking", AlwaysOn;
     ReflectorNotice on LegitimateBusiness: "reflector-notice" for "router-notice", NoticePurpose, AlwaysOn;
     PppoeAbuse on LegitimateBusiness: "pppoe-abuse" for "line-account-protection", NoticePurpose, AlwaysOn;
+    LineQuarantine on Consent: "line-quarantine" for "infected-line-quarantine", AlwaysOn;
     FlowCnc on LegitimateBusiness: "flow-cnc" for "cnc-detection", AlwaysOn;
 }

@@ -148,6 +148,11 @@ impl<T, P: Purpose> Lawful<T, P> {
         Lawful::granted(f(self.value))
     }
 
+    /// Puts two together that are bound to the same purpose.
+    pub fn join<U, V>(self, other: Lawful<U, P>, f: impl FnOnce(T, U) -> V) -> Lawful<V, P> {
+        Lawful::granted(f(self.value, other.value))
+    }
+
     /// Takes an optional part out, bound to the same purpose.
     pub fn and_then<U>(self, f: impl FnOnce(T) -> Option<U>) -> Option<Lawful<U, P>> {
         f(self.value).map(Lawful::granted)

@@ -185,7 +185,7 @@ impl Vault {
         Ok(Locked { id, slots, at: record.at(), body: framed })
     }
 
-    fn decrypt<T: Lockable>(&self, row: &Locked) -> Result<T, VaultError> {
+    pub(crate) fn decrypt<T: Lockable>(&self, row: &Locked) -> Result<T, VaultError> {
         let corrupt = |id: &str| VaultError::Corrupt { id: id.to_owned() };
         if row.body.len() < NONCE_BYTES {
             return Err(corrupt(&row.id));
@@ -200,7 +200,7 @@ impl Vault {
         serde_json::from_slice(plain).map_err(|_| corrupt(&row.id))
     }
 
-    fn token(&self, kind: &str, part: &str, content: &[u8]) -> String {
+    pub(crate) fn token(&self, kind: &str, part: &str, content: &[u8]) -> String {
         let mut context = hmac::Context::with_key(&self.index);
         for piece in [kind.as_bytes(), part.as_bytes(), content] {
             context.update(&(piece.len() as u64).to_be_bytes());

@@ -17,6 +17,8 @@ named! {
         Done = "done",
         /// Does not want such mails.
         OptOut = "opt-out",
+        /// Let the line out of the walled garden.
+        Release = "release",
     }
 }
 

@@ -11,6 +11,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use crate::demo;
 use crate::events::EventCommand;
 use crate::feeds::FeedCommand;
+use crate::garden::GardenCommand;
 use crate::ladder::{LadderCommand, StepCommand};
 use crate::law::LawCommand;
 use crate::quarantine::QuarantineCommand;
@@ -79,6 +80,9 @@ pub enum Command {
     /// Steps of the ladder: those that wait for a person, and calls that were made
     #[command(subcommand)]
     Step(StepCommand),
+    /// The walled garden: who is in, and letting them out
+    #[command(subcommand)]
+    Garden(GardenCommand),
     /// Mails: what came back, and those of which nobody knows whether they arrived
     #[command(subcommand)]
     Mail(MailCommand),

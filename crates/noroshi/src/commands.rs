@@ -23,7 +23,6 @@ use crate::config::{Config, File};
 use crate::feeds::{self, FeedCommand};
 use crate::house::{House, Stay};
 use crate::intake::{Taken, take_radius, take_seized};
-use crate::ladder;
 use crate::languages::Texts;
 use crate::receipts::Receipts;
 use crate::report::{say, say_on};
@@ -34,6 +33,7 @@ use crate::{
     counters, demo, desk, doctor, events, evidence, languages, law, lists, maps, notices, quarantine, report,
     returns, sources,
 };
+use crate::{garden, ladder};
 
 /// A check found something wrong.
 pub(crate) const FOUND_WRONG: u8 = 3;
@@ -55,6 +55,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Notice(what) => notices::command(&at.read()?, &what),
         Command::Ladder(what) => ladder::ladder(&at, &what),
         Command::Step(what) => ladder::steps(&at, &what),
+        Command::Garden(what) => garden::command(&at, &what),
         Command::Mail(what) => mails(&at, what),
         Command::Evidence(what) => evidence::run(&at, what),
         Command::Outcome { json, svg } => outcome(&at.look()?, json, svg.as_deref()),
@@ -112,7 +113,7 @@ fn run_loop(at: &Where, roles: &[Stage]) -> anyhow::Result<ExitCode> {
     house.config.warnings().iter().for_each(|w| eprintln!("warning: {w}"));
     let stages = if roles.is_empty() { Stage::ALL.to_vec() } else { roles.to_vec() };
     if stages.contains(&Stage::Mail) {
-        let listeners = Listeners::bind(house.config.portal, house.config.console, house.config.metrics)?;
+        let listeners = Listeners::bind(&house.config)?;
         let console_url = serve(Arc::clone(&house), listeners)?;
         eprintln!("portal   {}\nconsole  {console_url}", house.config.base_url);
         returns::start(&house)?;
@@ -376,8 +377,10 @@ fn record_consent(house: &House, of: &ConsentOf, granted: bool) -> anyhow::Resul
     let now = house.clock.now();
     house.store.tx("consent.put", |tx| {
         tx.put_consent(&scope, &of.measure, granted, &of.how, now)?;
-        if granted && scope != TERMS {
-            tx.take_up_held(&scope, now)?;
+        match (granted, scope.as_str()) {
+            (_, TERMS) => {}
+            (true, party) => drop(tx.take_up_held(party, now)?),
+            (false, party) => drop(tx.ask_party_out(party, "the consent was withdrawn", now)?),
         }
         Ok(())
     })

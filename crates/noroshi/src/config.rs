@@ -24,6 +24,7 @@ use noroshi_wire::SeizedFormat;
 use noroshi_wire::nat_rules::{NatRule, NatRules};
 use serde::{Deserialize, Serialize};
 
+use crate::garden::{Garden, GardenFile};
 use crate::ladder::{BatchFile, LadderFile, Outcome, OutcomeFile, SmsFile, Ways, Webhook};
 use crate::maps::FeedsFile;
 use crate::returns::{Returns, ReturnsFile};
@@ -69,6 +70,9 @@ pub struct File {
     /// Where lists of calls go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub call: Option<BatchFile>,
+    /// Where lines are restricted whose users could not be reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub walled_garden: Option<GardenFile>,
     /// How it is measured what telling does.
     pub outcome: OutcomeFile,
     /// The subscribers' pages.
@@ -266,6 +270,8 @@ pub struct Config {
     pub ways: Ways,
     /// The gateway of short messages.
     pub gateway: Option<Webhook>,
+    /// Where lines are restricted whose users could not be reached.
+    pub garden: Option<Garden>,
     /// How it is measured what telling does.
     pub outcome: Outcome,
     /// Its log.
@@ -374,11 +380,13 @@ impl TryFrom<File> for Config {
             sms: file.sms,
             letter: file.letter,
             call: file.call,
+            garden: file.walled_garden,
         };
         Ok(Self {
             ladder: ways.ladder().context("[ladder]")?,
             per_hour: ways.per_hour(),
             gateway: ways.gateway().context("[sms]")?,
+            garden: ways.garden.clone().map(Garden::read).transpose().context("[walled-garden]")?,
             ways,
             outcome: file.outcome.read().context("[outcome]")?,
             sources,
@@ -521,6 +529,7 @@ impl Config {
             sms: self.ways.sms.clone(),
             letter: self.ways.letter.clone(),
             call: self.ways.call.clone(),
+            walled_garden: self.ways.garden.clone(),
             outcome: OutcomeFile {
                 hold_out_percent: Some(self.outcome.hold_out_percent),
                 hold_out_days: Some(self.outcome.hold_out_days),

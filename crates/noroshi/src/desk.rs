@@ -1,5 +1,6 @@
 //! The portal's desk over the house: what the pages ask for, looked up in the database.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,9 +15,10 @@ use noroshi_model::link::{LINK_LIFE, LinkError};
 use noroshi_model::{Case, CaseState, Channel, Funnel, Id, VisitKind};
 use noroshi_orient::enrich::embedded;
 use noroshi_portal::desk::{
-    Attention, CaseStory, ConsentLine, Credit, Desk, DeskError, EvidenceState, FeedLine, IntakePage,
-    MeasurePage, NoticePage, QuarantineLine, RefusalLine, StoryLine, Today, TransparencyPage,
+    Attention, Captive, CaseStory, ConsentLine, Credit, Desk, DeskError, EvidenceState, FeedLine, GardenNote,
+    IntakePage, MeasurePage, NoticePage, QuarantineLine, RefusalLine, StoryLine, Today, TransparencyPage,
 };
+use noroshi_store::garden::Stay;
 use noroshi_store::outbox::EVERYTHING;
 use noroshi_store::{StoreError, Tx};
 
@@ -61,6 +63,20 @@ impl HouseDesk {
     }
 }
 
+/// Why a line is let out whose subscriber says so.
+const BY_THEMSELVES: &str = "the subscriber says that the steps are done";
+
+impl HouseDesk {
+    /// Whether the line is in the garden now, and how often its subscriber may still let it out.
+    fn garden_note(&self, stays: &[Stay]) -> Option<GardenNote> {
+        let most = self.house.config.garden.as_ref()?.self_releases;
+        let now = stays.iter().find(|stay| stay.out.is_none())?;
+        let done = stays.iter().filter(|stay| stay.why == BY_THEMSELVES).count();
+        let left = most.saturating_sub(u32::try_from(done).unwrap_or(u32::MAX));
+        Some(GardenNote { until: now.until, left, leaving: now.asked.is_some() })
+    }
+}
+
 impl Desk for HouseDesk {
     fn token_of_code(&self, typed: &str) -> Result<String, DeskError> {
         let digits = code::id_prefix(typed).ok_or(LinkError::Forged)?;
@@ -76,13 +92,13 @@ impl Desk for HouseDesk {
     fn notice(&self, token: &str) -> Result<NoticePage, DeskError> {
         let now = self.house.clock.now();
         let id = self.house.links.open(token, now)?;
-        let (case, seen, seen_total, visits, opted_out) = self
+        let (case, seen, seen_total, visits, opted_out, stays) = self
             .read("desk.notice", |tx| {
                 let Some(case) = tx.case(&id)? else { return Ok(None) };
                 tx.visit(&id, VisitKind::Opened, now)?;
                 let opted_out = tx.opted_out(&case.party, &case.measure)?;
                 let (seen, total) = (tx.sightings(&id, SEEN_MAX)?, tx.sighting_count(&id)?);
-                Ok(Some((case, seen, total, tx.visits_of(&id)?, opted_out)))
+                Ok(Some((case, seen, total, tx.visits_of(&id)?, opted_out, tx.stays(&id)?)))
             })?
             .ok_or(DeskError::NotFound)?;
         let did = |kind| visits.iter().any(|(k, _, _)| *k == kind);
@@ -99,6 +115,7 @@ impl Desk for HouseDesk {
             done: did(VisitKind::Done),
             opted_out,
             clean: case.state == CaseState::Clean,
+            garden: self.garden_note(&stays),
         })
     }
 
@@ -115,12 +132,34 @@ impl Desk for HouseDesk {
                 VisitKind::OptOut => {
                     // From every measure that writes: who says "no more mails" means all of them.
                     tx.put_consent(&case.party, "*", false, "the page of the notice", now)?;
+                    tx.ask_party_out(&case.party, "the subscriber has opted out", now)?;
+                }
+                VisitKind::Release if self.garden_note(&tx.stays(&id)?).is_some_and(|note| note.left > 0) => {
+                    tx.ask_out(&id, BY_THEMSELVES, now)?;
                 }
                 _ => {}
             }
             Ok(true)
         })?;
         if found { Ok(()) } else { Err(DeskError::NotFound) }
+    }
+
+    fn operator(&self) -> (String, String) {
+        let operator = &self.house.config.operator;
+        (operator.name.clone(), operator.desk.clone())
+    }
+
+    fn captive(&self, from: Option<IpAddr>) -> Captive {
+        let garden = self.house.config.garden.as_ref();
+        let captive = garden.zip(from).is_some_and(|(garden, from)| garden.has(from));
+        Captive { captive, page: format!("{}/garden", self.house.config.base_url) }
+    }
+
+    fn restricted(&self, line: &str) -> Result<Option<serde_json::Value>, DeskError> {
+        let Some(garden) = &self.house.config.garden else { return Ok(None) };
+        let (key, now) = (self.house.vault.restricted_slot(line), self.house.clock.now());
+        let restricted = self.read("desk.restricted", |tx| tx.is_restricted(&key, now))?;
+        Ok(restricted.then(|| garden.login_answer()))
     }
 
     fn transparency(&self) -> Result<TransparencyPage, DeskError> {
@@ -387,6 +426,13 @@ pub fn case_story(tx: &mut Tx<'_>, id: &Id) -> Result<Option<CaseStory>, StoreEr
     for (kind, at, times) in tx.visits_of(id)? {
         let text = format!("{kind}{}", if times > 1 { format!(" ({times} times)") } else { String::new() });
         line(at, "visit", text, None, None);
+    }
+    for stay in tx.stays(id)? {
+        let evidence = Some(stay.permit);
+        line(stay.since, "restricted", format!("until {} at most", jst(stay.until)), None, evidence);
+        if let Some(at) = stay.out {
+            line(at, "let out", stay.why, None, None);
+        }
     }
     line(case.opened, "opened", format!("case opened for {}", case.campaign), None, None);
     if let Some(closed) = case.closed {

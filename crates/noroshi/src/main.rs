@@ -18,6 +18,7 @@ mod events;
 mod evidence;
 mod export;
 mod feeds;
+mod garden;
 mod house;
 mod intake;
 mod keys;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use noroshi_portal::{ConsoleKey, console, metrics_page, subscriber_pages};
+use noroshi_portal::{ConsoleKey, console, metrics_page, radius_page, subscriber_pages};
 
+use crate::config::Config;
 use crate::desk::HouseDesk;
 use crate::house::House;
 use crate::keys;
@@ -28,20 +29,20 @@ pub struct Listeners {
     pub console: TcpListener,
     /// For a monitoring system, where it has one of its own.
     pub metrics: Option<TcpListener>,
+    /// For a RADIUS server that asks of lines that connect; loopback.
+    pub radius: Option<TcpListener>,
 }
 
 impl Listeners {
     /// Binds what the configuration says.
-    pub fn bind(
-        portal: SocketAddr,
-        console: SocketAddr,
-        metrics: Option<SocketAddr>,
-    ) -> anyhow::Result<Self> {
+    pub fn bind(config: &Config) -> anyhow::Result<Self> {
         let bind = |what, at| TcpListener::bind(at).with_context(|| format!("{what} cannot listen on {at}"));
+        let radius = config.garden.as_ref().and_then(|garden| garden.file.listen);
         Ok(Self {
-            portal: bind("portal", portal)?,
-            console: bind("console", console)?,
-            metrics: metrics.map(|at| bind("metrics", at)).transpose()?,
+            portal: bind("portal", config.portal)?,
+            console: bind("console", config.console)?,
+            metrics: config.metrics.map(|at| bind("metrics", at)).transpose()?,
+            radius: radius.map(|at| bind("walled-garden", at)).transpose()?,
         })
     }
 }
@@ -57,7 +58,8 @@ pub fn serve(house: Arc<House>, listeners: Listeners) -> anyhow::Result<String> 
         (listeners.portal, subscriber_pages(Arc::clone(&desk) as _, texts)),
         (listeners.console, console(Arc::clone(&desk) as _, key)?),
     ];
-    pages.extend(listeners.metrics.map(|listener| (listener, metrics_page(desk))));
+    pages.extend(listeners.metrics.map(|listener| (listener, metrics_page(Arc::clone(&desk) as _))));
+    pages.extend(listeners.radius.map(|listener| (listener, radius_page(desk))));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     std::thread::Builder::new().name("http".into()).spawn(move || {
         runtime.block_on(async move {
@@ -67,7 +69,10 @@ pub fn serve(house: Arc<House>, listeners: Listeners) -> anyhow::Result<String> 
                     listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener));
                 match ready {
                     Ok(listener) => served.push(tokio::spawn(async move {
-                        if let Err(e) = axum::serve(listener, router).await {
+                        if let Err(e) =
+                            axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+                                .await
+                        {
                             tracing::error!("a listener ended: {e}");
                         }
                     })),

@@ -39,7 +39,7 @@ const NOTICE: &[Use] = &[Use::Identify, Use::Notify];
 const ACCOUNT: &[Use] = &[Use::Analyse, Use::Identify, Use::Suspend, Use::Notify];
 
 /// Every settlement there is.
-pub const SETTLED: [Settled; 10] = [
+pub const SETTLED: [Settled; 11] = [
     // First report, 2014-04-04.
     settled("takedown-notice", BasisKind::Emergency, NOTICE, &["source.ip", "time.source"]),
     settled("infection-notice", BasisKind::Consent, NOTICE, &["source.ip", "source.port", "time.source"]),
@@ -87,6 +87,13 @@ pub const SETTLED: [Settled; 10] = [
             "time.source",
         ],
     ),
+    // Settled by no report: a clause of its own in the contract terms.
+    by_machine(settled(
+        "line-quarantine",
+        BasisKind::Consent,
+        &[Use::Restrict],
+        &["source.ip", "source.port", "time.source"],
+    )),
     // The ministry's guideline on personal information: records needed to run and bill the line.
     by_machine(settled(
         "session-keeping",

@@ -1,8 +1,8 @@
 //! The settlements as tables: what must be allowed, what must be refused, and by which rule.
 
 use noroshi_law::{
-    CncBlocking, DnsAmpFilter, FlowCnc, InfectionNotice, PppoeAbuse, Purpose, ReflectorNotice, Register,
-    Role, SessionKeeping, SiteWarning, SmtpAuthAbuse, TakedownNotice, Use,
+    CncBlocking, DnsAmpFilter, FlowCnc, InfectionNotice, LineQuarantine, PppoeAbuse, Purpose,
+    ReflectorNotice, Register, Role, SessionKeeping, SiteWarning, SmtpAuthAbuse, TakedownNotice, Use,
 };
 
 use super::*;
@@ -170,6 +170,19 @@ fn abused_line_credentials_may_be_suspended_by_id_and_time_and_not_by_where_they
     }
     case::<PppoeAbuse>(Use::Analyse, &["source.account", "destination.ip"], |_| {}, "field-minimisation");
     case::<PppoeAbuse>(Use::Block, &fields, |_| {}, NO_RULE);
+}
+
+#[test]
+fn a_line_is_restricted_by_a_clause_of_its_own_and_two_people_and_nobody_is_told_under_it() {
+    let fields = ["source.ip", "source.port", "time.source"];
+    case::<LineQuarantine>(Use::Restrict, &fields, |_| {}, "line-quarantine.consent");
+    case::<LineQuarantine>(Use::Restrict, &fields, |s| s.consent = false, "consent-missing");
+    case::<LineQuarantine>(Use::Restrict, &fields, |s| s.opted_out = true, "opted-out");
+    case::<LineQuarantine>(Use::Restrict, &fields, |s| s.approvers = 1, "second-person-missing");
+    case::<LineQuarantine>(Use::Notify, &fields, |_| {}, NO_RULE);
+    case::<LineQuarantine>(Use::Block, &fields, |_| {}, NO_RULE);
+    case::<LineQuarantine>(Use::Restrict, &["source.ip", "destination.ip"], |_| {}, "field-minimisation");
+    case_of::<LineQuarantine>(Role::Analyst, Use::Restrict, &fields, |_| {}, "role-not-named");
 }
 
 #[test]

@@ -53,6 +53,28 @@ pub struct NoticePage {
     pub opted_out: bool,
     /// Whether the case closed as clean.
     pub clean: bool,
+    /// Whether the line is in the walled garden.
+    pub garden: Option<GardenNote>,
+}
+
+/// A line that reaches the pages that help and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GardenNote {
+    /// Until when at most.
+    pub until: Timestamp,
+    /// How often its subscriber may still let it out.
+    pub left: u32,
+    /// Whether it is being let out.
+    pub leaving: bool,
+}
+
+/// What a device asks that joined a network (RFC 8908).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Captive {
+    /// Whether it is held in the garden.
+    pub captive: bool,
+    /// The page that says why, and how to get out.
+    pub page: String,
 }
 
 /// What anybody may know of what was done.
@@ -255,8 +277,14 @@ pub trait Desk: Send + Sync + 'static {
 
     /// What a link shows. Opening consumes nothing; it is counted as a visit of kind `opened`.
     fn notice(&self, token: &str) -> Result<NoticePage, DeskError>;
-    /// Counts a deliberate act on the page: steps asked for, done, opted out.
+    /// Counts a deliberate act on the page: steps asked for, done, let out, opted out.
     fn act(&self, token: &str, kind: VisitKind) -> Result<(), DeskError>;
+    /// The ISP's name, and where to ask, in words.
+    fn operator(&self) -> (String, String);
+    /// Whether a device at an address is in the walled garden, as far as the address says.
+    fn captive(&self, from: Option<IpAddr>) -> Captive;
+    /// What a RADIUS server has to say to a line that connects; `None` where it is not restricted.
+    fn restricted(&self, line: &str) -> Result<Option<serde_json::Value>, DeskError>;
     /// How many were touched, by which measure: for everybody, and asked for by everybody, so it must cost little.
     fn transparency(&self) -> Result<TransparencyPage, DeskError>;
 

@@ -14,9 +14,11 @@ pub mod console;
 mod counter;
 pub mod desk;
 pub mod guard;
+mod radius;
 mod show;
 pub mod subscriber;
 
 pub use console::{ConsoleKey, console, metrics_page};
 pub use desk::{Desk, DeskError};
+pub use radius::radius_page;
 pub use subscriber::subscriber_pages;

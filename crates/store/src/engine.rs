@@ -11,13 +11,14 @@ use crate::log::Glimpse;
 use crate::row::{Row, Value};
 
 /// Migrations in order; the database's version is how many of them it has.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/evidence-tiles.sql"),
     include_str!("../migrations/approvals.sql"),
     include_str!("../migrations/feed-clocks.sql"),
     include_str!("../migrations/mail-returns.sql"),
     include_str!("../migrations/ladder.sql"),
+    include_str!("../migrations/garden.sql"),
 ];
 /// How long SQLite waits for another writer, in milliseconds.
 const BUSY_MS: u64 = 10_000;

@@ -25,6 +25,7 @@ pub mod engine;
 pub mod events;
 pub mod evidence;
 pub mod findings;
+pub mod garden;
 pub mod gauges;
 pub mod lists;
 pub mod log;

@@ -7,7 +7,7 @@ use noroshi_wire::cgn::{CgnFormat, CgnMake, read_cgn};
 use noroshi_wire::dhcp::LeaseFormat;
 use noroshi_wire::kea::{KeaLegalFormat, read_kea_leases, read_kea_legal};
 use noroshi_wire::nat_rules::NatRules;
-use noroshi_wire::radius::{AccountingRequest, Attribute, Secret, read_packet};
+use noroshi_wire::radius::{Attribute, Packet, Secret, read_packet};
 use noroshi_wire::{SeizedFormat, Status, read_detail, read_seized};
 
 fn main() {
@@ -57,7 +57,7 @@ fn radius_detail(bencher: divan::Bencher<'_, '_>, records: u32) {
 #[divan::bench(args = [false, true])]
 fn radius_packet(bencher: divan::Bencher<'_, '_>, message_authenticator: bool) {
     let secret = Secret::try_from(b"a secret of usual length".to_vec()).expect("a secret");
-    let request = AccountingRequest::new(1)
+    let request = Packet::accounting(1)
         .status(Status::Interim)
         .text(Attribute::UserName, "sub000123@example.ne.jp")
         .text(Attribute::AcctSessionId, "0000A1B2-66C0")

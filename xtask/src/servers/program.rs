@@ -28,6 +28,10 @@ pub fn slapd() -> Result<Ready> {
 /// The RADIUS server that is in front of most access networks.
 pub fn freeradius() -> Result<Ready> {
     let program = found("freeradius", "freeradius")?;
+    // Asks over HTTP what a line that connects is told.
+    if !std::path::Path::new("/usr/lib/freeradius/rlm_rest.so").exists() {
+        apt::install(&["freeradius-rest"])?;
+    }
     let version = output_of(Command::new(&program).arg("-v"))?;
     let version = version.split_whitespace().skip_while(|word| *word != "Version").nth(1);
     Ok(ready(

@@ -125,7 +125,12 @@ fn listen(once: bool) -> anyhow::Result<Listeners> {
         let wanted = if once { anywhere } else { wanted.parse()? };
         Ok(TcpListener::bind(wanted).or_else(|_| TcpListener::bind(anywhere))?)
     };
-    Ok(Listeners { portal: bind(PORTAL_LISTEN)?, console: bind(CONSOLE_LISTEN)?, metrics: None })
+    Ok(Listeners {
+        portal: bind(PORTAL_LISTEN)?,
+        console: bind(CONSOLE_LISTEN)?,
+        metrics: None,
+        radius: None,
+    })
 }
 
 fn configured(

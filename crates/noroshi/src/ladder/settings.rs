@@ -11,6 +11,7 @@ use noroshi_model::Channel;
 use serde::{Deserialize, Serialize};
 
 use super::webhook::Webhook;
+use crate::garden::GardenFile;
 
 /// Zone of the hours, where nothing else is said.
 const ZONE: &str = "Asia/Tokyo";
@@ -18,6 +19,8 @@ const ZONE: &str = "Asia/Tokyo";
 const LETTER_HOURS: &str = "06:00-07:00";
 /// When the list of calls is written, where nothing else is said: before the day begins.
 const CALL_HOURS: &str = "08:00-09:00";
+/// When lines enter the walled garden, where nothing else is said: while the desk answers the telephone.
+const GARDEN_HOURS: &str = "09:00-17:00";
 /// Share of new cases that are not told at first, in percent, where nothing else is said.
 const HOLD_OUT_PERCENT: u32 = 10;
 /// For how many days, where nothing else is said: as long as a case needs to close as clean.
@@ -108,6 +111,8 @@ pub struct Ways {
     pub letter: Option<BatchFile>,
     /// `[call]`
     pub call: Option<BatchFile>,
+    /// `[walled-garden]`
+    pub garden: Option<GardenFile>,
 }
 
 impl Ways {
@@ -129,7 +134,7 @@ impl Ways {
                 Channel::Sms => self.sms.is_some(),
                 Channel::Letter => self.letter.is_some(),
                 Channel::Call => self.call.is_some(),
-                Channel::WalledGarden => false,
+                Channel::WalledGarden => self.garden.is_some(),
             };
             if !known {
                 bail!("a rung of {channel}, and nothing says how: set [{channel}]");
@@ -145,6 +150,10 @@ impl Ways {
             (Channel::Sms, self.sms.as_ref().map(|sms| sms.hours.unwrap_or(Hours::DAYTIME))),
             (Channel::Letter, self.letter.as_ref().and_then(|file| said(file, LETTER_HOURS))),
             (Channel::Call, self.call.as_ref().and_then(|file| said(file, CALL_HOURS))),
+            (
+                Channel::WalledGarden,
+                self.garden.as_ref().and_then(|file| file.hours.or_else(|| GARDEN_HOURS.parse().ok())),
+            ),
         ];
         hours.into_iter().filter_map(|(channel, hours)| Some((channel, hours?))).collect()
     }
@@ -156,6 +165,7 @@ impl Ways {
             (Channel::Sms, self.sms.as_ref().and_then(|sms| sms.per_hour)),
             (Channel::Letter, self.letter.as_ref().and_then(|file| file.per_hour)),
             (Channel::Call, self.call.as_ref().and_then(|file| file.per_hour)),
+            (Channel::WalledGarden, self.garden.as_ref().and_then(|file| file.per_hour)),
         ];
         most.into_iter().filter_map(|(channel, most)| Some((channel, most?))).collect()
     }

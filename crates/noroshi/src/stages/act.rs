@@ -14,8 +14,8 @@ use noroshi_act::plan::{Found, plan};
 use noroshi_book::{Answer, Doubt, Look};
 use noroshi_decide::{ask_infection, ask_takedown};
 use noroshi_law::{
-    Ask, Basis as _, BasisKind, InfectionNotice, Lawful, Locked, NoticePurpose, Permit, Purpose as _,
-    Refusal, TakedownNotice, Use,
+    Ask, Basis as _, BasisKind, InfectionNotice, Lawful, Locked, NoticePurpose, Permit, Purpose, Refusal,
+    TakedownNotice, Use,
 };
 use noroshi_model::{Case, ContractRef, Decision, Finding, Id};
 use noroshi_orient::clock::FeedClock;
@@ -174,15 +174,13 @@ fn reason(doubt: Doubt, off_s: u32) -> String {
     }
 }
 
-type Answers = Vec<(Named, Vec<Timestamp>)>;
-
 /// Opens the book on the finding's address: one evidence entry for the look, whatever it shows.
-fn look_up<P: NoticePurpose>(
+fn looked<P: Purpose, T>(
     house: &House,
     finding: &Finding,
-    clock: &FeedClock,
     permit: &Permit<P>,
-) -> Result<Lawful<Answers, P>, StageError> {
+    see: impl FnOnce(&Look<'_>) -> Result<T, StageError>,
+) -> Result<Lawful<T, P>, StageError> {
     let (first, last) = (finding.first().unwrap_or_default(), finding.last().unwrap_or_default());
     let subject = format!("address {} at {first} to {last}", finding.ip);
     let book = house.book().context("the session book cannot be opened")?;
@@ -190,37 +188,71 @@ fn look_up<P: NoticePurpose>(
         .vault
         .open_one(book.look(finding.ip), &subject, permit, house.clock.now(), &mut house.evidence())
         .context("the session book cannot be opened")?;
-    // Only what the measure's dossier lists: a takedown notice uses address and time, and no port.
-    let with_port = permit.allows("source.port");
-    look.map(|look| answers(house, finding, clock, &look, with_port)).transpose()
+    look.map(|look| see(&look)).transpose()
 }
 
-fn answers(
+/// Who held the address at each sighting, and by how many seconds the feed's time may be wrong. Only what the measure's dossier
+/// lists is used: a takedown notice uses address and time, and no port.
+fn answered<'a>(
+    house: &'a House,
+    finding: &'a Finding,
+    clock: &'a FeedClock,
+    look: &'a Look<'_>,
+    with_port: bool,
+) -> impl Iterator<Item = (Timestamp, Answer, u32)> + use<'a> {
+    let stated_s = house.config.clock_error_s.get(&finding.campaign).copied();
+    finding.sightings.iter().map(move |sighting| {
+        let off_s = stated_s.unwrap_or_else(|| clock.off_s(sighting.at));
+        let port = sighting.port.filter(|_| with_port);
+        (sighting.at, look.who(port, sighting.at, off_s, &house.config.rules), off_s)
+    })
+}
+
+/// The lines that surely held the finding's address, and when.
+pub fn held_by<P: Purpose>(
     house: &House,
     finding: &Finding,
     clock: &FeedClock,
-    look: &Look<'_>,
-    with_port: bool,
-) -> Result<Answers, StageError> {
-    let stated_s = house.config.clock_error_s.get(&finding.campaign).copied();
-    let mut by_answer: BTreeMap<Named, (i64, Vec<Timestamp>)> = BTreeMap::new();
-    for sighting in &finding.sightings {
-        let off_s = stated_s.unwrap_or_else(|| clock.off_s(sighting.at));
-        let (named, margin_s) =
-            match look.who(sighting.port.filter(|_| with_port), sighting.at, off_s, &house.config.rules) {
+    permit: &Permit<P>,
+) -> Result<Lawful<BTreeMap<Holder, Vec<Timestamp>>, P>, StageError> {
+    looked(house, finding, permit, |look| {
+        let mut lines: BTreeMap<Holder, Vec<Timestamp>> = BTreeMap::new();
+        for (at, answer, _) in answered(house, finding, clock, look, permit.allows("source.port")) {
+            if let Answer::One(held) = answer {
+                lines.entry(Holder { user: held.line }).or_default().push(at);
+            }
+        }
+        Ok(lines)
+    })
+}
+
+type Answers = Vec<(Named, Vec<Timestamp>)>;
+
+/// Whose address it was at each sighting.
+fn look_up<P: NoticePurpose>(
+    house: &House,
+    finding: &Finding,
+    clock: &FeedClock,
+    permit: &Permit<P>,
+) -> Result<Lawful<Answers, P>, StageError> {
+    looked(house, finding, permit, |look| {
+        let mut by_answer: BTreeMap<Named, (i64, Vec<Timestamp>)> = BTreeMap::new();
+        for (at, answer, off_s) in answered(house, finding, clock, look, permit.allows("source.port")) {
+            let (named, margin_s) = match answer {
                 Answer::One(held) => (named(house, &Holder { user: held.line })?, held.margin_s),
                 Answer::None => (Named::Nobody, 0),
                 Answer::Ambiguous(doubt) => (Named::Doubt(doubt, off_s), 0),
             };
-        let (least, seen) = by_answer.entry(named).or_insert((i64::MAX, Vec::new()));
-        *least = (*least).min(margin_s);
-        seen.push(sighting.at);
-    }
-    let with_margin = |(named, (margin_s, seen))| match named {
-        Named::One(contract, _) => (Named::One(contract, margin_s), seen),
-        other => (other, seen),
-    };
-    Ok(by_answer.into_iter().map(with_margin).collect())
+            let (least, seen) = by_answer.entry(named).or_insert((i64::MAX, Vec::new()));
+            *least = (*least).min(margin_s);
+            seen.push(at);
+        }
+        let with_margin = |(named, (margin_s, seen))| match named {
+            Named::One(contract, _) => (Named::One(contract, margin_s), seen),
+            other => (other, seen),
+        };
+        Ok(by_answer.into_iter().map(with_margin).collect())
+    })
 }
 
 /// Whose the line is. A directory that cannot be asked is no answer: the decision is worked again later.

@@ -17,6 +17,7 @@ pub fn step(house: &House) -> Result<usize, StageError> {
             tx.put_case(case)?;
             tx.stop_steps(&case.id, "the case is closed", now)?;
             tx.forget_addressee(&case.id)?;
+            tx.ask_out(&case.id, "the case is closed as clean", now)?;
         }
         Ok::<_, StoreError>(closed.len())
     })?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use noroshi_act::ladder::{Approval, Known, Next, Taken, next};
+use noroshi_law::{InfectionNotice, LineQuarantine, Purpose as _};
 use noroshi_model::case::StepState;
 use noroshi_model::{Case, CaseState, Channel, Step};
 use noroshi_store::outbox::EVERYTHING;
@@ -73,16 +74,22 @@ fn look(tx: &mut Tx<'_>, house: &House, case: &Case, now: Timestamp) -> Result<(
     };
     if known.opted_out && case.state.is_open() {
         case.state = CaseState::Held;
+        tx.ask_out(&case.id, "the subscriber has opted out", now)?;
     }
     tx.put_case(&case)
 }
 
-/// The ways that the law allows under a measure, and whether a person approves each use.
+/// The ways that the law allows under a measure, and whether a person approves each use. The walled garden is a measure of its
+/// own, and follows a notice by consent only: nobody's line is restricted for what an emergency showed.
 fn allowed(house: &House, measure: &str) -> BTreeMap<Channel, Approval> {
     let approval = |measure: &str| match house.register.measure(measure) {
         Some(dossier) if dossier.each_approved => Approval::Needed,
         _ => Approval::NotNeeded,
     };
     let tells = [Channel::Mail, Channel::Sms, Channel::Letter, Channel::Call];
-    tells.into_iter().map(|channel| (channel, approval(measure))).collect()
+    let mut allowed: BTreeMap<_, _> = tells.into_iter().map(|channel| (channel, approval(measure))).collect();
+    if measure == InfectionNotice::MEASURE {
+        allowed.insert(Channel::WalledGarden, approval(LineQuarantine::MEASURE));
+    }
+    allowed
 }

@@ -11,6 +11,7 @@ pub mod act;
 pub mod aggregate;
 mod batch;
 pub mod decide;
+mod garden;
 pub mod improve;
 pub mod ladder;
 pub mod mail;
@@ -83,7 +84,7 @@ pub enum Stage {
     Ladder,
     /// Mails are sent.
     Mail,
-    /// Short messages are posted, letters and calls are listed.
+    /// Short messages are posted, letters and calls are listed, lines enter and leave the walled garden.
     Reach,
     /// Quiet cases close.
     Improve,
@@ -122,7 +123,10 @@ impl Stage {
 
 /// Every way besides mail, one step each.
 fn reach(house: &House) -> Result<usize, StageError> {
-    Ok(sms::step(house)? + batch::step(house, Channel::Letter)? + batch::step(house, Channel::Call)?)
+    Ok(sms::step(house)?
+        + batch::step(house, Channel::Letter)?
+        + batch::step(house, Channel::Call)?
+        + garden::step(house)?)
 }
 
 /// Settles what a dead process was handing over. `alone` says that no other process can be at it.
@@ -135,6 +139,7 @@ pub fn recover(house: &House, stages: &[Stage], alone: bool) -> Result<usize, St
         settled += sms::recover(house, alone)?;
         settled += batch::recover(house, Channel::Letter, alone)?;
         settled += batch::recover(house, Channel::Call, alone)?;
+        settled += garden::recover(house, alone)?;
     }
     Ok(settled)
 }

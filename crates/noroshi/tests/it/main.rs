@@ -11,6 +11,7 @@ mod evidence;
 mod export;
 mod feed_clock;
 mod feeds;
+mod garden;
 mod law;
 mod lists;
 mod mail;

@@ -130,3 +130,16 @@ trouble-large-do = Open the link in the notice again and use the buttons on the 
 trouble-unavailable-title = The page cannot be shown right now
 trouble-unavailable-what = The fault is on our side: the records cannot be read at the moment. Nothing was lost. If you have just pressed a button, it may not have been counted.
 trouble-unavailable-do = Wait a minute and open it again. If this goes on, contact your Internet provider's desk.
+
+# The walled garden
+garden-title = Your line reaches only a few pages for now
+garden-lead = This is { $operator }. We told you that a device on your line seems to be infected, and it goes on. So that nobody is harmed, your line reaches only the pages that help, until it is solved. Emergency calls work. This is not about a bill or a penalty.
+garden-out-title = How to get out
+garden-out = Enter the code of our notice (in the mail, the letter or the message). The page that opens has the steps, and a button that lifts the restriction.
+garden-ask = If you have no code, call the desk. They know what to do, and can lift the restriction.
+garden-notice-title = Your line reaches only a few pages for now
+garden-notice = Take the steps below, then lift the restriction here. It ends by itself on { $garden-until } at the latest.
+garden-leaving = The restriction is being lifted. That takes up to a minute; restart your router if it takes longer.
+garden-release-hint = You can do this { $left } more times. If the device is still infected, the restriction may come back.
+garden-release-button = I took the steps: lift the restriction
+garden-none-left = You have lifted it as often as is possible here. Call the desk below; they help you, and lift it.

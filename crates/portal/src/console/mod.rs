@@ -95,6 +95,8 @@ pub fn console(desk: Arc<dyn Desk>, key: ConsoleKey) -> Result<Router, TextError
     Ok(guard(router, CONSOLE_WAIT, page::at_the_door))
 }
 
+pub(crate) use page::at_the_door;
+
 /// The counters alone, for a listener of their own.
 pub fn metrics_page(desk: Arc<dyn Desk>) -> Router {
     let router =

@@ -30,7 +30,7 @@ pub(super) fn turned(status: StatusCode, title: &str, text: &str) -> Response {
     response
 }
 
-pub(super) fn at_the_door(reason: Turned) -> Response {
+pub(crate) fn at_the_door(reason: Turned) -> Response {
     match reason {
         Turned::TooLong => turned(
             StatusCode::URI_TOO_LONG,

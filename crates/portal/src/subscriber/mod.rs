@@ -8,8 +8,10 @@
 //!
 //! A GET acts never, because mail scanners follow links; a POST answers 303 back to the page. There are no
 //! cookies: the language is in the query. A token that opens nothing is answered in both languages and
-//! without saying why it is wrong. Beside them, for everybody: what was done to how many (`/transparency`).
+//! without saying why it is wrong. Beside them, for everybody: what was done to how many (`/transparency`), and what a line
+//! meets that is in the walled garden ([`garden`]).
 
+mod garden;
 mod speech;
 mod transparency;
 mod trouble;
@@ -59,6 +61,9 @@ pub fn subscriber_pages(desk: Arc<dyn Desk>, texts: Arc<Catalogue>) -> Router {
         .route("/n/{token}", get(notice))
         .route("/n/{token}/steps", post(steps).get(back))
         .route("/n/{token}/done", post(done).get(back))
+        .route("/n/{token}/release", post(release).get(back))
+        .route("/garden", get(garden::page))
+        .route("/captive-portal/api", get(garden::api))
         .route("/n/{token}/opt-out", post(opt_out).get(confirm))
         .merge(asset::routes())
         .fallback(async |State(pages): State<Pages>, v: Visitor| Trouble::Missing.page(&pages.texts, v.lang))
@@ -185,6 +190,10 @@ async fn done(s: State<Pages>, v: Visitor, t: Token, body: Result<Bytes, BytesRe
     act(s, v, t, body, VisitKind::Done).await
 }
 
+async fn release(s: State<Pages>, v: Visitor, t: Token, body: Result<Bytes, BytesRejection>) -> Response {
+    act(s, v, t, body, VisitKind::Release).await
+}
+
 async fn opt_out(s: State<Pages>, v: Visitor, t: Token, body: Result<Bytes, BytesRejection>) -> Response {
     act(s, v, t, body, VisitKind::OptOut).await
 }
@@ -200,7 +209,11 @@ async fn act(
         return Trouble::Large.page(&pages.texts, visitor.lang);
     }
     let path = token.path();
-    let place = if kind == VisitKind::Steps { "#steps" } else { "#standing" };
+    let place = match kind {
+        VisitKind::Steps => "#steps",
+        VisitKind::Release => "#garden",
+        _ => "#standing",
+    };
     match pages.counter.ask(move |desk| desk.act(token.checked()?, kind)).await {
         Ok(()) => see(&path, &visitor, place),
         Err(error) => Trouble::from(error).page(&pages.texts, visitor.lang),
@@ -223,6 +236,8 @@ fn values(n: &NoticePage, lang: noroshi_model::Lang) -> Vec<(&'static str, Strin
         ("steps", n.guide.steps.len().to_string()),
         ("until", n.link_until.as_ref().map(show::jst).unwrap_or_default()),
         ("days", (QUIET.as_hours() / 24).to_string()),
+        ("garden-until", n.garden.as_ref().map(|garden| show::jst(&garden.until)).unwrap_or_default()),
+        ("left", n.garden.as_ref().map(|garden| garden.left.to_string()).unwrap_or_default()),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! A desk in memory: it knows one notice and a few records, or hostile ones, or none, and remembers who
 //! acted.
 
+use std::net::IpAddr;
 use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
@@ -43,6 +44,7 @@ pub struct InMemory {
     pub kept: Kept,
     pub visits: Mutex<Vec<VisitKind>>,
     pub is_down: bool,
+    pub garden: Mutex<Option<GardenNote>>,
 }
 
 pub fn at(text: &str) -> Timestamp {
@@ -51,7 +53,7 @@ pub fn at(text: &str) -> Timestamp {
 
 impl InMemory {
     pub fn new(kept: Kept) -> Self {
-        Self { kept, visits: Mutex::new(Vec::new()), is_down: false }
+        Self { kept, visits: Mutex::new(Vec::new()), is_down: false, garden: Mutex::new(None) }
     }
 
     pub fn acts(&self) -> Vec<VisitKind> {
@@ -147,6 +149,7 @@ impl Desk for InMemory {
             done: visits.contains(&VisitKind::Done),
             opted_out: visits.contains(&VisitKind::OptOut),
             clean: false,
+            garden: *self.garden.lock().unwrap(),
         })
     }
 
@@ -154,6 +157,20 @@ impl Desk for InMemory {
         self.notice(token)?;
         self.visits.lock().unwrap().push(kind);
         Ok(())
+    }
+
+    fn operator(&self) -> (String, String) {
+        (self.text("Example ISP"), self.text("0120-000-000"))
+    }
+
+    fn captive(&self, from: Option<IpAddr>) -> Captive {
+        let captive = from == Some("100.64.0.9".parse().unwrap());
+        Captive { captive, page: "https://care.example.ne.jp/garden".into() }
+    }
+
+    fn restricted(&self, line: &str) -> Result<Option<serde_json::Value>, DeskError> {
+        let answer = serde_json::json!({ "reply:Filter-Id": { "op": ":=", "value": ["garden"] } });
+        Ok((line == "sub1").then_some(answer))
     }
 
     fn transparency(&self) -> Result<TransparencyPage, DeskError> {

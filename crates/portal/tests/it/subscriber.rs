@@ -4,8 +4,9 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use noroshi_model::VisitKind;
+use noroshi_portal::desk::GardenNote;
 
-use super::desk::{DOWN, EXPIRED, Kept, TOKEN};
+use super::desk::{DOWN, EXPIRED, InMemory, Kept, TOKEN};
 use super::{get, portal, post, request, send};
 
 fn page(rest: &str) -> String {
@@ -284,4 +285,77 @@ async fn where_nothing_was_done_yet_the_page_says_so() {
     let answer = get(&router, "/transparency?lang=en").await;
     answer.says("Nothing was recorded yet");
     answer.says_not("newest signed state");
+}
+
+#[tokio::test]
+async fn a_device_in_the_garden_is_told_so_by_its_address_as_rfc_8908_says() {
+    let (_, router) = portal(Kept::Usual);
+    let asked = |peer: &str, forwarded: Option<&str>| {
+        let mut request = request("GET", "/captive-portal/api");
+        let peer: std::net::SocketAddr = peer.parse().unwrap();
+        request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+        if let Some(forwarded) = forwarded {
+            request.headers_mut().insert("x-forwarded-for", forwarded.parse().unwrap());
+        }
+        request
+    };
+    for (peer, forwarded, captive) in [
+        ("100.64.0.9:999", None, true),
+        ("[::ffff:100.64.0.9]:999", None, true),
+        ("198.51.100.7:999", None, false),
+        ("127.0.0.1:999", Some("100.64.0.9"), true),
+        ("127.0.0.1:999", Some("198.51.100.7, 100.64.0.9"), true),
+        // What a client writes itself counts for nothing.
+        ("127.0.0.1:999", Some("100.64.0.9, 198.51.100.7"), false),
+        ("198.51.100.7:999", Some("100.64.0.9"), false),
+        ("127.0.0.1:999", Some("nonsense"), false),
+    ] {
+        let answer = send(&router, asked(peer, forwarded)).await;
+        assert_eq!(answer.header("content-type"), "application/captive+json");
+        assert!(answer.header("cache-control").contains("no-store"));
+        let said: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(said["captive"], captive, "{peer} {forwarded:?}");
+        assert!(said["user-portal-url"].as_str().unwrap().starts_with("https://"));
+    }
+}
+
+#[tokio::test]
+async fn the_garden_has_a_page_in_every_language_and_a_way_out_that_is_a_deliberate_act() {
+    let (desk, router) = portal(Kept::Usual);
+    for lang in ["ja", "en", "ja-x-easy"] {
+        let page = get(&router, &format!("/garden?lang={lang}")).await;
+        page.says("name=\"code\"");
+        page.says("0120-000-000");
+        page.says_not("garden-");
+    }
+    let note = GardenNote { until: "2026-12-20T00:00:00Z".parse().unwrap(), left: 1, leaving: false };
+    *desk.garden.lock().unwrap() = Some(note);
+    let page = get(&router, &format!("/n/{TOKEN}?lang=en")).await;
+    page.says(&format!("action=\"/n/{TOKEN}/release?lang=en\""));
+    page.says("2026-12-20 09:00 JST");
+    let answer = post(&router, &format!("/n/{TOKEN}/release")).await;
+    assert_eq!(answer.header("location"), format!("/n/{TOKEN}#garden"));
+    assert_eq!(desk.acts().last(), Some(&VisitKind::Release));
+    *desk.garden.lock().unwrap() = Some(GardenNote { left: 0, ..note });
+    get(&router, &format!("/n/{TOKEN}?lang=en")).await.says_not("/release");
+    *desk.garden.lock().unwrap() = Some(GardenNote { leaving: true, ..note });
+    get(&router, &format!("/n/{TOKEN}?lang=en")).await.says_not("/release");
+}
+
+#[tokio::test]
+async fn a_radius_server_is_told_of_a_line_that_connects_whether_it_is_restricted() {
+    let desk = std::sync::Arc::new(InMemory::new(Kept::Usual));
+    let router = noroshi_portal::radius_page(desk);
+    let asked = |body: &'static str| {
+        let request = axum::http::Request::builder().method("POST").uri("/authorize");
+        request.body(axum::body::Body::from(body)).unwrap()
+    };
+    let restricted = send(&router, asked(r#"{"User-Name":{"type":"string","value":["sub1"]}}"#)).await;
+    let said: serde_json::Value = serde_json::from_str(&restricted.body).unwrap();
+    assert_eq!(said["reply:Filter-Id"]["value"][0], "garden");
+    let free = send(&router, asked(r#"{"User-Name":"sub2"}"#)).await;
+    assert_eq!((free.status.as_u16(), free.body.as_str()), (204, ""));
+    for wrong in ["", "{}", "[]", r#"{"User-Name":7}"#, r#"{"User-Name":{"value":[]}}"#] {
+        assert_eq!(send(&router, asked(wrong)).await.status.as_u16(), 400, "{wrong}");
+    }
 }

@@ -1,5 +1,5 @@
-//! The other side of the conversation: Accounting-Requests as an access server sends them, for tests and benchmarks, and to
-//! try out a listener.
+//! Requests as they are written: Accounting-Requests as an access server sends them, for tests and benchmarks, and the requests
+//! by which a line is changed ([`super::dynamic`]).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -13,19 +13,24 @@ use super::packet::{
     message_mac,
 };
 
-/// An Accounting-Request that is being written. What does not fit into a packet is left out.
+/// A request that is being written. What does not fit into a packet is left out.
 #[derive(Clone, Debug)]
-pub struct AccountingRequest {
+pub struct Packet {
+    code: u8,
     identifier: u8,
     attributes: Vec<u8>,
     /// Where the value of the Message-Authenticator goes.
     mac_at: Option<usize>,
 }
 
-impl AccountingRequest {
-    /// Begins one under the client's number for it.
-    pub fn new(identifier: u8) -> Self {
-        Self { identifier, attributes: Vec::new(), mac_at: None }
+impl Packet {
+    /// Begins an Accounting-Request under the client's number for it.
+    pub fn accounting(identifier: u8) -> Self {
+        Self::of(ACCOUNTING_REQUEST, identifier)
+    }
+
+    pub(super) fn of(code: u8, identifier: u8) -> Self {
+        Self { code, identifier, attributes: Vec::new(), mac_at: None }
     }
 
     /// Adds an attribute as octets.
@@ -90,7 +95,7 @@ impl AccountingRequest {
         let mut attributes = self.attributes.clone();
         let length = u16::try_from(HEADER_BYTES + attributes.len()).unwrap_or(HEADER_BYTES as u16);
         let [high, low] = length.to_be_bytes();
-        let head = [ACCOUNTING_REQUEST, self.identifier, high, low];
+        let head = [self.code, self.identifier, high, low];
         if let (Some(at), Some(mac)) = (self.mac_at, message_mac(&[&head, &[0; 16], &attributes], secret)) {
             attributes[at..at + MAC_BYTES].copy_from_slice(&mac.finalize().into_bytes());
         }

@@ -7,6 +7,8 @@
 //!   datagram ─packet──▶ attributes ─┘                    └───▶ BadSealed
 //! ```
 //!
+//! And the other way, to the access server: a line is changed, or disconnected ([`dynamic`]).
+//!
 //! This is communications data. It is sealed in the same call that recognises it, good or bad, and the
 //! attributes as such never leave this folder.
 
@@ -14,6 +16,7 @@ mod accounting;
 mod assignments;
 mod client;
 mod detail;
+pub mod dynamic;
 mod meaning;
 mod packet;
 
@@ -21,7 +24,7 @@ pub use accounting::{
     Accounting, BadSealed, ClockSample, DELAY_S_MAX, Details, Status, read_detail, slot, slots_of,
 };
 pub use assignments::DetailAssignments;
-pub use client::AccountingRequest;
+pub use client::Packet;
 pub use detail::{ATTRIBUTES_MAX, VALUE_BYTES_MAX};
 pub use meaning::Attribute;
 pub use packet::{EmptySecret, PACKET_BYTES_MAX, PacketError, PacketId, Request, Secret, read_packet};

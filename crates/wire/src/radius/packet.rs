@@ -117,8 +117,18 @@ pub fn read_packet(
     })
 }
 
+/// The attributes of a packet, well-formed.
+pub(super) fn octets(all: &[u8]) -> Result<Vec<(u8, usize, &[u8])>, PacketError> {
+    Ok(Octets::read(all)?.iter().collect())
+}
+
+/// Compared in constant time.
+pub(super) fn same(ours: &[u8; 16], theirs: &[u8]) -> bool {
+    ours.len() == theirs.len() && ours.iter().zip(theirs).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}
+
 /// The packet in a datagram: as long as it says, and no more than there is (RFC 2866 §3).
-fn whole(datagram: &[u8]) -> Result<&[u8], PacketError> {
+pub(super) fn whole(datagram: &[u8]) -> Result<&[u8], PacketError> {
     let Some(length) = datagram.get(2..4) else { return Err(PacketError::Shape("shorter than a header")) };
     let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
     if !(HEADER_BYTES..=PACKET_BYTES_MAX).contains(&length) {
@@ -146,10 +156,19 @@ pub(super) fn message_mac(parts: &[&[u8]], secret: &Secret) -> Option<Hmac<Md5>>
 /// As for all requests without a random authenticator, the field of the Request Authenticator counts as zeros (RFC 5176
 /// §3.6). Compared in constant time.
 fn verify_mac(packet: &[u8], at: usize, secret: &Secret) -> Result<(), PacketError> {
+    verify_mac_over(packet, &[0; 16], at, secret)
+}
+
+pub(super) fn verify_mac_over(
+    packet: &[u8],
+    authenticator: &[u8; 16],
+    at: usize,
+    secret: &Secret,
+) -> Result<(), PacketError> {
     let refused = PacketError::MessageAuthenticator;
     let (before, rest) = packet.split_at_checked(at).ok_or(refused)?;
     let (stated, after) = rest.split_at_checked(MAC_BYTES).ok_or(refused)?;
-    let parts: [&[u8]; 5] = [&before[..4], &[0; 16], &before[HEADER_BYTES..], &[0; MAC_BYTES], after];
+    let parts: [&[u8]; 5] = [&before[..4], authenticator, &before[HEADER_BYTES..], &[0; MAC_BYTES], after];
     message_mac(&parts, secret).ok_or(refused)?.verify_slice(stated).map_err(|_| refused)
 }
 
@@ -298,7 +317,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::accounting::Status;
-    use super::super::client::AccountingRequest;
+    use super::super::client::Packet;
     use super::*;
 
     fn secret() -> Secret {
@@ -313,8 +332,8 @@ mod tests {
         "2026-11-22T11:07:52Z".parse().unwrap()
     }
 
-    fn start() -> AccountingRequest {
-        AccountingRequest::new(7)
+    fn start() -> Packet {
+        Packet::accounting(7)
             .status(Status::Start)
             .text(Attribute::UserName, "sub000123@example.ne.jp")
             .text(Attribute::AcctSessionId, "0000A1B2-66C0")
@@ -347,7 +366,7 @@ mod tests {
 
     #[test]
     fn every_attribute_of_an_address_is_read_in_its_own_shape() {
-        let request = AccountingRequest::new(1)
+        let request = Packet::accounting(1)
             .status(Status::Stop)
             .text(Attribute::AcctSessionId, "1")
             .v6(Attribute::NasIpv6Address, "2001:db8::1".parse().unwrap())
@@ -424,16 +443,15 @@ mod tests {
             4, 1, 0, 32, 0x7c, 0x4a, 0x82, 0xf6, 0xfe, 0x1f, 0x78, 0x18, 0xb3, 0x40, 0x5f, 0x53, 0x11, 0xf1,
             0x95, 0x5e, 40, 6, 0, 0, 0, 7, 4, 6, 192, 0, 2, 1,
         ];
-        let record = AccountingRequest::new(1)
-            .status(Status::On)
-            .v4(Attribute::NasIpAddress, Ipv4Addr::new(192, 0, 2, 1));
+        let record =
+            Packet::accounting(1).status(Status::On).v4(Attribute::NasIpAddress, Ipv4Addr::new(192, 0, 2, 1));
         assert_eq!(record.signed(&secret()), packet);
         assert_eq!(read(&packet).unwrap().meaning.unwrap().status, Status::On);
     }
 
     #[test]
     fn an_authentic_packet_that_means_nothing_is_bad_and_still_answered() {
-        let failed = AccountingRequest::new(9).number(Attribute::AcctStatusType, 15);
+        let failed = Packet::accounting(9).number(Attribute::AcctStatusType, 15);
         let request = read(&failed.signed(&secret())).unwrap();
         assert_eq!(request.response(&secret()).len(), HEADER_BYTES);
         let bad = request.accounting().unwrap_err();
@@ -446,7 +464,7 @@ mod tests {
             (Attribute::FramedIpv6Address, &[1; 15]),
             (Attribute::AcctDelayTime, &[1]),
         ] {
-            let request = AccountingRequest::new(1).octets(which as u8, value);
+            let request = Packet::accounting(1).octets(which as u8, value);
             let request = request.status(Status::Start).text(Attribute::AcctSessionId, "1");
             let request = request.text(Attribute::NasIdentifier, "bras1").signed(&secret());
             let reason = read(&request).unwrap().meaning.unwrap_err();
@@ -475,7 +493,7 @@ mod tests {
             mac: bool,
         ) {
             let net = ipnet::Ipv6Net::new(Ipv6Addr::from(v6), length).unwrap().trunc();
-            let request = AccountingRequest::new(1).status(Status::Interim).number(Attribute::AcctDelayTime, delay)
+            let request = Packet::accounting(1).status(Status::Interim).number(Attribute::AcctDelayTime, delay)
                 .text(Attribute::UserName, &user).text(Attribute::AcctSessionId, &session)
                 .text(Attribute::NasIdentifier, "bras1").v4(Attribute::FramedIpAddress, Ipv4Addr::from(ip))
                 .prefix(Attribute::FramedIpv6Prefix, net);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use noroshi_wire::radius::{AccountingRequest, Attribute, Secret, Status};
+use noroshi_wire::radius::{Attribute, Packet, Secret, Status};
 
 use super::{Killed, Known, Running, config, now_s, say, until_known, who};
 use crate::mail::{free_port, until};
@@ -53,7 +53,7 @@ struct Nas {
 impl Nas {
     fn tell(&mut self, status: Status, session: u32, at_s: i64) {
         self.next = self.next.wrapping_add(1);
-        let packet = AccountingRequest::new(self.next)
+        let packet = Packet::accounting(self.next)
             .status(status)
             .text(Attribute::AcctSessionId, &format!("session-{session}"))
             .text(Attribute::UserName, &line(session))
