@@ -11,12 +11,10 @@ use ipnet::IpNet;
 use jiff::SignedDuration;
 use noroshi_act::dkim::Dkim;
 use noroshi_act::hours::Hours;
-use noroshi_act::ladder::Ladder;
 use noroshi_act::notice::Operator;
 use noroshi_act::smtp::{ANSWER_S, Encryption, Submission};
 use noroshi_book::Rules;
 use noroshi_directory::{HttpFile, LdapFile, SqlFile};
-use noroshi_model::Channel;
 use noroshi_orient::aggregate::Aggregation;
 use noroshi_orient::list::ListRule;
 use noroshi_store::Address;
@@ -24,8 +22,8 @@ use noroshi_wire::SeizedFormat;
 use noroshi_wire::nat_rules::{NatRule, NatRules};
 use serde::{Deserialize, Serialize};
 
-use crate::garden::{Garden, GardenFile};
-use crate::ladder::{BatchFile, LadderFile, Outcome, OutcomeFile, SmsFile, Ways, Webhook};
+use crate::garden::GardenFile;
+use crate::ladder::{BatchFile, LadderFile, OutcomeFile, Reach, SmsFile, Ways};
 use crate::maps::FeedsFile;
 use crate::returns::{Returns, ReturnsFile};
 use crate::sessions::{FollowFile, RadiusFile, SessionsFile};
@@ -263,17 +261,7 @@ pub struct Config {
     /// How long a mail waits for what else is found of the same matter.
     pub settle: SignedDuration,
     /// By which ways subscribers are told, in which order, and when.
-    pub ladder: Ladder,
-    /// Most steps of a way in an hour of the clock.
-    pub per_hour: BTreeMap<Channel, u32>,
-    /// The ways besides mail, as written.
-    pub ways: Ways,
-    /// The gateway of short messages.
-    pub gateway: Option<Webhook>,
-    /// Where lines are restricted whose users could not be reached.
-    pub garden: Option<Garden>,
-    /// How it is measured what telling does.
-    pub outcome: Outcome,
+    pub reach: Reach,
     /// Its log.
     pub mail_log: Option<PathBuf>,
     /// Where mails come back to.
@@ -373,22 +361,17 @@ impl TryFrom<File> for Config {
         {
             bail!("[source.{name}] waits for what others send: set push.listen, e.g. \"127.0.0.1:8482\"");
         }
-        let ways = Ways {
-            ladder: file.ladder,
-            mail_hours: file.mail.hours,
-            mails_per_hour: file.mail.per_hour,
-            sms: file.sms,
-            letter: file.letter,
-            call: file.call,
-            garden: file.walled_garden,
-        };
         Ok(Self {
-            ladder: ways.ladder().context("[ladder]")?,
-            per_hour: ways.per_hour(),
-            gateway: ways.gateway().context("[sms]")?,
-            garden: ways.garden.clone().map(Garden::read).transpose().context("[walled-garden]")?,
-            ways,
-            outcome: file.outcome.read().context("[outcome]")?,
+            reach: Reach::read(Ways {
+                ladder: file.ladder,
+                mail_hours: file.mail.hours,
+                mails_per_hour: file.mail.per_hour,
+                sms: file.sms,
+                letter: file.letter,
+                call: file.call,
+                garden: file.walled_garden,
+                outcome: file.outcome,
+            })?,
             sources,
             push: file.push,
             radius: file.radius,
@@ -516,23 +499,23 @@ impl Config {
                 helo: Some(self.submission.helo.clone()),
                 answer_s: Some(self.submission.answer_s),
                 settle_s: u32::try_from(self.settle.as_secs()).ok(),
-                hours: self.ways.mail_hours,
-                per_hour: self.ways.mails_per_hour,
+                hours: self.reach.ways.mail_hours,
+                per_hour: self.reach.ways.mails_per_hour,
                 log: self.mail_log.clone(),
                 dkim: self.dkim.clone(),
                 returns: self.returns.as_ref().map(|returns| returns.file.clone()),
             },
             ladder: LadderFile {
-                zone: self.ladder.zone.iana_name().map(str::to_owned),
-                rung: self.ladder.rungs.clone(),
+                zone: self.reach.ladder.zone.iana_name().map(str::to_owned),
+                rung: self.reach.ladder.rungs.clone(),
             },
-            sms: self.ways.sms.clone(),
-            letter: self.ways.letter.clone(),
-            call: self.ways.call.clone(),
-            walled_garden: self.ways.garden.clone(),
+            sms: self.reach.ways.sms.clone(),
+            letter: self.reach.ways.letter.clone(),
+            call: self.reach.ways.call.clone(),
+            walled_garden: self.reach.ways.garden.clone(),
             outcome: OutcomeFile {
-                hold_out_percent: Some(self.outcome.hold_out_percent),
-                hold_out_days: Some(self.outcome.hold_out_days),
+                hold_out_percent: Some(self.reach.outcome.hold_out_percent),
+                hold_out_days: Some(self.reach.outcome.hold_out_days),
             },
             portal: PortalFile { listen: Some(self.portal), base_url: Some(self.base_url.clone()) },
             console: ConsoleFile { listen: Some(self.console) },

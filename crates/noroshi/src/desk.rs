@@ -69,7 +69,7 @@ const BY_THEMSELVES: &str = "the subscriber says that the steps are done";
 impl HouseDesk {
     /// Whether the line is in the garden now, and how often its subscriber may still let it out.
     fn garden_note(&self, stays: &[Stay]) -> Option<GardenNote> {
-        let most = self.house.config.garden.as_ref()?.self_releases;
+        let most = self.house.config.reach.garden.as_ref()?.self_releases;
         let now = stays.iter().find(|stay| stay.out.is_none())?;
         let done = stays.iter().filter(|stay| stay.why == BY_THEMSELVES).count();
         let left = most.saturating_sub(u32::try_from(done).unwrap_or(u32::MAX));
@@ -150,13 +150,13 @@ impl Desk for HouseDesk {
     }
 
     fn captive(&self, from: Option<IpAddr>) -> Captive {
-        let garden = self.house.config.garden.as_ref();
+        let garden = self.house.config.reach.garden.as_ref();
         let captive = garden.zip(from).is_some_and(|(garden, from)| garden.has(from));
         Captive { captive, page: format!("{}/garden", self.house.config.base_url) }
     }
 
     fn restricted(&self, line: &str) -> Result<Option<serde_json::Value>, DeskError> {
-        let Some(garden) = &self.house.config.garden else { return Ok(None) };
+        let Some(garden) = &self.house.config.reach.garden else { return Ok(None) };
         let (key, now) = (self.house.vault.restricted_slot(line), self.house.clock.now());
         let restricted = self.read("desk.restricted", |tx| tx.is_restricted(&key, now))?;
         Ok(restricted.then(|| garden.login_answer()))

@@ -37,7 +37,7 @@ impl Listeners {
     /// Binds what the configuration says.
     pub fn bind(config: &Config) -> anyhow::Result<Self> {
         let bind = |what, at| TcpListener::bind(at).with_context(|| format!("{what} cannot listen on {at}"));
-        let radius = config.garden.as_ref().and_then(|garden| garden.file.listen);
+        let radius = config.reach.garden.as_ref().and_then(|garden| garden.file.listen);
         Ok(Self {
             portal: bind("portal", config.portal)?,
             console: bind("console", config.console)?,
@@ -94,12 +94,23 @@ pub fn console_key(house: &House) -> anyhow::Result<ConsoleKey> {
     ConsoleKey::parse(&text).context("the console's key cannot be read")
 }
 
-/// Works the stages until the program ends. Failures are logged and tried again.
+/// Works the stages until the program ends. Failures are logged and tried again. What may have to wait for somebody else's server has
+/// a thread of its own, so that no mail waits for it.
 pub fn work(house: &House, stages: &[Stage]) {
     let alone = matches!(house.store.address(), noroshi_store::Address::Sqlite(_));
     if alone && let Err(e) = house.store.tx("serve.release", |tx| tx.release_leases(house.clock.now())) {
         tracing::error!("leases of an earlier run could not be released: {e}");
     }
+    let (slow, quick): (Vec<Stage>, Vec<Stage>) = stages.iter().partition(|stage| **stage == Stage::Reach);
+    std::thread::scope(|scope| {
+        if !slow.is_empty() {
+            scope.spawn(|| work_on(house, &slow, alone));
+        }
+        work_on(house, &quick, alone);
+    });
+}
+
+fn work_on(house: &House, stages: &[Stage], alone: bool) {
     let mut alone_at_start = alone;
     let mut recovered: Option<Instant> = None;
     loop {

@@ -31,7 +31,7 @@ pub enum GardenCommand {
         #[arg(long)]
         all: bool,
         /// Who says so
-        #[arg(long, value_name = "NAME")]
+        #[arg(long = "by", value_name = "NAME")]
         person: String,
         /// Why
         #[arg(long)]

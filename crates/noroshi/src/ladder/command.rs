@@ -49,7 +49,7 @@ pub struct Switch {
     #[arg(long)]
     campaign: Option<String>,
     /// Who says so
-    #[arg(long, value_name = "NAME")]
+    #[arg(long = "by", value_name = "NAME")]
     person: String,
     /// Why
     #[arg(long)]
@@ -105,7 +105,7 @@ pub enum StepCommand {
         #[arg(long, value_enum)]
         result: Called,
         /// Who called
-        #[arg(long, value_name = "NAME")]
+        #[arg(long = "by", value_name = "NAME")]
         person: String,
     },
 }
@@ -119,7 +119,7 @@ pub struct Judged {
     #[arg(long, value_name = "CHANNEL", value_parser = channel, conflicts_with = "case")]
     all: Option<Channel>,
     /// Who judges
-    #[arg(long, value_name = "NAME")]
+    #[arg(long = "by", value_name = "NAME")]
     person: String,
     /// Why
     #[arg(long, default_value = "")]
@@ -166,22 +166,22 @@ pub fn ladder(at: &Where, what: &LadderCommand) -> anyhow::Result<ExitCode> {
 
 fn show(house: &House, json: bool) -> anyhow::Result<()> {
     let stopped = house.store.tx("ladder.stopped", |tx| tx.stopped())?;
-    let ladder = &house.config.ladder;
+    let ladder = &house.config.reach.ladder;
     let hours = |channel| ladder.hours.get(&channel).map(ToString::to_string);
     if json {
         let rung = |rung: &noroshi_act::ladder::Rung| {
             serde_json::json!({
                 "channel": rung.channel, "times": rung.times, "after-days": rung.after_days,
                 "approval": rung.approval, "hours": hours(rung.channel),
-                "per-hour": house.config.per_hour.get(&rung.channel),
+                "per-hour": house.config.reach.per_hour.get(&rung.channel),
             })
         };
         let rungs: Vec<_> = ladder.rungs.iter().map(rung).collect();
-        return Ok(report::json(&serde_json::json!({ "rungs": rungs, "stopped": stopped }))?);
+        return report::json(&serde_json::json!({ "rungs": rungs, "stopped": stopped }));
     }
     for (at, rung) in ladder.rungs.iter().enumerate() {
         let when = hours(rung.channel).map_or_else(|| "at any hour".into(), |hours| format!("at {hours}"));
-        let most = house.config.per_hour.get(&rung.channel).map(|n| format!(", {n} an hour"));
+        let most = house.config.reach.per_hour.get(&rung.channel).map(|n| format!(", {n} an hour"));
         let person = if rung.approval { ", approved by a person" } else { "" };
         say!(
             "{}. {:<13} {}×, {} days after the step before, {when}{}{person}",
@@ -274,7 +274,7 @@ fn judge(house: &House, judged: &Judged, verdict: StepState) -> anyhow::Result<(
         let note = format!("{} for case {}: {reply}", step.channel, step.case);
         // Who said so is recorded before it counts.
         house.gate().remark(dossier, Use::Approve, note, None, now, &mut house.evidence())?;
-        let due = house.config.ladder.open(step.channel, now);
+        let due = house.config.reach.ladder.open(step.channel, now);
         let step = Step { state: verdict, reply, due, ..step };
         judged_now +=
             u64::from(house.store.tx("step.judge", |tx| outbox::write(tx, StepState::Proposed, &step, now))?);
@@ -297,7 +297,11 @@ fn called(house: &House, case: &str, result: Called, person: &str) -> anyhow::Re
                 if result == Called::NoAnswer { "no answer" } else { "wrong number" },
                 now,
             ),
-            _ => (StepState::Pending, "no answer", house.config.ladder.open(Channel::Call, now + CALL_AGAIN)),
+            _ => (
+                StepState::Pending,
+                "no answer",
+                house.config.reach.ladder.open(Channel::Call, now + CALL_AGAIN),
+            ),
         };
         let step = Step { state, due, reply: format!("{word}, says {person}"), ..call.step };
         outbox::write(tx, StepState::Sent, &step, now)

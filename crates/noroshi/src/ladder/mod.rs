@@ -5,5 +5,5 @@ mod settings;
 mod webhook;
 
 pub use command::{LadderCommand, StepCommand, ladder, steps};
-pub use settings::{BatchFile, LadderFile, Outcome, OutcomeFile, SmsFile, Ways};
+pub use settings::{BatchFile, LadderFile, OutcomeFile, Reach, SmsFile, Ways};
 pub use webhook::{Posted, Webhook};

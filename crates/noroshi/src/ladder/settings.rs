@@ -11,7 +11,7 @@ use noroshi_model::Channel;
 use serde::{Deserialize, Serialize};
 
 use super::webhook::Webhook;
-use crate::garden::GardenFile;
+use crate::garden::{Garden, GardenFile};
 
 /// Zone of the hours, where nothing else is said.
 const ZONE: &str = "Asia/Tokyo";
@@ -113,11 +113,44 @@ pub struct Ways {
     pub call: Option<BatchFile>,
     /// `[walled-garden]`
     pub garden: Option<GardenFile>,
+    /// `[outcome]`
+    pub outcome: OutcomeFile,
+}
+
+/// How subscribers are reached.
+#[derive(Clone, Debug)]
+pub struct Reach {
+    /// As written.
+    pub ways: Ways,
+    /// The ladder, and when each way may be used.
+    pub ladder: Ladder,
+    /// Most steps of a way in an hour of the clock.
+    pub per_hour: BTreeMap<Channel, u32>,
+    /// The gateway of short messages.
+    pub gateway: Option<Webhook>,
+    /// Where lines are restricted whose users could not be reached.
+    pub garden: Option<Garden>,
+    /// How it is measured what telling does.
+    pub outcome: Outcome,
+}
+
+impl Reach {
+    /// What was written means.
+    pub fn read(ways: Ways) -> anyhow::Result<Self> {
+        let gateway = ways.sms.as_ref().map(|sms| Webhook::new(&sms.url, &sms.secret_file)).transpose();
+        Ok(Self {
+            ladder: ways.ladder().context("[ladder]")?,
+            per_hour: ways.per_hour(),
+            gateway: gateway.context("[sms]")?,
+            garden: ways.garden.clone().map(Garden::read).transpose().context("[walled-garden]")?,
+            outcome: ways.outcome.read().context("[outcome]")?,
+            ways,
+        })
+    }
 }
 
 impl Ways {
-    /// The ladder.
-    pub fn ladder(&self) -> anyhow::Result<Ladder> {
+    fn ladder(&self) -> anyhow::Result<Ladder> {
         let zone = self.ladder.zone.as_deref().unwrap_or(ZONE);
         let zone =
             TimeZone::get(zone).with_context(|| format!("zone = \"{zone}\" is no zone, like Asia/Tokyo"))?;
@@ -158,8 +191,7 @@ impl Ways {
         hours.into_iter().filter_map(|(channel, hours)| Some((channel, hours?))).collect()
     }
 
-    /// Most steps of a way in an hour of the clock.
-    pub fn per_hour(&self) -> BTreeMap<Channel, u32> {
+    fn per_hour(&self) -> BTreeMap<Channel, u32> {
         let most = [
             (Channel::Mail, self.mails_per_hour),
             (Channel::Sms, self.sms.as_ref().and_then(|sms| sms.per_hour)),
@@ -168,10 +200,5 @@ impl Ways {
             (Channel::WalledGarden, self.garden.as_ref().and_then(|file| file.per_hour)),
         ];
         most.into_iter().filter_map(|(channel, most)| Some((channel, most?))).collect()
-    }
-
-    /// The gateway of short messages.
-    pub fn gateway(&self) -> anyhow::Result<Option<Webhook>> {
-        self.sms.as_ref().map(|sms| Webhook::new(&sms.url, &sms.secret_file)).transpose()
     }
 }

@@ -78,8 +78,8 @@ pub fn step(house: &House, channel: Channel) -> Result<usize, StageError> {
 
 fn folder(house: &House, channel: Channel) -> Option<&Path> {
     let file = match channel {
-        Channel::Letter => house.config.ways.letter.as_ref(),
-        Channel::Call => house.config.ways.call.as_ref(),
+        Channel::Letter => house.config.reach.ways.letter.as_ref(),
+        Channel::Call => house.config.reach.ways.call.as_ref(),
         _ => None,
     };
     file.map(|file| file.folder.as_path())

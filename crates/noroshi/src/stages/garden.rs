@@ -9,7 +9,8 @@ use noroshi_act::directory::Holder;
 use noroshi_decide::ask_quarantine;
 use noroshi_law::release::RestrictedLine;
 use noroshi_law::{Lawful, LineQuarantine, Permit, Purpose as _};
-use noroshi_model::{Case, CaseState, Channel, Finding};
+use noroshi_model::case::StepState;
+use noroshi_model::{Case, CaseState, Channel, Finding, Step};
 use noroshi_orient::clock::FeedClock;
 use noroshi_store::StoreError;
 use noroshi_store::garden::Stay;
@@ -35,7 +36,7 @@ const PAUSE_MAX: SignedDuration = SignedDuration::from_mins(15);
 
 /// Lets lines out whose time has come, then one in.
 pub fn step(house: &House) -> Result<usize, StageError> {
-    let Some(garden) = &house.config.garden else { return Ok(0) };
+    let Some(garden) = &house.config.reach.garden else { return Ok(0) };
     let let_out = leave(house, garden)?;
     let due = outbox::claim(house, Channel::WalledGarden, 1)?;
     for step in &due {
@@ -44,12 +45,12 @@ pub fn step(house: &House) -> Result<usize, StageError> {
             Ok(fate) => (fate, None),
             Err(e) => (Fate::Later(format!("not restricted: {e}")), Some(e)),
         };
-        if !matches!(fate, Fate::Accepted(_) | Fate::Later(_)) {
+        let state = outbox::settle(house, step, fate)?;
+        if !matches!(state, StepState::Sent | StepState::Pending) {
             // Whatever the access server has heard is taken back.
             let now = house.clock.now();
             house.store.tx("garden.take-back", |tx| tx.ask_out(&step.step.case, "it was not to be", now))?;
         }
-        outbox::settle(house, step, fate)?;
         if let Some(e) = failed {
             return Err(e);
         }
@@ -75,7 +76,7 @@ fn enter(house: &House, garden: &Garden, step: &Outgoing) -> Result<Fate, StageE
     };
     let locked = house.vault.shelve(&line).context("the line cannot be sealed")?;
     let stay = Stay {
-        case: case.id.clone(),
+        case: case.id,
         step: step.step.number,
         line_key: house.vault.restricted_slot(&line.read().user),
         line: outgoing::pack(&locked),
@@ -171,7 +172,7 @@ fn surely(lines: Lines) -> Result<RestrictedLine, &'static str> {
 fn leave(house: &House, garden: &Garden) -> Result<usize, StageError> {
     let now = house.clock.now();
     let due = house.store.tx("garden.due", |tx| tx.stays_due(now, BATCH))?;
-    let count = due.len();
+    let mut tried = 0;
     for mut stay in due {
         if stay.asked.is_none() {
             (stay.asked, stay.why) = (Some(now), "the longest time is over".into());
@@ -189,7 +190,10 @@ fn leave(house: &House, garden: &Garden) -> Result<usize, StageError> {
             .vault
             .open_to_release(&locked, &release)
             .context("a line in the garden cannot be opened")?;
-        match garden.leave(&line, now) {
+        let told = garden.leave(&line, now);
+        // The others would wait for the same silence.
+        let is_silent = matches!(told, Told::Silent(_));
+        match told {
             Told::Done | Told::NotConnected => stay.out = Some(now),
             Told::Refused(why) | Told::Silent(why) => {
                 tracing::error!(case = %stay.case, "a line cannot be let out of the garden: {why}");
@@ -198,14 +202,18 @@ fn leave(house: &House, garden: &Garden) -> Result<usize, StageError> {
             }
         }
         house.store.tx("garden.left", |tx| tx.put_stay_end(&stay))?;
+        tried += 1;
+        if is_silent {
+            break;
+        }
     }
-    Ok(count)
+    Ok(tried)
 }
 
 /// What a dead process was restricting is tried again: the row is there, and an access server that is told twice does it once.
 pub fn recover(house: &House, alone: bool) -> Result<usize, StageError> {
-    outbox::again(house, Channel::WalledGarden, alone, |step| noroshi_model::Step {
-        state: noroshi_model::case::StepState::Pending,
+    outbox::again(house, Channel::WalledGarden, alone, |step| Step {
+        state: StepState::Pending,
         reply: "interrupted: told again".into(),
         ..step
     })

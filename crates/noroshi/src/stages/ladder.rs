@@ -48,7 +48,7 @@ fn look(tx: &mut Tx<'_>, house: &House, case: &Case, now: Timestamp) -> Result<(
         allowed: &allowed(house, &case.measure),
     };
     let mut case = case.clone();
-    case.next = match next(&house.config.ladder, &known, now) {
+    case.next = match next(&house.config.reach.ladder, &known, now) {
         Next::Step { channel, proposed } => {
             let number = steps.iter().map(|step| step.step.number).max().unwrap_or(0) + 1;
             let state = if proposed { StepState::Proposed } else { StepState::Pending };

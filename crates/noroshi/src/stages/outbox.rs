@@ -40,18 +40,19 @@ pub enum Fate {
 /// Takes steps of a way that are due, within its hours and at its pace.
 pub fn claim(house: &House, channel: Channel, limit: u32) -> Result<Vec<Outgoing>, StageError> {
     let now = house.clock.now();
-    if house.config.ladder.open(channel, now) != now {
+    if house.config.reach.ladder.open(channel, now) != now {
         return Ok(Vec::new());
     }
-    let per_hour = house.config.per_hour.get(&channel).copied();
+    let per_hour = house.config.reach.per_hour.get(&channel).copied();
     Ok(house.store.tx_in_turn("outbox.claim", |tx| tx.claim_steps(channel, per_hour, limit, now))?)
 }
 
-/// Writes down what became of a step.
-pub fn settle(house: &House, handed: &Outgoing, fate: Fate) -> Result<(), StageError> {
+/// Writes down what became of a step; where it stands now.
+pub fn settle(house: &House, handed: &Outgoing, fate: Fate) -> Result<StepState, StageError> {
     let step = settled(house, handed, fate);
     let now = house.clock.now();
-    Ok(house.store.tx("outbox.settle", |tx| write(tx, StepState::Sending, &step, now).map(drop))?)
+    house.store.tx("outbox.settle", |tx| write(tx, StepState::Sending, &step, now))?;
+    Ok(step.state)
 }
 
 /// A step after what became of it.
@@ -100,7 +101,7 @@ pub fn put_off(house: &House, step: &mut Step, times: u32, now: Timestamp) {
         0 => SignedDuration::ZERO,
         _ => (PAUSE * (1 << (times - 1).min(12))).min(PAUSE_MAX),
     };
-    step.due = house.config.ladder.open(step.channel, now + pause);
+    step.due = house.config.reach.ladder.open(step.channel, now + pause);
     if step.attempts >= ATTEMPTS_MAX {
         (step.state, step.reply) = (StepState::Failed, format!("given up: {}", step.reply));
     }

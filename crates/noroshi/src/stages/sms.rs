@@ -17,7 +17,7 @@ const WHAT: &str = "notice.short";
 
 /// Posts one message that is due.
 pub fn step(house: &House) -> Result<usize, StageError> {
-    let Some(gateway) = &house.config.gateway else { return Ok(0) };
+    let Some(gateway) = &house.config.reach.gateway else { return Ok(0) };
     let due = outbox::claim(house, Channel::Sms, 1)?;
     for message in &due {
         tell(house, message, &Poster(gateway))?;

@@ -87,7 +87,7 @@ impl About<'_> {
 /// Takes a step that tells somebody, and writes down what became of it.
 pub fn tell(house: &House, handed: &Outgoing, teller: &impl Teller) -> Result<(), StageError> {
     match told(house, handed, teller) {
-        Ok(fate) => settle(house, handed, fate),
+        Ok(fate) => settle(house, handed, fate).map(drop),
         Err(e) => {
             // Nothing was sent: the step goes back, and the cause is told.
             settle(house, handed, Fate::Later(format!("not sent: {e}")))?;

@@ -197,7 +197,7 @@ fn freeradius_is_told_to_move_a_line_in_and_out_and_the_subscriber_finds_the_way
 
     // One person has approved the measure: two are needed, and the step is stopped by the rules.
     place.run(&["law", "approve", "line-quarantine", "--by", "aoki", "--why", "counsel judged it"]);
-    place.run(&["step", "approve", &case, "--person", "baba"]);
+    place.run(&["step", "approve", &case, "--by", "baba"]);
     let stopped =
         || place.run(&["step", "list", "--state", "stopped"]).contains("second-person-missing").then_some(());
     until("the rules to refuse", stopped);
@@ -208,7 +208,7 @@ fn freeradius_is_told_to_move_a_line_in_and_out_and_the_subscriber_finds_the_way
     until("the step to be proposed again", proposed);
 
     // Killed as soon as it is approved, and begun again.
-    place.run(&["step", "approve", &case, "--person", "baba", "--why", "three days"]);
+    place.run(&["step", "approve", &case, "--by", "baba", "--why", "three days"]);
     drop(running);
     running = place.start();
     let order = |to: &str| (LINE.to_owned(), to.to_owned());

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use super::client::Packet;
 use super::meaning::Attribute;
 use super::packet::{
-    HEADER_BYTES, MESSAGE_AUTHENTICATOR, PacketError, Secret, digest, octets, same, verify_mac_over, whole,
+    HEADER_BYTES, MESSAGE_AUTHENTICATOR, Octets, PacketError, Secret, digest, same, verify_mac_over, whole,
 };
 
 /// The port of dynamic authorization (section 2.1).
@@ -220,14 +220,12 @@ pub fn answer(datagram: &[u8], request: &[u8], secret: &Secret) -> Result<Answer
     if !same(&digest(&header[..4], &authenticator, rest, secret), &header[4..]) {
         return Err(PacketError::Authenticator);
     }
-    let attributes = octets(rest)?;
-    if let Some(at) =
-        attributes.iter().find(|(code, ..)| *code == MESSAGE_AUTHENTICATOR).map(|(_, at, _)| *at)
-    {
+    let attributes = Octets::read(rest)?;
+    if let Some(at) = attributes.mac()? {
         verify_mac_over(packet, &authenticator, HEADER_BYTES + at, secret)?;
     }
     let cause = attributes.iter().find(|(code, ..)| *code == ERROR_CAUSE);
-    let cause = cause.and_then(|(.., value)| <[u8; 4]>::try_from(*value).ok()).map_or(0, u32::from_be_bytes);
+    let cause = cause.and_then(|(.., value)| <[u8; 4]>::try_from(value).ok()).map_or(0, u32::from_be_bytes);
     Ok(if done { Answer::Done } else { Answer::Refused(cause) })
 }
 

@@ -117,11 +117,6 @@ pub fn read_packet(
     })
 }
 
-/// The attributes of a packet, well-formed.
-pub(super) fn octets(all: &[u8]) -> Result<Vec<(u8, usize, &[u8])>, PacketError> {
-    Ok(Octets::read(all)?.iter().collect())
-}
-
 /// Compared in constant time.
 pub(super) fn same(ours: &[u8; 16], theirs: &[u8]) -> bool {
     ours.len() == theirs.len() && ours.iter().zip(theirs).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
@@ -173,13 +168,13 @@ pub(super) fn verify_mac_over(
 }
 
 /// The attributes of a packet, well-formed: type, length, value.
-struct Octets<'a> {
+pub(super) struct Octets<'a> {
     all: &'a [u8],
     count: usize,
 }
 
 impl<'a> Octets<'a> {
-    fn read(all: &'a [u8]) -> Result<Self, PacketError> {
+    pub(super) fn read(all: &'a [u8]) -> Result<Self, PacketError> {
         let mut left = all;
         let mut count = 0;
         while let Some((&length, _)) = left.get(1..).and_then(<[u8]>::split_first) {
@@ -197,7 +192,7 @@ impl<'a> Octets<'a> {
     }
 
     /// Types, places of the values, values.
-    fn iter(&self) -> impl Iterator<Item = (u8, usize, &'a [u8])> + use<'a> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u8, usize, &'a [u8])> + use<'a> {
         let mut left = self.all;
         let whole = self.all.len();
         std::iter::from_fn(move || {
@@ -210,7 +205,7 @@ impl<'a> Octets<'a> {
     }
 
     /// Where the value of the Message-Authenticator is.
-    fn mac(&self) -> Result<Option<usize>, PacketError> {
+    pub(super) fn mac(&self) -> Result<Option<usize>, PacketError> {
         let mut found = self.iter().filter(|(code, ..)| *code == MESSAGE_AUTHENTICATOR);
         match (found.next(), found.next()) {
             (None, _) => Ok(None),
