@@ -1,5 +1,7 @@
-//! What came of it: a case that stays quiet closes as clean, and the funnel is shown as numbers and as a picture.
+//! What came of it: a case that stays quiet closes as clean, the funnel is shown as numbers and as a picture, and what telling
+//! does is measured.
 
+pub mod effect;
 pub mod funnel;
 
 use jiff::Timestamp;

@@ -37,7 +37,7 @@ pub use finding::Finding;
 pub use id::Id;
 pub use intake::{Bad, Tally};
 pub use lang::Lang;
-pub use outcome::{Funnel, VisitKind};
+pub use outcome::{Funnel, Trial, VisitKind};
 pub use rsit::ClassificationType;
 pub use subscriber::{ContractRef, Subscriber};
 pub use tlp::Tlp;

@@ -94,6 +94,9 @@ pub enum Command {
         /// Print JSON
         #[arg(long)]
         json: bool,
+        /// Show what telling does: cases that were told beside those that chance held out
+        #[arg(long, conflicts_with = "svg")]
+        effect: bool,
         /// Print one campaign's funnel as SVG
         #[arg(long, value_name = "CAMPAIGN")]
         svg: Option<String>,

@@ -58,7 +58,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Garden(what) => garden::command(&at, &what),
         Command::Mail(what) => mails(&at, what),
         Command::Evidence(what) => evidence::run(&at, what),
-        Command::Outcome { json, svg } => outcome(&at.look()?, json, svg.as_deref()),
+        Command::Outcome { json, effect: true, .. } => effect(&at.look()?, json),
+        Command::Outcome { json, svg, .. } => outcome(&at.look()?, json, svg.as_deref()),
         Command::Sessions(what) => sessions(&at, what),
         Command::Law(what) => law::run(|| at.visit(), || at.look(), what),
         Command::Consent(what) => consent(&at, what),
@@ -329,6 +330,20 @@ fn mails(at: &Where, what: MailCommand) -> anyhow::Result<ExitCode> {
                 bail!("there is no mail {number} in doubt in case {case}");
             }
         }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn effect(house: &House, as_json: bool) -> anyhow::Result<ExitCode> {
+    let trials = report::trials(house)?;
+    if as_json {
+        report::json(&trials)?;
+    } else if trials.is_empty() {
+        eprintln!(
+            "no case was held out yet; `noroshi config show` says how many are to be: outcome.hold-out-percent"
+        );
+    } else {
+        say_on!("{}", noroshi_improve::effect::table(&trials));
     }
     Ok(ExitCode::SUCCESS)
 }

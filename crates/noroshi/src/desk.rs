@@ -12,7 +12,7 @@ use noroshi_law::evidence::disclosure::Disclosure;
 use noroshi_model::case::StepState;
 use noroshi_model::code;
 use noroshi_model::link::{LINK_LIFE, LinkError};
-use noroshi_model::{Case, CaseState, Channel, Funnel, Id, VisitKind};
+use noroshi_model::{Case, CaseState, Channel, Funnel, Id, Trial, VisitKind};
 use noroshi_orient::enrich::embedded;
 use noroshi_portal::desk::{
     Attention, Captive, CaseStory, ConsentLine, Credit, Desk, DeskError, EvidenceState, FeedLine, GardenNote,
@@ -361,6 +361,10 @@ impl Desk for HouseDesk {
 
     fn outcome(&self) -> Result<Vec<Funnel>, DeskError> {
         self.read("desk.outcome", |tx| tx.funnels())
+    }
+
+    fn trials(&self) -> Result<Vec<Trial>, DeskError> {
+        report::trials(&self.house).map_err(unavailable)
     }
 
     fn funnel_svg(&self, campaign: &str) -> Result<String, DeskError> {

@@ -6,7 +6,9 @@ use std::io::Write as _;
 
 use noroshi_act::clocks::Clocks;
 use noroshi_improve::funnel::table;
+use noroshi_model::Trial;
 use noroshi_orient::clock::{FeedClock, Forms};
+use noroshi_store::StoreError;
 use serde::Serialize;
 
 use crate::house::House;
@@ -105,4 +107,14 @@ pub fn loop_in_numbers(house: &House, as_json: bool) -> anyhow::Result<()> {
     }
     say!("\n{}", table(&funnels));
     Ok(())
+}
+
+/// What telling does, of every campaign of which chance held somebody out.
+pub fn trials(house: &House) -> Result<Vec<Trial>, StoreError> {
+    let (days, now) = (house.config.reach.outcome.hold_out_days, house.clock.now());
+    let mut trials = house.store.tx("outcome.trials", |tx| tx.trials(days, now))?;
+    for trial in &mut trials {
+        trial.effect = noroshi_improve::effect::effect(&trial.told, &trial.held_out);
+    }
+    Ok(trials)
 }

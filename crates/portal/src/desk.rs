@@ -9,7 +9,7 @@ use noroshi_law::evidence::Entry;
 use noroshi_law::evidence::disclosure::Disclosure;
 use noroshi_model::guide::Guide;
 use noroshi_model::link::LinkError;
-use noroshi_model::{Case, Funnel, Id, Tally, VisitKind};
+use noroshi_model::{Case, Funnel, Id, Tally, Trial, VisitKind};
 use serde::Serialize;
 
 /// Why a page cannot be shown.
@@ -314,6 +314,8 @@ pub trait Desk: Send + Sync + 'static {
     fn evidence_state(&self) -> Result<EvidenceState, DeskError>;
     /// The funnels, by campaign.
     fn outcome(&self) -> Result<Vec<Funnel>, DeskError>;
+    /// What telling does, by campaign.
+    fn trials(&self) -> Result<Vec<Trial>, DeskError>;
     /// One campaign's funnel as SVG.
     fn funnel_svg(&self, campaign: &str) -> Result<String, DeskError>;
 }

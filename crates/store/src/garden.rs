@@ -105,7 +105,7 @@ impl Tx<'_> {
     pub fn put_stay_end(&mut self, stay: &Stay) -> Result<(), StoreError> {
         self.execute(
             "UPDATE garden SET asked_ms = ?3, why = ?4, due_ms = ?5, attempts = ?6, out_ms = ?7,
-               line = CASE WHEN ?7 IS NULL THEN line ELSE NULL END
+               line = CASE WHEN CAST(?7 AS BIGINT) IS NULL THEN line ELSE NULL END
              WHERE case_id = ?1 AND step = ?2",
             values![&stay.case, stay.step, stay.asked, stay.why.as_str(), stay.due, stay.attempts, stay.out],
         )?;

@@ -37,6 +37,7 @@ pub mod row;
 pub mod sources;
 pub mod tiles;
 pub mod totals;
+mod trials;
 pub mod visits;
 
 use std::collections::BTreeMap;

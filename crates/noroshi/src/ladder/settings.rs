@@ -91,7 +91,7 @@ impl OutcomeFile {
             hold_out_percent <= 50,
             "hold-out-percent = {hold_out_percent}: at most 50; 0 holds nobody out"
         );
-        ensure!((1..=60).contains(&hold_out_days), "hold-out-days = {hold_out_days}: from 1 to 60");
+        ensure!((4..=60).contains(&hold_out_days), "hold-out-days = {hold_out_days}: from 4 to 60");
         Ok(Outcome { hold_out_percent, hold_out_days })
     }
 }

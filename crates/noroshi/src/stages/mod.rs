@@ -17,6 +17,8 @@ pub mod ladder;
 pub mod mail;
 pub mod orient;
 pub mod outbox;
+#[cfg(test)]
+mod population;
 mod sms;
 mod tell;
 #[cfg(test)]

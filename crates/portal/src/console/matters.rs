@@ -5,7 +5,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use noroshi_model::{Case, CaseState, Funnel, Id};
+use noroshi_model::{Case, CaseState, Funnel, Id, Trial};
 use serde_json::json;
 
 use super::asked::{Asked, Pager};
@@ -106,7 +106,14 @@ pub(super) async fn case(State(counter): State<Counter>, asked: Asked, id: Optio
 struct OutcomeView<'a> {
     here: &'static str,
     funnels: &'a [Funnel],
+    trials: &'a [Trial],
     pager: &'a Pager,
+}
+
+impl OutcomeView<'_> {
+    fn trial(&self, campaign: &str) -> Option<&Trial> {
+        self.trials.iter().find(|trial| trial.campaign == campaign)
+    }
 }
 
 pub(super) async fn outcome(State(counter): State<Counter>, asked: Asked) -> Response {
@@ -119,8 +126,17 @@ pub(super) async fn outcome(State(counter): State<Counter>, asked: Asked) -> Res
         Ok(list) => list,
         Err(response) => return response,
     };
-    let twin = json!({ "page": pager.page, "next": pager.next_page, "campaigns": funnels });
-    asked.answer(&OutcomeView { here: "outcome", funnels: &funnels, pager: &pager }, &twin)
+    let trials = match counter.ask(|desk| desk.trials()).await {
+        Ok(trials) => trials,
+        Err(error) => return asked.trouble(&error),
+    };
+    let trials: Vec<Trial> = trials
+        .into_iter()
+        .filter(|trial| funnels.iter().any(|funnel| funnel.campaign == trial.campaign))
+        .collect();
+    let twin = json!({ "page": pager.page, "next": pager.next_page, "campaigns": funnels, "trials": trials });
+    let view = OutcomeView { here: "outcome", funnels: &funnels, trials: &trials, pager: &pager };
+    asked.answer(&view, &twin)
 }
 
 /// A campaign's funnel, drawn by the program behind the desk.

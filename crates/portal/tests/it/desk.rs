@@ -10,7 +10,7 @@ use noroshi_law::evidence::{Digest, Entry, Kind, Record};
 use noroshi_law::{Role, Use};
 use noroshi_model::guide::{Guide, Guides, Texts};
 use noroshi_model::link::LinkError;
-use noroshi_model::{Case, CaseState, Funnel, Id, Tally, VisitKind};
+use noroshi_model::{Case, CaseState, Funnel, Id, Tally, Trial, VisitKind};
 use noroshi_portal::desk::*;
 use serde_json::json;
 
@@ -421,6 +421,21 @@ impl Desk for InMemory {
         self.up()?;
         let faults = if self.kept == Kept::Hostile { vec![hostile()] } else { Vec::new() };
         Ok(EvidenceState { entries: 1206, checkpoints: 311, root: Digest::of(b"root").to_string(), faults })
+    }
+
+    fn trials(&self) -> Result<Vec<Trial>, DeskError> {
+        let arm = |cases, gone| noroshi_model::outcome::Arm { cases, observed: cases - 1, gone };
+        self.list(0, u32::MAX, |n| Trial {
+            campaign: self.text(&format!("shadowserver-sinkhole.mirai-{n}")),
+            days: 14,
+            told: arm(2_900, 2_400),
+            held_out: arm(301, 200),
+            effect: (n > 0).then_some(noroshi_model::outcome::Effect {
+                difference: 0.161,
+                low: 0.1,
+                high: 0.22,
+            }),
+        })
     }
 
     fn outcome(&self) -> Result<Vec<Funnel>, DeskError> {

@@ -29,6 +29,7 @@ mod approvals;
 mod evidence;
 mod foreign;
 mod gathered;
+mod ladder;
 mod log;
 mod out;
 mod quarantine;

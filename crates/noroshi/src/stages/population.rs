@@ -1,0 +1,157 @@
+//! A population whose true effect is known: the outcome page has to find it, and has to find nothing where there is nothing.
+//!
+//! Each infected line is seen at random moments, about once a day, until it is clean. Without anybody telling, lines become clean
+//! at a rate by which 66 % are clean after fourteen days (58 to 74 % in Çetin et al., NDSS 2019). Telling adds a rate of its own from the
+//! moment it happens: none at all (their plain mail), or one by which 92 % are (their walled garden).
+
+use jiff::{SignedDuration, Timestamp};
+use noroshi_improve::effect::effect;
+use noroshi_model::{Case, CaseState, Id, Trial};
+use noroshi_store::{Address, Store, StoreError};
+
+const DAYS: f64 = 14.0;
+/// Share that is clean after fourteen days without being told.
+const NATURAL: f64 = 0.66;
+/// Share that is clean where the walled garden is used.
+const GARDEN: f64 = 0.92;
+/// Sightings of an infected line in a day.
+const SEEN_A_DAY: f64 = 1.0;
+
+/// splitmix64: what a test needs and no more.
+struct Random(u64);
+
+impl Random {
+    fn unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Waiting for something that happens so often in a day.
+    fn wait(&mut self, a_day: f64) -> f64 {
+        if a_day <= 0.0 { f64::INFINITY } else { -(1.0 - self.unit()).ln() / a_day }
+    }
+}
+
+/// The rate by which this share is over after fourteen days.
+fn rate(share: f64) -> f64 {
+    -(1.0 - share).ln() / DAYS
+}
+
+/// When a line is seen, in days after its case was opened.
+fn sightings(random: &mut Random, told: bool, with_telling: f64) -> Vec<f64> {
+    let extra = if told { rate(with_telling) - rate(NATURAL) } else { 0.0 };
+    let clean = random.wait(rate(NATURAL)).min(random.wait(extra));
+    let mut seen = vec![0.0];
+    let mut at = random.wait(SEEN_A_DAY);
+    while at < clean.min(DAYS + 2.0) {
+        seen.push(at);
+        at += random.wait(SEEN_A_DAY);
+    }
+    seen
+}
+
+fn gone(seen: &[f64]) -> bool {
+    !seen.iter().any(|at| *at > DAYS / 2.0 && *at <= DAYS)
+}
+
+/// The true difference, by a quarter of a million lines of each kind.
+fn truth(with_telling: f64) -> f64 {
+    let mut random = Random(4711);
+    let mut share = |told| {
+        let gone = (0..250_000).filter(|_| gone(&sightings(&mut random, told, with_telling))).count();
+        gone as f64 / 250_000.0
+    };
+    share(true) - share(false)
+}
+
+/// What the outcome page says of so many cases, a tenth of them held out, opened over thirty days.
+fn outcome(seed: u64, cases: u32, with_telling: f64, sensor_ends: Option<f64>) -> Trial {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(Address::Sqlite(folder.path().join("db"))).unwrap();
+    let begun = Timestamp::from_second(1_790_000_000).unwrap();
+    let at = |days: f64| begun + SignedDuration::from_secs((days * 86_400.0) as i64);
+    let mut random = Random(seed);
+    store
+        .tx("population", |tx| {
+            for n in 0..cases {
+                let opened = random.unit() * 30.0;
+                let held_out = random.unit() < 0.1;
+                let case = Case {
+                    id: Id::of("case", &[&n.to_be_bytes()]),
+                    party: format!("p{n}"),
+                    family: "mirai".into(),
+                    campaign: "sinkhole".into(),
+                    measure: "infection-notice".into(),
+                    state: CaseState::Open,
+                    opened: at(opened),
+                    first_seen: at(opened),
+                    last_seen: at(opened),
+                    steps: 0,
+                    last_step: None,
+                    next: None,
+                    held_out_until: held_out.then(|| at(opened + DAYS)),
+                    closed: None,
+                    reinfected: false,
+                };
+                tx.put_case(&case)?;
+                for seen in sightings(&mut random, !held_out, with_telling) {
+                    if sensor_ends.is_none_or(|end| opened + seen < end) {
+                        tx.add_sighting(&case.id, at(opened + seen), [198, 51, 100, 7].into())?;
+                    }
+                }
+            }
+            Ok::<_, StoreError>(())
+        })
+        .unwrap();
+    let mut trials = store.tx("trials", |tx| tx.trials(DAYS as u32, at(60.0))).unwrap();
+    let mut trial = trials.pop().unwrap();
+    trial.effect = effect(&trial.told, &trial.held_out);
+    trial
+}
+
+#[test]
+fn the_true_effect_is_within_the_interval_and_none_is_found_where_there_is_none() {
+    let runs: u64 = std::env::var("NOROSHI_TEST_POPULATIONS").map_or(20, |n| n.parse().expect("a number"));
+    let (garden, none) = (truth(GARDEN), truth(NATURAL));
+    assert!(garden > 0.1 && none.abs() < 0.01, "{garden} {none}");
+    let (mut covered, mut helped, mut nothing) = (0, 0, 0);
+    for seed in 1..=runs {
+        let found = outcome(seed, 2000, GARDEN, None);
+        let effect = found.effect.unwrap();
+        covered += u64::from((effect.low..=effect.high).contains(&garden));
+        helped += u64::from(effect.words() == "telling helps");
+        // Those before the first that was held out belong to no trial.
+        assert!((1900..=2000).contains(&(found.told.cases + found.held_out.cases)));
+        let found = outcome(1000 + seed, 2000, NATURAL, None).effect.unwrap();
+        covered += u64::from((found.low..=found.high).contains(&none));
+        nothing += u64::from(found.words() == "no effect that can be told from none");
+    }
+    let at_least = |share: f64, of: u64| (of as f64 * share).floor() as u64;
+    assert!(covered >= at_least(0.88, 2 * runs), "{covered} of {} intervals hold the truth", 2 * runs);
+    assert_eq!(helped, runs, "the walled garden's effect is seen each time");
+    assert!(nothing >= at_least(0.85, runs), "nothing was seen {nothing} times of {runs}");
+    say(covered, nothing, runs, garden);
+}
+
+fn say(covered: u64, nothing: u64, runs: u64, truth: f64) {
+    use std::io::Write as _;
+    let told = format!(
+        "populations: {covered} of {} intervals hold the truth ({:+.1} points); no effect found where there is none: {nothing} of {runs}",
+        2 * runs,
+        truth * 100.0
+    );
+    let _unread = writeln!(std::io::stderr(), "{told}");
+}
+
+#[test]
+fn a_sensor_that_fell_silent_makes_nobody_clean() {
+    let blind = outcome(7, 500, GARDEN, Some(5.0));
+    assert!(blind.told.cases + blind.held_out.cases > 400);
+    assert!(blind.told.observed == 0 && blind.held_out.observed == 0 && blind.effect.is_none(), "{blind:?}");
+    let half = outcome(7, 2000, NATURAL, Some(20.0));
+    assert!(half.told.observed < half.told.cases && half.told.observed > 0);
+    let share = half.told.gone as f64 / half.told.observed as f64;
+    assert!(share < 0.9, "what the sensor could not see is not taken for clean: {half:?}");
+}
