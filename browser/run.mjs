@@ -195,7 +195,7 @@ try {
   await check('the analyst\'s day', () => analystsDay(browser, noroshi.console));
   for (const lang of LANGUAGES) {
     const pages = {
-      'first page': portal, transparency: `${portal}transparency`, notice: fresh, stop: `${fresh}/opt-out`,
+      'first page': portal, transparency: `${portal}transparency`, garden: `${portal}garden`, notice: fresh, stop: `${fresh}/opt-out`,
       'done notice': first('ja').link, 'forged link': forged, 'no such page': `${portal}nothing`,
     };
     for (const [name, url] of Object.entries(pages)) await examined(browser, `${name} (${lang})`, `${url}?lang=${lang}`);

@@ -3,6 +3,7 @@
 
 pub mod effect;
 pub mod funnel;
+pub mod recheck;
 
 use jiff::Timestamp;
 use noroshi_model::case::QUIET;

@@ -41,6 +41,15 @@ impl TryFrom<BTreeMap<Lang, String>> for Texts {
 }
 
 impl Texts {
+    /// What an operator wrote: in Japanese and English at least.
+    pub fn of_operator(texts: BTreeMap<Lang, String>) -> Result<Self, String> {
+        let empty = |lang: &Lang| texts.get(lang).is_none_or(|text| text.trim().is_empty());
+        match [Lang::JA, Lang::EN].iter().find(|lang| empty(lang)) {
+            Some(missing) => Err(format!("a text is missing in {missing}")),
+            None => Ok(Self(texts)),
+        }
+    }
+
     /// The text in the nearest language there is: itself, its base, else English.
     pub fn of(&self, lang: Lang) -> &str {
         let spoken: Vec<Lang> = self.0.keys().copied().collect();

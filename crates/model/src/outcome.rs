@@ -13,6 +13,10 @@ named! {
         Opened = "opened",
         /// Asked for the removal steps.
         Steps = "steps",
+        /// Fetched a cleaner.
+        Tool = "tool",
+        /// Asked whether it was seen again.
+        Check = "check",
         /// Said it is done.
         Done = "done",
         /// Does not want such mails.
@@ -46,6 +50,10 @@ pub struct Funnel {
     pub reinfected: u64,
     /// Opted out.
     pub opted_out: u64,
+    /// Fetched a cleaner.
+    pub tool: u64,
+    /// Asked whether it was seen again.
+    pub check: u64,
 }
 
 impl Funnel {
@@ -61,6 +69,22 @@ impl Funnel {
             ("clean", self.clean),
         ]
     }
+}
+
+/// What can be said to who asks whether their line was seen again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recheck {
+    /// It was, or it is too soon to say otherwise: when last.
+    Seen(jiff::Timestamp),
+    /// It was not, though it would have been.
+    NotSeen {
+        /// When it was seen last.
+        last: jiff::Timestamp,
+        /// Until when a sensor is known to have been looking.
+        watched: jiff::Timestamp,
+    },
+    /// Nobody can say: when it was seen last.
+    Unknown(jiff::Timestamp),
 }
 
 /// Cases of one kind that are old enough to say what became of them.

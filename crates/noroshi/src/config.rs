@@ -23,6 +23,7 @@ use noroshi_wire::nat_rules::{NatRule, NatRules};
 use serde::{Deserialize, Serialize};
 
 use crate::garden::GardenFile;
+use crate::help::{CleanerFile, Help, HelperFile};
 use crate::ladder::{BatchFile, LadderFile, OutcomeFile, Reach, SmsFile, Ways};
 use crate::maps::FeedsFile;
 use crate::returns::{Returns, ReturnsFile};
@@ -203,6 +204,10 @@ pub struct PortalFile {
     pub listen: Option<SocketAddr>,
     /// What links begin with. Default: `http://` and the listening address.
     pub base_url: Option<String>,
+    /// Programs that remove malware.
+    pub cleaner: Vec<CleanerFile>,
+    /// People who help.
+    pub helper: Vec<HelperFile>,
 }
 
 /// `[console]`
@@ -276,6 +281,10 @@ pub struct Config {
     pub portal: SocketAddr,
     /// What links begin with, without a slash at the end.
     pub base_url: String,
+    /// What subscribers are offered besides steps, as written.
+    pub offered: PortalFile,
+    /// The same, read.
+    pub help: Help,
     /// Where the console is served.
     pub console: SocketAddr,
     /// The directory.
@@ -341,10 +350,7 @@ impl TryFrom<File> for Config {
         if !console.ip().is_loopback() {
             bail!("console.listen must be a loopback address; reach it by SSH or a proxy that authenticates");
         }
-        let base_url = file.portal.base_url.unwrap_or_else(|| format!("http://{portal}"));
-        if !base_url.starts_with("http://") && !base_url.starts_with("https://") {
-            bail!("portal.base-url must begin with https:// (or http:// for trying out): {base_url}");
-        }
+        let base_url = base_url(&file.portal, portal)?;
         for (name, format) in &file.seized {
             format.check().with_context(|| format!("[seized.{name}]"))?;
         }
@@ -397,7 +403,9 @@ impl TryFrom<File> for Config {
             }),
             returns: file.mail.returns.map(Returns::read).transpose().context("[mail.returns]")?,
             portal,
-            base_url: base_url.trim_end_matches('/').to_owned(),
+            help: Help::read(&file.portal.cleaner, &file.portal.helper)?,
+            offered: file.portal,
+            base_url,
             console,
             directory: file.directory,
             seized: file.seized,
@@ -410,6 +418,15 @@ impl TryFrom<File> for Config {
             data_dir,
         })
     }
+}
+
+/// What links begin with.
+fn base_url(file: &PortalFile, portal: SocketAddr) -> anyhow::Result<String> {
+    let base_url = file.base_url.clone().unwrap_or_else(|| format!("http://{portal}"));
+    if !base_url.starts_with("http://") && !base_url.starts_with("https://") {
+        bail!("portal.base-url must begin with https:// (or http:// for trying out): {base_url}");
+    }
+    Ok(base_url.trim_end_matches('/').to_owned())
 }
 
 /// How mail is handed over.
@@ -517,7 +534,11 @@ impl Config {
                 hold_out_percent: Some(self.reach.outcome.hold_out_percent),
                 hold_out_days: Some(self.reach.outcome.hold_out_days),
             },
-            portal: PortalFile { listen: Some(self.portal), base_url: Some(self.base_url.clone()) },
+            portal: PortalFile {
+                listen: Some(self.portal),
+                base_url: Some(self.base_url.clone()),
+                ..self.offered.clone()
+            },
             console: ConsoleFile { listen: Some(self.console) },
             directory: self.directory.clone(),
             seized: self.seized.clone(),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use noroshi_act::clocks::Clocks;
 use noroshi_act::notice::jst;
+use noroshi_improve::recheck::recheck;
 use noroshi_law::Dossier;
 use noroshi_law::evidence::Entry;
 use noroshi_law::evidence::disclosure::Disclosure;
@@ -15,8 +16,9 @@ use noroshi_model::link::{LINK_LIFE, LinkError};
 use noroshi_model::{Case, CaseState, Channel, Funnel, Id, Trial, VisitKind};
 use noroshi_orient::enrich::embedded;
 use noroshi_portal::desk::{
-    Attention, Captive, CaseStory, ConsentLine, Credit, Desk, DeskError, EvidenceState, FeedLine, GardenNote,
-    IntakePage, MeasurePage, NoticePage, QuarantineLine, RefusalLine, StoryLine, Today, TransparencyPage,
+    Attention, Captive, CaseStory, Cleaner, ConsentLine, Credit, Desk, DeskError, EvidenceState, FeedLine,
+    GardenNote, IntakePage, MeasurePage, NoticePage, QuarantineLine, RefusalLine, StoryLine, Today,
+    TransparencyPage,
 };
 use noroshi_store::garden::Stay;
 use noroshi_store::outbox::EVERYTHING;
@@ -92,16 +94,19 @@ impl Desk for HouseDesk {
     fn notice(&self, token: &str) -> Result<NoticePage, DeskError> {
         let now = self.house.clock.now();
         let id = self.house.links.open(token, now)?;
-        let (case, seen, seen_total, visits, opted_out, stays) = self
+        let (case, seen, seen_total, visits, opted_out, stays, watched) = self
             .read("desk.notice", |tx| {
                 let Some(case) = tx.case(&id)? else { return Ok(None) };
                 tx.visit(&id, VisitKind::Opened, now)?;
                 let opted_out = tx.opted_out(&case.party, &case.measure)?;
                 let (seen, total) = (tx.sightings(&id, SEEN_MAX)?, tx.sighting_count(&id)?);
-                Ok(Some((case, seen, total, tx.visits_of(&id)?, opted_out, tx.stays(&id)?)))
+                let watched = tx.last_told_of(&case.campaign)?;
+                Ok(Some((case, seen, total, tx.visits_of(&id)?, opted_out, tx.stays(&id)?, watched)))
             })?
             .ok_or(DeskError::NotFound)?;
         let did = |kind| visits.iter().any(|(k, _, _)| *k == kind);
+        let done = visits.iter().find(|(kind, ..)| *kind == VisitKind::Done).map(|(_, first, _)| *first);
+        let since = done.unwrap_or(case.opened);
         Ok(NoticePage {
             reference: case.id.reference(),
             operator: self.house.config.operator.name.clone(),
@@ -116,6 +121,9 @@ impl Desk for HouseDesk {
             opted_out,
             clean: case.state == CaseState::Clean,
             garden: self.garden_note(&stays),
+            recheck: did(VisitKind::Check).then(|| recheck(case.last_seen, since, watched, now)),
+            cleaners: self.house.config.help.cleaners_for(&case.family),
+            helpers: self.house.config.help.helpers.clone(),
         })
     }
 
@@ -142,6 +150,11 @@ impl Desk for HouseDesk {
             Ok(true)
         })?;
         if found { Ok(()) } else { Err(DeskError::NotFound) }
+    }
+
+    fn cleaner(&self, id: u32) -> Result<Cleaner, DeskError> {
+        let mut cleaners = self.house.config.help.cleaners.iter().map(|(_, cleaner)| cleaner);
+        cleaners.find(|cleaner| cleaner.id == id).cloned().ok_or(DeskError::NotFound)
     }
 
     fn operator(&self) -> (String, String) {

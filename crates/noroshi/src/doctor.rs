@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use noroshi_act::directory::Holder;
+use noroshi_act::notice::jst;
 use noroshi_act::smtp::probe;
 use noroshi_model::SystemClock;
 use serde::Serialize;
@@ -105,7 +106,7 @@ fn inside(house: &House) -> Vec<Check> {
         });
     let doubt = totals.clone().and_then(|t| match t.steps_in_doubt {
         0 => Ok("none".into()),
-        n => Err(format!("{n} mails")),
+        n => Err(n.to_string()),
     });
     let unreviewed = house.store.tx("doctor.unreviewed", |tx| tx.unreviewed()).map_err(|e| e.to_string());
     let mut checks = vec![
@@ -138,6 +139,27 @@ fn inside(house: &House) -> Vec<Check> {
             "mend the path or its permissions; a file that is not there yet is waited for",
         ));
     }
+    let ways = &house.config.reach.ways;
+    for (what, batch) in [("letters", &ways.letter), ("calls", &ways.call)] {
+        let Some(batch) = batch else { continue };
+        checks.push(Check::of(
+            what,
+            writable(&batch.folder),
+            "make the folder, and give it to this user; what is due waits until then",
+        ));
+    }
+    let stopped = house.store.tx("doctor.stopped", |tx| tx.stopped()).map_err(|e| e.to_string());
+    let stopped = stopped.and_then(|stopped| match stopped.as_slice() {
+        [] => Ok("nothing is stopped".to_owned()),
+        [first, ..] => Err(format!(
+            "{} stopped since {} by {}: {}",
+            first.scope,
+            jst(first.since),
+            first.person,
+            first.why
+        )),
+    });
+    checks.push(Check::of("ladder", stopped, "`noroshi ladder go` lets it go on"));
     if let Some(dkim) = &house.dkim {
         let from = house.config.operator.from.rsplit('@').next().unwrap_or_default();
         let domain = dkim.name().split_once("._domainkey.").map_or("", |(_, domain)| domain);
@@ -215,6 +237,14 @@ fn names(settings: &ReverseFile) -> Result<String, String> {
     let asked = asked.join(", ");
     reverse.probe().map_err(|e| format!("{asked}: {e}"))?;
     Ok(format!("{asked} answers"))
+}
+
+/// Whether a file can be made in a folder; it is removed again.
+fn writable(folder: &Path) -> Result<String, String> {
+    let told = |e: std::io::Error| format!("{}: {e}", folder.display());
+    let probe = folder.join(".noroshi-doctor");
+    std::fs::write(&probe, []).and_then(|()| std::fs::remove_file(&probe)).map_err(told)?;
+    Ok(folder.display().to_string())
 }
 
 fn readable(path: Option<&Path>) -> Result<String, String> {

@@ -19,6 +19,7 @@ mod evidence;
 mod export;
 mod feeds;
 mod garden;
+mod help;
 mod house;
 mod intake;
 mod keys;

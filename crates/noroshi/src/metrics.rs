@@ -123,6 +123,25 @@ fn store(registry: &mut Registry, house: &House) -> Result<(), StoreError> {
         "Jobs between the stages, those being worked on among them",
         waiting,
     );
+    let (steps, stopped) = house
+        .store
+        .tx("metrics.steps", |tx| Ok::<_, StoreError>((tx.steps_waiting()?, tx.stopped()?.len())))?;
+    let waiting = Family::<Labels, Gauge>::default();
+    for (channel, state, n) in steps {
+        waiting.get_or_create(&vec![("channel", channel), ("state", state)]).set(signed(n));
+    }
+    registry.register(
+        "noroshi_ladder_steps",
+        "Steps of the ladder that are not over, by way and state",
+        waiting,
+    );
+    let switches = Gauge::<i64>::default();
+    switches.set(i64::try_from(stopped).unwrap_or(i64::MAX));
+    registry.register(
+        "noroshi_ladder_stopped",
+        "Switches that stop telling: everything, a way, a campaign",
+        switches,
+    );
     let transactions = Family::<Labels, Counter>::default();
     for (name, counted) in house.store.counted() {
         for (outcome, n) in

@@ -3,12 +3,14 @@
 //! Calls block (a database is behind them), so handlers make them off the async threads.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use noroshi_law::evidence::Entry;
 use noroshi_law::evidence::disclosure::Disclosure;
-use noroshi_model::guide::Guide;
+use noroshi_model::guide::{Guide, Texts};
 use noroshi_model::link::LinkError;
+use noroshi_model::outcome::Recheck;
 use noroshi_model::{Case, Funnel, Id, Tally, Trial, VisitKind};
 use serde::Serialize;
 
@@ -55,6 +57,46 @@ pub struct NoticePage {
     pub clean: bool,
     /// Whether the line is in the walled garden.
     pub garden: Option<GardenNote>,
+    /// Whether it was seen again, where the subscriber asked.
+    pub recheck: Option<Recheck>,
+    /// Programs that remove this malware.
+    pub cleaners: Vec<Cleaner>,
+    /// People who help.
+    pub helpers: Vec<Helper>,
+}
+
+/// A program that removes malware.
+#[derive(Clone)]
+pub struct Cleaner {
+    /// Its number among all of them.
+    pub id: u32,
+    /// What it is called, and for which devices.
+    pub name: Texts,
+    /// Where it is to be had, where it is not handed out from here.
+    pub link: Option<String>,
+    /// SHA-256 in hexadecimal.
+    pub sha256: String,
+    /// What is handed out.
+    pub bytes: Option<Arc<Vec<u8>>>,
+    /// Under which name.
+    pub file_name: String,
+}
+
+impl std::fmt::Debug for Cleaner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Cleaner({}, {})", self.id, self.sha256)
+    }
+}
+
+/// Somebody who helps.
+#[derive(Clone, Debug)]
+pub struct Helper {
+    /// Who, and whom.
+    pub name: Texts,
+    /// Telephone number, hours, place, cost.
+    pub how: Texts,
+    /// Their page.
+    pub link: Option<String>,
 }
 
 /// A line that reaches the pages that help and nothing else.
@@ -279,6 +321,8 @@ pub trait Desk: Send + Sync + 'static {
     fn notice(&self, token: &str) -> Result<NoticePage, DeskError>;
     /// Counts a deliberate act on the page: steps asked for, done, let out, opted out.
     fn act(&self, token: &str, kind: VisitKind) -> Result<(), DeskError>;
+    /// A program that removes malware, by its number.
+    fn cleaner(&self, id: u32) -> Result<Cleaner, DeskError>;
     /// The ISP's name, and where to ask, in words.
     fn operator(&self) -> (String, String);
     /// Whether a device at an address is in the walled garden, as far as the address says.

@@ -6,6 +6,7 @@ ALTER TABLE cases ADD COLUMN next_ms BIGINT;
 ALTER TABLE cases ADD COLUMN held_out_until_ms BIGINT;
 CREATE INDEX cases_by_next ON cases (next_ms);
 CREATE INDEX cases_by_party ON cases (party, family, opened_ms);
+CREATE INDEX cases_by_campaign ON cases (campaign, last_ms);
 CREATE TABLE case_addressee (case_id TEXT PRIMARY KEY, body BYTEA NOT NULL);
 INSERT INTO case_addressee (case_id, body)
     SELECT o.case_id, o.body FROM outbox o WHERE o.body IS NOT NULL

@@ -81,6 +81,12 @@ impl Tx<'_> {
         row.map_or(Ok(None), |row| row.time_opt(0))
     }
 
+    /// When a campaign's feed last told of anybody.
+    pub fn last_told_of(&mut self, campaign: &str) -> Result<Option<Timestamp>, StoreError> {
+        let row = self.row("SELECT MAX(last_ms) FROM cases WHERE campaign = ?1", values![campaign])?;
+        row.map_or(Ok(None), |row| row.time_opt(0))
+    }
+
     /// When a party was last told of a family in another case than this one, as far as is known.
     pub fn told_before(&mut self, case: &Case) -> Result<Option<Timestamp>, StoreError> {
         let row = self.row(

@@ -230,6 +230,18 @@ impl Tx<'_> {
         self.rows(&sql, values![channel.id(), state.id(), since, limit])?.iter().map(outgoing).collect()
     }
 
+    /// How many steps of each way wait for a person or their turn, are being handed over, or are in doubt.
+    pub fn steps_waiting(&mut self) -> Result<Vec<(String, String, u64)>, StoreError> {
+        let rows = self.rows(
+            "SELECT channel, state, COUNT(*) FROM outbox
+             WHERE channel IN ('mail', 'sms', 'letter', 'call', 'walled-garden')
+               AND state IN ('proposed', 'pending', 'sending', 'in-doubt')
+             GROUP BY channel, state ORDER BY channel, state",
+            &[],
+        )?;
+        rows.iter().map(|row| Ok((row.text(0)?.into(), row.text(1)?.into(), row.count(2)?))).collect()
+    }
+
     /// The step with a Message-ID.
     pub fn step_by_message_id(&mut self, message_id: &str) -> Result<Option<Outgoing>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM outbox WHERE message_id = ?1");

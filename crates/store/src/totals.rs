@@ -81,9 +81,10 @@ impl Tx<'_> {
         let sql = format!(
             "SELECT campaign, COUNT(*), {} FROM (
                SELECT c.campaign AS campaign, {} AS sent, {} AS delivered, {} AS opened, {} AS steps, {} AS done,
-                 {} AS optout, (CASE WHEN c.state = 'clean' THEN 1 ELSE 0 END) AS clean, c.reinfected AS reinfected
+                 {} AS optout, (CASE WHEN c.state = 'clean' THEN 1 ELSE 0 END) AS clean, c.reinfected AS reinfected,
+                 {} AS tool, {} AS recheck
                FROM cases c) t GROUP BY campaign ORDER BY campaign LIMIT 1000",
-            ["sent", "delivered", "opened", "steps", "done", "clean", "reinfected", "optout"]
+            ["sent", "delivered", "opened", "steps", "done", "clean", "reinfected", "optout", "tool", "recheck"]
                 .map(|c| format!("CAST(SUM({c}) AS BIGINT)"))
                 .join(", "),
             mailed("'sent', 'delivered'"),
@@ -92,6 +93,8 @@ impl Tx<'_> {
             visited("steps"),
             visited("done"),
             visited("opt-out"),
+            visited("tool"),
+            visited("check"),
         );
         self.rows(&sql, &[])?
             .iter()
@@ -107,6 +110,8 @@ impl Tx<'_> {
                     clean: row.count(7)?,
                     reinfected: row.count(8)?,
                     opted_out: row.count(9)?,
+                    tool: row.count(10)?,
+                    check: row.count(11)?,
                 })
             })
             .collect()

@@ -64,7 +64,7 @@ fn an_opt_out_takes_effect_within_a_second_in_every_role() {
         with(&["observe", "seized", "--format", "gate", at("seized.csv").to_str().unwrap()]);
 
         let roles: Vec<Running> =
-            [&["aggregate", "observe", "orient"][..], &["decide"], &["act"], &["mail"], &["improve"]]
+            [&["aggregate", "observe", "orient"][..], &["decide"], &["act"], &["ladder"], &["mail"], &["improve"]]
                 .into_iter()
                 .map(|roles| Running::with_roles(folder.path(), &config, roles))
                 .collect();

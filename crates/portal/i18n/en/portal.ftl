@@ -143,3 +143,15 @@ garden-leaving = The restriction is being lifted. That takes up to a minute; res
 garden-release-hint = You can do this { $left } more times. If the device is still infected, the restriction may come back.
 garden-release-button = I took the steps: lift the restriction
 garden-none-left = You have lifted it as often as is possible here. Call the desk below; they help you, and lift it.
+
+# Cleaners, checking again, people who help
+cleaner-title = A program that removes it
+cleaner-hint = Free of charge. Compare the long number (SHA-256) with that of the file you got: if they are the same, nobody has changed it.
+cleaner-button = Get
+check-title = Was it seen again?
+check-hint = You can ask as often as you like. It is answered from what was reported to { $operator }; your devices are not looked into.
+check-button = Check now
+checked-seen = It was last seen on { $last-seen }. If you took the steps after that, wait a day and check again; else please take them now.
+checked-not-seen = It has not been seen since { $last-seen }, and would have been: others were seen until { $watched }. After { $days } days without it the matter is closed.
+checked-unknown = Nobody can say yet. It was last seen on { $last-seen }, and since then nothing was reported of anybody. Check again in a few days.
+helpers-title = People who help

@@ -103,3 +103,15 @@ garden-leaving = 元に もどしています。1分ぐらい かかります。
 garden-release-hint = あと { $left } 回、自分で もどすことが できます。ウイルスが まだ いる ときは、また 少しの ページだけに なることが あります。
 garden-release-button = やりました。元に もどす
 garden-none-left = ここで もどすことが できる 回数を こえました。下に 電話してください。手伝って、元に もどします。
+
+# 駆除ツール、再確認、相談先
+cleaner-title = ウイルスを 消す ソフトウェア
+cleaner-hint = お金は かかりません。下の 長い 番号(SHA-256)と、もらった ファイルの 番号を 比べてください。同じなら、本物です。
+cleaner-button = もらう
+check-title = ウイルスは まだ いますか
+check-hint = 何回でも 聞くことが できます。{ $operator } に 来た 知らせから 答えます。あなたの 機械(きかい)の 中は 見ません。
+check-button = 今 しらべる
+checked-seen = 最後に 見たのは { $last-seen } です。その 後に やりかたを した 人は、1日 待って、もう一度 しらべてください。まだの 人は、今 してください。
+checked-not-seen = { $last-seen } の 後は、見ていません。ほかの 人は { $watched } まで 見ています。だから、まだ いれば わかります。{ $days } 日 見なければ、終わりです。
+checked-unknown = まだ わかりません。最後に 見たのは { $last-seen } です。その 後は、だれの 知らせも 来ていません。何日か 待って、もう一度 しらべてください。
+helpers-title = 手伝って くれる 人

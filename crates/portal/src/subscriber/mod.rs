@@ -11,6 +11,7 @@
 //! without saying why it is wrong. Beside them, for everybody: what was done to how many (`/transparency`), and what a line
 //! meets that is in the walled garden ([`garden`]).
 
+mod cleaner;
 mod garden;
 mod speech;
 mod transparency;
@@ -30,6 +31,7 @@ use axum::routing::{get, post};
 use noroshi_model::VisitKind;
 use noroshi_model::case::QUIET;
 use noroshi_model::link::LinkError;
+use noroshi_model::outcome::Recheck;
 use noroshi_model::text::{Catalogue, TextError};
 
 use crate::counter::Counter;
@@ -61,6 +63,9 @@ pub fn subscriber_pages(desk: Arc<dyn Desk>, texts: Arc<Catalogue>) -> Router {
         .route("/n/{token}", get(notice))
         .route("/n/{token}/steps", post(steps).get(back))
         .route("/n/{token}/done", post(done).get(back))
+        .route("/n/{token}/check", post(check).get(back))
+        .route("/n/{token}/cleaner/{id}", post(cleaner::wanted))
+        .route("/cleaner/{id}/{name}", get(cleaner::file))
         .route("/n/{token}/release", post(release).get(back))
         .route("/garden", get(garden::page))
         .route("/captive-portal/api", get(garden::api))
@@ -102,6 +107,8 @@ struct NoticeView<'a> {
     seen: Vec<(String, String)>,
     why: String,
     standing: Option<Standing>,
+    /// What is said to who asked whether it was seen again: the key of the text.
+    rechecked: Option<&'static str>,
 }
 
 #[derive(Template)]
@@ -163,7 +170,7 @@ async fn notice(State(pages): State<Pages>, visitor: Visitor, token: Token) -> R
         _ => s.t("why-other"),
     };
     let standing = standing(&s, &n);
-    answer(&pages, &visitor, &NoticeView { s, n: &n, seen, why, standing })
+    answer(&pages, &visitor, &NoticeView { s, n: &n, seen, why, standing, rechecked: rechecked(&n) })
 }
 
 async fn confirm(State(pages): State<Pages>, visitor: Visitor, token: Token) -> Response {
@@ -190,6 +197,10 @@ async fn done(s: State<Pages>, v: Visitor, t: Token, body: Result<Bytes, BytesRe
     act(s, v, t, body, VisitKind::Done).await
 }
 
+async fn check(s: State<Pages>, v: Visitor, t: Token, body: Result<Bytes, BytesRejection>) -> Response {
+    act(s, v, t, body, VisitKind::Check).await
+}
+
 async fn release(s: State<Pages>, v: Visitor, t: Token, body: Result<Bytes, BytesRejection>) -> Response {
     act(s, v, t, body, VisitKind::Release).await
 }
@@ -212,6 +223,7 @@ async fn act(
     let place = match kind {
         VisitKind::Steps => "#steps",
         VisitKind::Release => "#garden",
+        VisitKind::Check => "#check",
         _ => "#standing",
     };
     match pages.counter.ask(move |desk| desk.act(token.checked()?, kind)).await {
@@ -236,9 +248,36 @@ fn values(n: &NoticePage, lang: noroshi_model::Lang) -> Vec<(&'static str, Strin
         ("steps", n.guide.steps.len().to_string()),
         ("until", n.link_until.as_ref().map(show::jst).unwrap_or_default()),
         ("days", (QUIET.as_hours() / 24).to_string()),
+        ("last-seen", last_seen(n)),
+        ("watched", watched(n)),
         ("garden-until", n.garden.as_ref().map(|garden| show::jst(&garden.until)).unwrap_or_default()),
         ("left", n.garden.as_ref().map(|garden| garden.left.to_string()).unwrap_or_default()),
     ]
+}
+
+fn last_seen(n: &NoticePage) -> String {
+    match n.recheck {
+        Some(Recheck::Seen(last) | Recheck::NotSeen { last, .. } | Recheck::Unknown(last)) => {
+            show::jst(&last)
+        }
+        None => String::new(),
+    }
+}
+
+fn watched(n: &NoticePage) -> String {
+    match n.recheck {
+        Some(Recheck::NotSeen { watched, .. }) => show::jst(&watched),
+        _ => String::new(),
+    }
+}
+
+/// What is said to who asked whether it was seen again.
+fn rechecked(n: &NoticePage) -> Option<&'static str> {
+    n.recheck.map(|recheck| match recheck {
+        Recheck::Seen(_) => "checked-seen",
+        Recheck::NotSeen { .. } => "checked-not-seen",
+        Recheck::Unknown(_) => "checked-unknown",
+    })
 }
 
 fn standing(s: &Speech<'_>, n: &NoticePage) -> Option<Standing> {

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     /// Keys that the code puts together from parts, or chooses.
-    const PUT_TOGETHER: [&str; 5] = ["why-", "state-", "trouble-", "told-", "home-code-"];
+    const PUT_TOGETHER: [&str; 6] = ["why-", "state-", "trouble-", "told-", "home-code-", "checked-"];
 
     #[test]
     fn every_text_a_page_asks_for_is_written_and_every_text_written_is_asked_for() {

@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::extract::{FromRef, FromRequestParts, Path};
+use axum::extract::{FromRef, FromRequestParts, RawPathParams};
 use axum::http::header::ACCEPT_LANGUAGE;
 use axum::http::request::Parts;
 use noroshi_model::Lang;
@@ -65,7 +65,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Token {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        let path = Path::<String>::from_request_parts(parts, state).await;
-        Ok(Self(path.map(|Path(token)| token).unwrap_or_else(|_| "?".to_owned())))
+        // By its name, for there are addresses with more than a token in them.
+        let path = RawPathParams::from_request_parts(parts, state).await;
+        let token = path.ok().and_then(|path| {
+            path.iter().find(|(name, _)| *name == "token").map(|(_, token)| token.to_owned())
+        });
+        Ok(Self(token.unwrap_or_else(|| "?".to_owned())))
     }
 }

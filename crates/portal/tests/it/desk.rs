@@ -2,7 +2,7 @@
 //! acted.
 
 use std::net::IpAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use noroshi_law::evidence::disclosure::{Disclosure, Figures, Told};
@@ -10,7 +10,8 @@ use noroshi_law::evidence::{Digest, Entry, Kind, Record};
 use noroshi_law::{Role, Use};
 use noroshi_model::guide::{Guide, Guides, Texts};
 use noroshi_model::link::LinkError;
-use noroshi_model::{Case, CaseState, Funnel, Id, Tally, Trial, VisitKind};
+use noroshi_model::outcome::Recheck;
+use noroshi_model::{Case, CaseState, Funnel, Id, Lang, Tally, Trial, VisitKind};
 use noroshi_portal::desk::*;
 use serde_json::json;
 
@@ -62,6 +63,11 @@ impl InMemory {
 
     fn text(&self, usual: &str) -> String {
         if self.kept == Kept::Hostile { hostile() } else { usual.to_owned() }
+    }
+
+    fn texts(&self, ja: &str, en: &str) -> Texts {
+        let texts = [(Lang::JA, self.text(ja)), (Lang::EN, self.text(en))];
+        Texts::of_operator(texts.into()).unwrap()
     }
 
     fn up(&self) -> Result<(), DeskError> {
@@ -150,6 +156,16 @@ impl Desk for InMemory {
             opted_out: visits.contains(&VisitKind::OptOut),
             clean: false,
             garden: *self.garden.lock().unwrap(),
+            recheck: visits.contains(&VisitKind::Check).then(|| Recheck::NotSeen {
+                last: at("2026-11-20T03:12:00Z"),
+                watched: at("2026-11-24T03:12:00Z"),
+            }),
+            cleaners: vec![self.cleaner(0).unwrap(), self.cleaner(1).unwrap()],
+            helpers: vec![Helper {
+                name: self.texts("さわやかパソコン教室", "PC class"),
+                how: self.texts("03-0000-0000", "03-0000-0000"),
+                link: Some("https://help.example.jp/".into()),
+            }],
         })
     }
 
@@ -157,6 +173,25 @@ impl Desk for InMemory {
         self.notice(token)?;
         self.visits.lock().unwrap().push(kind);
         Ok(())
+    }
+
+    fn cleaner(&self, id: u32) -> Result<Cleaner, DeskError> {
+        let name = self.texts("駆除ツール", "Cleaner");
+        let (sha256, file_name) = ("ab".repeat(32), "clean-1.0.exe".to_owned());
+        match id {
+            0 => {
+                Ok(Cleaner { id, name, link: None, sha256, bytes: Some(Arc::new(b"MZ".to_vec())), file_name })
+            }
+            1 => Ok(Cleaner {
+                id,
+                name,
+                link: Some("https://a.example/x".into()),
+                sha256,
+                bytes: None,
+                file_name,
+            }),
+            _ => Err(DeskError::NotFound),
+        }
     }
 
     fn operator(&self) -> (String, String) {
@@ -450,6 +485,8 @@ impl Desk for InMemory {
             clean: 412,
             reinfected: 12,
             opted_out: 3,
+            tool: 40,
+            check: 30,
         })
     }
 

@@ -359,3 +359,46 @@ async fn a_radius_server_is_told_of_a_line_that_connects_whether_it_is_restricte
         assert_eq!(send(&router, asked(wrong)).await.status.as_u16(), 400, "{wrong}");
     }
 }
+
+#[tokio::test]
+async fn a_cleaner_is_fetched_from_the_page_and_its_address_says_nothing_about_anybody() {
+    let (desk, router) = portal(Kept::Usual);
+    post(&router, &page("/steps")).await;
+    let shown = get(&router, &page("?lang=en")).await;
+    shown.says(&"ab".repeat(32));
+    shown.says(&format!("action=\"/n/{TOKEN}/cleaner/0?lang=en\""));
+    let wanted = post(&router, &page("/cleaner/0")).await;
+    assert_eq!(
+        (wanted.status, wanted.header("location")),
+        (StatusCode::SEE_OTHER, "/cleaner/0/clean-1.0.exe")
+    );
+    assert_eq!(desk.acts().last(), Some(&VisitKind::Tool));
+    let file = get(&router, "/cleaner/0/clean-1.0.exe").await;
+    assert_eq!((file.status, file.body.as_str()), (StatusCode::OK, "MZ"));
+    assert_eq!(file.header("content-disposition"), "attachment; filename=\"clean-1.0.exe\"");
+    assert_eq!(file.header("etag"), format!("\"{}\"", "ab".repeat(32)));
+    let elsewhere = post(&router, &page("/cleaner/1")).await;
+    assert_eq!(elsewhere.header("location"), "https://a.example/x");
+    let before = desk.acts().len();
+    for wrong in
+        ["/cleaner/7/x", "/cleaner/1/clean-1.0.exe", "/cleaner/0/other.exe", "/cleaner/x/clean-1.0.exe"]
+    {
+        assert_eq!(get(&router, wrong).await.status, StatusCode::NOT_FOUND, "{wrong}");
+    }
+    assert_eq!(post(&router, &page("/cleaner/7")).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(post(&router, "/n/forged/cleaner/0").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(desk.acts().len(), before, "nothing of this counts");
+}
+
+#[tokio::test]
+async fn who_asks_is_told_whether_it_was_seen_again_and_who_helps() {
+    let (_, router) = portal(Kept::Usual);
+    let before = get(&router, &page("?lang=en")).await;
+    before.says_not("has not been seen since");
+    before.says("href=\"https://help.example.jp/\"");
+    let asked = post(&router, &page("/check?lang=en")).await;
+    assert_eq!(asked.header("location"), format!("/n/{TOKEN}?lang=en#check"));
+    let after = get(&router, &page("?lang=en")).await;
+    after.says("It has not been seen since 2026-11-20 12:12 JST");
+    after.says("others were seen until 2026-11-24 12:12 JST");
+}

@@ -62,7 +62,7 @@ fn a_line_in_the_garden_is_restricted_until_it_is_asked_out_and_forgotten_when_i
         let restricted = |key: &str, second| store.tx("t", |tx| tx.is_restricted(key, at(second))).unwrap();
         let due = |second| store.tx("t", |tx| tx.stays_due(at(second), 10)).unwrap();
         assert!(restricted("key", 999) && !restricted("other", 999) && !restricted("key", 1000));
-        assert_eq!((due(999).len(), due(1000)), (0, vec![stay.clone()]));
+        assert_eq!((due(999).len(), due(1000)), (0, vec![stay]));
         assert_eq!(store.tx("t", |tx| tx.ask_party_out("q", "w", at(20))).unwrap(), 0);
         assert_eq!(store.tx("t", |tx| tx.ask_party_out("p", "w", at(20))).unwrap(), 1);
         assert_eq!(store.tx("t", |tx| tx.ask_all_out("again", at(21))).unwrap(), 0, "asked already");

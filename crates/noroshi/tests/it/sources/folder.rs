@@ -1,6 +1,6 @@
 //! Watched folders.
 
-use super::{Place, list, map};
+use super::{Ended, Place, list, map};
 
 #[test]
 fn a_watched_folder_gives_what_is_complete_and_puts_it_away() {
@@ -60,7 +60,11 @@ fn killed_at_any_moment_what_was_in_the_folder_is_there_once() {
         files += 1;
     };
     (0..4).for_each(|_| put());
-    place.kill_often("in", 12, put);
+    place.kill_often("in", 12, |ended| {
+        if ended == Ended::Done {
+            put();
+        }
+    });
     place.once("in");
     let (events, [read, stored, duplicate, filtered, quarantined]) = place.counts();
     let files = i64::from(files);

@@ -17,6 +17,13 @@ use serde_json::Value;
 use crate::mail::Running;
 use crate::world::{last_json, noroshi, run, run_any, text};
 
+/// How a run of a source came to its end.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Ended {
+    Killed,
+    Done,
+}
+
 /// A data folder with a configuration of these sources.
 pub struct Place {
     pub folder: tempfile::TempDir,
@@ -72,9 +79,10 @@ impl Place {
         command.args(self.arguments(typed)).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
-    /// Runs a source and kills it, at ever other moments, until it was killed in its work as often as asked. Where it
-    /// came to its end before, there is `more` to do for the next: a fast machine is killed as often as a slow one.
-    pub fn kill_often(&self, source: &str, kills: u32, mut more: impl FnMut()) {
+    /// Runs a source and kills it, at ever other moments, until it was killed in its work as often as asked. After each it is told
+    /// whether it came to its end before: then there has to be more to do for the next, so that a fast machine is killed as often as
+    /// a slow one.
+    pub fn kill_often(&self, source: &str, kills: u32, mut after: impl FnMut(Ended)) {
         let (mut killed, mut within_ms) = (0, 300);
         for round in 0..200u64 {
             let mut child = self.spawn(&["source", "run", source]);
@@ -85,9 +93,9 @@ impl Place {
                 killed += 1;
             } else {
                 within_ms = (within_ms * 3 / 4).max(20);
-                more();
             }
             child.wait().unwrap();
+            after(if works { Ended::Killed } else { Ended::Done });
             if killed == kills {
                 return;
             }

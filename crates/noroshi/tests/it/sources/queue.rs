@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use serde_json::Value;
 
-use super::{Place, list, map};
+use super::{Ended, Place, list, map};
 use crate::mail::until;
 use crate::world::{run, server};
 
@@ -68,7 +68,9 @@ fn messages_of_a_real_queue_are_acknowledged_when_they_are_stored() {
         "[source.queue]\nformat = \"dated\"\nnats = \"{url}\"\nstream = \"{stream}\"\nsubject = \"{stream}.a\"\nack-wait-s = 2\n"
     ));
     map(&place);
-    place.kill_often("queue", 6, || send(&mut nats, &mut sent, 1000));
+    place.kill_often("queue", 6, |ended| {
+        send(&mut nats, &mut sent, if ended == Ended::Done { 1000 } else { 0 });
+    });
     let consumer = format!("$JS.API.CONSUMER.INFO.{stream}.noroshi-queue");
     let left = |nats: &mut Nats| {
         let info = nats.ask(&consumer, "");

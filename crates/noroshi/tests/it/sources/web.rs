@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-use super::{Place, list, map, write_new};
+use super::{Ended, Place, list, map, write_new};
 use crate::world::server;
 
 #[test]
@@ -56,11 +56,16 @@ fn killed_at_any_moment_what_was_fetched_is_there_once_and_nothing_is_left_over(
         published += 12_000;
         write_new(&file, &list(0..published));
     };
-    let mut resumed = 0;
-    for _ in 0..8 {
+    let (mut killed, mut resumed) = (0, 0);
+    while killed < 16 || (resumed == 0 && killed < 100) {
         more();
-        place.kill_often("web", 2, &mut more);
-        resumed += usize::from(place.spooled("web").iter().any(|name| name.ends_with(".body")));
+        place.kill_often("web", 2, |ended| match ended {
+            Ended::Done => more(),
+            Ended::Killed => {
+                resumed += usize::from(place.spooled("web").iter().any(|name| name.ends_with(".body")));
+            }
+        });
+        killed += 2;
     }
     place.once("web");
     let (events, [read, stored, duplicate, filtered, quarantined]) = place.counts();
