@@ -63,11 +63,17 @@ fn an_opt_out_takes_effect_within_a_second_in_every_role() {
         with(&["law", "approve", "takedown-notice", "--by", "aoki", "--why", "a test"]);
         with(&["observe", "seized", "--format", "gate", at("seized.csv").to_str().unwrap()]);
 
-        let roles: Vec<Running> =
-            [&["aggregate", "observe", "orient"][..], &["decide"], &["act"], &["ladder"], &["mail"], &["improve"]]
-                .into_iter()
-                .map(|roles| Running::with_roles(folder.path(), &config, roles))
-                .collect();
+        let roles: Vec<Running> = [
+            &["aggregate", "observe", "orient"][..],
+            &["decide"],
+            &["act"],
+            &["ladder"],
+            &["mail"],
+            &["improve"],
+        ]
+        .into_iter()
+        .map(|roles| Running::with_roles(folder.path(), &config, roles))
+        .collect();
         until("the first mails", || (mails.lock().unwrap().len() > 5).then_some(()));
         let mut said: BTreeMap<String, Instant> = BTreeMap::new();
         for n in (0..SUBSCRIBERS).step_by(2) {

@@ -80,8 +80,8 @@ impl Place {
     }
 
     /// Runs a source and kills it, at ever other moments, until it was killed in its work as often as asked. After each it is told
-    /// whether it came to its end before: then there has to be more to do for the next, so that a fast machine is killed as often as
-    /// a slow one.
+    /// whether it came to its end before: then there has to be more to do for the next. The moments spread over as long as it takes
+    /// on this machine, so that a fast one is killed as often as a slow one, and a slow one gets beyond its beginning.
     pub fn kill_often(&self, source: &str, kills: u32, mut after: impl FnMut(Ended)) {
         let (mut killed, mut within_ms) = (0, 300);
         for round in 0..200u64 {
@@ -91,8 +91,9 @@ impl Place {
             if works {
                 child.kill().unwrap();
                 killed += 1;
+                within_ms = (within_ms * 5 / 4).min(5000);
             } else {
-                within_ms = (within_ms * 3 / 4).max(20);
+                within_ms = (within_ms / 2).max(20);
             }
             child.wait().unwrap();
             after(if works { Ended::Killed } else { Ended::Done });

@@ -56,16 +56,21 @@ fn killed_at_any_moment_what_was_fetched_is_there_once_and_nothing_is_left_over(
         published += 12_000;
         write_new(&file, &list(0..published));
     };
-    let (mut killed, mut resumed) = (0, 0);
-    while killed < 16 || (resumed == 0 && killed < 100) {
+    let (mut ended_so_far, mut resumed) = (0, 0);
+    for _ in 0..5 {
         more();
-        place.kill_often("web", 2, |ended| match ended {
-            Ended::Done => more(),
-            Ended::Killed => {
+        place.kill_often("web", 24, |ended| {
+            ended_so_far += 1;
+            if ended == Ended::Killed {
                 resumed += usize::from(place.spooled("web").iter().any(|name| name.ends_with(".body")));
             }
+            if ended == Ended::Done || ended_so_far % 3 == 0 {
+                more();
+            }
         });
-        killed += 2;
+        if resumed > 0 {
+            break;
+        }
     }
     place.once("web");
     let (events, [read, stored, duplicate, filtered, quarantined]) = place.counts();
