@@ -158,12 +158,24 @@ async function analystsDay(browser, console_) {
   await shot(page, 'console-case-1440');
   await press(page, 'main a[href^="/evidence/"]');
   if (!(await text(page, 'main')).length) fail('an evidence entry');
-  for (const path of ['/quarantine', '/law', '/evidence', '/outcome', '/intake']) {
+  for (const path of ['/steps', '/quarantine', '/law', '/evidence', '/outcome', '/intake']) {
     const answer = await page.goto(new URL(path, console_).href);
     same(answer.status(), 200, path);
     const twin = await page.goto(new URL(`${path}.json`, console_).href);
     same([twin.status(), twin.headers()['content-type'].split(';')[0]], [200, 'application/json'], `${path}.json`);
   }
+  // The switch, by name and with a reason, and back.
+  await page.goto(new URL('/steps', console_).href);
+  const throwSwitch = async (form) => {
+    await page.type(`form[aria-label="${form}"] input[name="by"]`, 'Aoki');
+    await page.type(`form[aria-label="${form}"] input[name="why"]`, 'a wrong list');
+    await press(page, `form[aria-label="${form}"] button`);
+  };
+  await throwSwitch('Stop all notices');
+  if (!(await text(page, 'main')).includes('by Aoki: a wrong list')) fail('what is stopped, by whom and why');
+  await shot(page, 'console-steps-1440');
+  await throwSwitch('Let it go on');
+  if ((await text(page, 'main')).includes('by Aoki')) fail('it goes on');
   same(told.issues, [], 'issues');
   await close();
 }
@@ -207,7 +219,7 @@ try {
   }
   const login = (page) => page.goto(noroshi.console);
   const theirs = (path) => new URL(path, noroshi.console).href;
-  const paths = ['/', '/cases', '/quarantine', '/law', '/law/refusals', '/law/consents', '/evidence', '/outcome', '/intake', '/cases/none'];
+  const paths = ['/', '/cases', '/steps', '/quarantine', '/law', '/law/refusals', '/law/consents', '/evidence', '/outcome', '/intake', '/cases/none'];
   const one = await noroshi.oneCase();
   for (const path of [...paths, `/cases/${one}`, '/evidence/3']) await examined(browser, `console ${path.replace(one, 'ID')}`, theirs(path), { before: login });
 

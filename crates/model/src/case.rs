@@ -153,11 +153,6 @@ impl StepState {
     pub fn may_have_reached(self) -> bool {
         matches!(self, StepState::Sending | StepState::Sent | StepState::Delivered | StepState::InDoubt)
     }
-
-    /// Whether it is over.
-    pub fn is_over(self) -> bool {
-        matches!(self, StepState::Delivered | StepState::Failed | StepState::Rejected | StepState::Stopped)
-    }
 }
 
 /// One step of a case: the outbox' unique key is (case, number).

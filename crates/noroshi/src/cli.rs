@@ -279,6 +279,9 @@ pub enum NoticeCommand {
         /// The HTML form
         #[arg(long)]
         html: bool,
+        /// The short message instead, which is also what is said on the telephone
+        #[arg(long, conflicts_with = "html")]
+        short: bool,
     },
     /// Hold the mails of every family, language and measure against what a notice has to say
     Lint,

@@ -16,15 +16,16 @@ use noroshi_model::link::{LINK_LIFE, LinkError};
 use noroshi_model::{Case, CaseState, Channel, Funnel, Id, Trial, VisitKind};
 use noroshi_orient::enrich::embedded;
 use noroshi_portal::desk::{
-    Attention, Captive, CaseStory, Cleaner, ConsentLine, Credit, Desk, DeskError, EvidenceState, FeedLine,
-    GardenNote, IntakePage, MeasurePage, NoticePage, QuarantineLine, RefusalLine, StoryLine, Today,
-    TransparencyPage,
+    Act, Attention, Captive, CaseStory, Cleaner, ConsentLine, Credit, Desk, DeskError, EvidenceState,
+    FeedLine, GardenNote, IntakePage, MeasurePage, NoticePage, QuarantineLine, RefusalLine, StepLine,
+    StopLine, StoryLine, Today, TransparencyPage,
 };
 use noroshi_store::garden::Stay;
 use noroshi_store::outbox::EVERYTHING;
 use noroshi_store::{StoreError, Tx};
 
 use crate::house::House;
+use crate::ladder::acts::{self, Verdict};
 use crate::{counters, evidence, metrics, report};
 
 /// Sightings shown to a subscriber.
@@ -206,7 +207,7 @@ impl Desk for HouseDesk {
             tell(true, what, "/cases");
         }
         if totals.steps_proposed > 0 {
-            tell(true, format!("steps that wait for a person: {}", totals.steps_proposed), "/cases");
+            tell(true, format!("steps that wait for a person: {}", totals.steps_proposed), "/steps");
         }
         for stopped in &stopped {
             let what = format!(
@@ -216,7 +217,7 @@ impl Desk for HouseDesk {
                 if stopped.scope == EVERYTHING { "all notices" } else { &stopped.scope },
                 stopped.why
             );
-            tell(true, what, "/");
+            tell(true, what, "/steps");
         }
         let came_back = |wanted: &str| -> u64 {
             let kinds = returns.iter().filter(|(kind, ..)| kind == wanted);
@@ -280,6 +281,47 @@ impl Desk for HouseDesk {
 
     fn case(&self, id: &Id) -> Result<CaseStory, DeskError> {
         self.read("desk.case", |tx| case_story(tx, id))?.ok_or(DeskError::NotFound)
+    }
+
+    fn steps(&self, offset: u64, limit: u32) -> Result<Vec<StepLine>, DeskError> {
+        let steps = self.read("desk.steps", |tx| tx.steps_proposed(offset, limit))?;
+        let line = |step: noroshi_store::outbox::Proposed| StepLine {
+            reference: step.case.reference(),
+            case: step.case,
+            number: step.number,
+            channel: step.channel,
+            since: step.since,
+            campaign: step.campaign,
+            family: step.family,
+            last_seen: step.last_seen,
+        };
+        Ok(steps.into_iter().map(line).collect())
+    }
+
+    fn stopped(&self) -> Result<Vec<StopLine>, DeskError> {
+        let stopped = self.read("desk.stopped", |tx| tx.stopped())?;
+        let line = |s: noroshi_store::outbox::Stopped| StopLine {
+            scope: s.scope,
+            since: s.since,
+            person: s.person,
+            why: s.why,
+        };
+        Ok(stopped.into_iter().map(line).collect())
+    }
+
+    fn perform(&self, act: &Act, person: &str, why: &str) -> Result<bool, DeskError> {
+        let done = match act {
+            Act::Judge { case, number, approve } => {
+                let steps = self.read("desk.judged", |tx| tx.steps(case))?;
+                let step = steps.into_iter().find(|step| step.step.number == *number);
+                let step = step.ok_or(DeskError::NotFound)?;
+                let verdict = if *approve { Verdict::Approved } else { Verdict::Rejected };
+                acts::judge(&self.house, step, verdict, person, why)
+            }
+            Act::Switch { scope, stop: true } => acts::stop(&self.house, scope, person, why),
+            Act::Switch { scope, stop: false } => acts::go(&self.house, scope, person, why),
+        };
+        done.map_err(|e| DeskError::Unavailable(format!("{e:#}")))
     }
 
     fn intake(&self) -> Result<IntakePage, DeskError> {

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
 use noroshi_law::evidence::Digest;
@@ -140,7 +139,7 @@ fn cleaner(at: usize, file: &CleanerFile) -> anyhow::Result<Cleaner> {
                 name,
                 link: None,
                 sha256: sha256.to_string(),
-                bytes: Some(Arc::new(bytes)),
+                bytes: Some(bytes.into()),
                 file_name,
             })
         }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail, ensure};
 use jiff::{SignedDuration, Timestamp};
 use noroshi_act::notice::{Facts, Operator, says};
+use noroshi_act::short::words;
 use noroshi_act::template::{self, Templates};
 use noroshi_law::{InfectionNotice, Purpose as _, TakedownNotice};
 use noroshi_model::guide::Guide;
@@ -37,7 +38,7 @@ pub fn command(config: &Config, what: &NoticeCommand) -> anyhow::Result<ExitCode
     let texts = Texts::read(config.languages.as_deref()).context("operator.languages")?;
     let templates = templates(config.templates.as_deref()).context("operator.templates")?;
     match what {
-        NoticeCommand::Preview { family, lang, measure, html } => {
+        NoticeCommand::Preview { family, lang, measure, html, short } => {
             let wanted = Lang::parse(lang).and_then(|lang| lang.among(&texts.notice.spoken()));
             let Some(lang) = wanted else {
                 bail!("{lang} is not spoken; `noroshi config check` lists what is")
@@ -48,6 +49,10 @@ pub fn command(config: &Config, what: &NoticeCommand) -> anyhow::Result<ExitCode
                 MEASURES.join(", ")
             );
             let sample = Sample::new(&config.operator, &texts, &templates, texts.guides.family(family));
+            if *short {
+                say!("{}", sample.told(lang, words));
+                return Ok(ExitCode::SUCCESS);
+            }
             let name = if *html { template::HTML } else { template::TEXT };
             say!("{}", sample.rendered(name, lang, measure)?.trim_end());
             Ok(ExitCode::SUCCESS)
@@ -100,6 +105,10 @@ impl<'a> Sample<'a> {
     }
 
     fn with<T>(&self, lang: Lang, measure: &str, look: impl FnOnce(&template::Says) -> T) -> T {
+        self.told(lang, |to, facts| look(&says(to, measure, facts)))
+    }
+
+    fn told<T>(&self, lang: Lang, tell: impl FnOnce(&Subscriber, &Facts<'_>) -> T) -> T {
         let to = Subscriber {
             contract: ContractRef::parse("C-000000").unwrap_or_else(|| unreachable!("it is printable")),
             name: if lang.base() == Lang::JA { "見本 太郎".into() } else { "Sample Subscriber".into() },
@@ -125,7 +134,7 @@ impl<'a> Sample<'a> {
             texts: &self.texts.notice,
             templates: self.templates,
         };
-        look(&says(&to, measure, &facts))
+        tell(&to, &facts)
     }
 
     fn rendered(&self, name: &str, lang: Lang, measure: &str) -> anyhow::Result<String> {

@@ -11,7 +11,7 @@ use noroshi_law::evidence::disclosure::Disclosure;
 use noroshi_model::guide::{Guide, Texts};
 use noroshi_model::link::LinkError;
 use noroshi_model::outcome::Recheck;
-use noroshi_model::{Case, Funnel, Id, Tally, Trial, VisitKind};
+use noroshi_model::{Case, Channel, Funnel, Id, Tally, Trial, VisitKind};
 use serde::Serialize;
 
 /// Why a page cannot be shown.
@@ -77,7 +77,7 @@ pub struct Cleaner {
     /// SHA-256 in hexadecimal.
     pub sha256: String,
     /// What is handed out.
-    pub bytes: Option<Arc<Vec<u8>>>,
+    pub bytes: Option<Arc<[u8]>>,
     /// Under which name.
     pub file_name: String,
 }
@@ -152,6 +152,62 @@ pub struct Attention {
     pub what: String,
     /// The page where it can be seen, e.g. `/quarantine`.
     pub href: String,
+}
+
+/// A step of the ladder that waits for a person.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct StepLine {
+    /// The case.
+    pub case: Id,
+    /// Its number as told on the phone.
+    pub reference: String,
+    /// The step's number.
+    pub number: u32,
+    /// By which way.
+    pub channel: Channel,
+    /// Since when it waits.
+    pub since: Timestamp,
+    /// The campaign.
+    pub campaign: String,
+    /// The malware family.
+    pub family: String,
+    /// When the line was seen last.
+    pub last_seen: Timestamp,
+}
+
+/// What is stopped.
+#[derive(Clone, Debug, Serialize)]
+pub struct StopLine {
+    /// `*`, `channel:sms`, `campaign:NAME`.
+    pub scope: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Who did.
+    pub person: String,
+    /// Why.
+    pub why: String,
+}
+
+/// What a person does in the console.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Approves a step, or not.
+    Judge {
+        /// The case.
+        case: Id,
+        /// The step's number.
+        number: u32,
+        /// Whether it is taken.
+        approve: bool,
+    },
+    /// Stops telling, or lets it go on: everything, a way, a campaign.
+    Switch {
+        /// What.
+        scope: String,
+        /// Whether it is stopped.
+        stop: bool,
+    },
 }
 
 /// One case with its whole story, newest first.
@@ -336,6 +392,12 @@ pub trait Desk: Send + Sync + 'static {
     fn today(&self) -> Result<Today, DeskError>;
     /// Cases, newest first; `state` empty means all.
     fn cases(&self, state: &str, offset: u64, limit: u32) -> Result<Vec<Case>, DeskError>;
+    /// Steps that wait for a person, longest first.
+    fn steps(&self, offset: u64, limit: u32) -> Result<Vec<StepLine>, DeskError>;
+    /// What is stopped.
+    fn stopped(&self) -> Result<Vec<StopLine>, DeskError>;
+    /// Does what a person says, and records who and why; false where it was done before, or is not to be done any more.
+    fn perform(&self, act: &Act, person: &str, why: &str) -> Result<bool, DeskError>;
     /// One case.
     fn case(&self, id: &Id) -> Result<CaseStory, DeskError>;
     /// What came in, feed by feed.

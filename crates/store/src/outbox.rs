@@ -54,6 +54,25 @@ pub struct Stopped {
     pub why: String,
 }
 
+/// A step that waits for a person, with what it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposed {
+    /// The case.
+    pub case: Id,
+    /// The step's number.
+    pub number: u32,
+    /// By which way.
+    pub channel: Channel,
+    /// Since when it waits.
+    pub since: Timestamp,
+    /// The campaign.
+    pub campaign: String,
+    /// The malware family.
+    pub family: String,
+    /// When the line was seen last.
+    pub last_seen: Timestamp,
+}
+
 /// The scope of everything.
 pub const EVERYTHING: &str = "*";
 
@@ -228,6 +247,29 @@ impl Tx<'_> {
              ORDER BY changed_ms DESC, case_id, step LIMIT ?4"
         );
         self.rows(&sql, values![channel.id(), state.id(), since, limit])?.iter().map(outgoing).collect()
+    }
+
+    /// Steps that wait for a person, longest first.
+    pub fn steps_proposed(&mut self, offset: u64, limit: u32) -> Result<Vec<Proposed>, StoreError> {
+        let rows = self.rows(
+            "SELECT o.case_id, o.step, o.channel, o.changed_ms, c.campaign, c.family, c.last_ms
+             FROM outbox o JOIN cases c ON c.id = o.case_id
+             WHERE o.channel IN ('mail', 'sms', 'letter', 'call', 'walled-garden') AND o.state = 'proposed'
+             ORDER BY o.changed_ms, o.case_id, o.step LIMIT ?2 OFFSET ?1",
+            values![offset, limit],
+        )?;
+        let proposed = |row: &Row| {
+            Ok(Proposed {
+                case: row.id(0)?,
+                number: u32::try_from(row.int(1)?).unwrap_or(u32::MAX),
+                channel: row.parsed(2, Channel::parse)?,
+                since: row.time(3)?,
+                campaign: row.text(4)?.into(),
+                family: row.text(5)?.into(),
+                last_seen: row.time(6)?,
+            })
+        };
+        rows.iter().map(proposed).collect()
     }
 
     /// How many steps of each way wait for a person or their turn, are being handed over, or are in doubt.

@@ -6,12 +6,12 @@ use anyhow::{Context as _, bail};
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use noroshi_act::notice::jst;
-use noroshi_law::Use;
 use noroshi_model::case::StepState;
 use noroshi_model::{Channel, Id, Step};
 use noroshi_store::StoreError;
-use noroshi_store::outbox::{EVERYTHING, Outgoing, Stopped};
+use noroshi_store::outbox::{EVERYTHING, Outgoing};
 
+use super::acts::{self, Verdict};
 use crate::commands::Where;
 use crate::house::House;
 use crate::report::{self, say, say_on};
@@ -142,21 +142,14 @@ pub fn ladder(at: &Where, what: &LadderCommand) -> anyhow::Result<ExitCode> {
     match what {
         LadderCommand::Show { json } => show(&at.look()?, *json)?,
         LadderCommand::Stop(switch) => {
-            let house = at.visit()?;
-            let stopped = Stopped {
-                scope: switch.scope(),
-                since: house.clock.now(),
-                person: switch.person.clone(),
-                why: switch.why.clone(),
-            };
-            if !house.store.tx("ladder.stop", |tx| tx.stop(&stopped))? {
-                bail!("{} is stopped already; see `noroshi ladder show`", stopped.scope);
+            let scope = switch.scope();
+            if !acts::stop(&at.visit()?, &scope, &switch.person, &switch.why)? {
+                bail!("{scope} is stopped already; see `noroshi ladder show`");
             }
         }
         LadderCommand::Go(switch) => {
-            let house = at.visit()?;
-            let (scope, now) = (switch.scope(), house.clock.now());
-            if !house.store.tx("ladder.go", |tx| tx.go_on(&scope, &switch.person, &switch.why, now))? {
+            let scope = switch.scope();
+            if !acts::go(&at.visit()?, &scope, &switch.person, &switch.why)? {
                 bail!("{scope} is not stopped; see `noroshi ladder show`");
             }
         }
@@ -202,8 +195,8 @@ fn show(house: &House, json: bool) -> anyhow::Result<()> {
 pub fn steps(at: &Where, what: &StepCommand) -> anyhow::Result<ExitCode> {
     match what {
         StepCommand::List { state, channel, json } => list(&at.look()?, *state, *channel, *json)?,
-        StepCommand::Approve(judged) => judge(&at.visit()?, judged, StepState::Pending)?,
-        StepCommand::Reject(judged) => judge(&at.visit()?, judged, StepState::Rejected)?,
+        StepCommand::Approve(judged) => judge(&at.visit()?, judged, Verdict::Approved)?,
+        StepCommand::Reject(judged) => judge(&at.visit()?, judged, Verdict::Rejected)?,
         StepCommand::Called { case, result, person } => called(&at.visit()?, case, *result, person)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -248,8 +241,7 @@ fn case_of(house: &House, typed: &str) -> anyhow::Result<Id> {
     Ok(case.with_context(|| format!("{typed} is neither a case's id nor its reference (AB3D-92F0)"))?.id)
 }
 
-fn judge(house: &House, judged: &Judged, verdict: StepState) -> anyhow::Result<()> {
-    let now = house.clock.now();
+fn judge(house: &House, judged: &Judged, verdict: Verdict) -> anyhow::Result<()> {
     let waiting = match (&judged.case, judged.all) {
         (Some(case), _) => {
             let case = case_of(house, case)?;
@@ -265,21 +257,11 @@ fn judge(house: &House, judged: &Judged, verdict: StepState) -> anyhow::Result<(
         })?,
         (None, None) => bail!("name a case, or --all with a way"),
     };
-    let mut judged_now = 0;
-    for Outgoing { step, .. } in waiting {
-        let case = house.store.tx("step.case", |tx| tx.case(&step.case))?.context("a step without a case")?;
-        let said = if verdict == StepState::Pending { "approved" } else { "rejected" };
-        let reply = format!("{said} by {} {}", judged.person, judged.why).trim().to_owned();
-        let dossier = house.register.measure(&case.measure).context("the measure has no dossier any more")?;
-        let note = format!("{} for case {}: {reply}", step.channel, step.case);
-        // Who said so is recorded before it counts.
-        house.gate().remark(dossier, Use::Approve, note, None, now, &mut house.evidence())?;
-        let due = house.config.reach.ladder.open(step.channel, now);
-        let step = Step { state: verdict, reply, due, ..step };
-        judged_now +=
-            u64::from(house.store.tx("step.judge", |tx| outbox::write(tx, StepState::Proposed, &step, now))?);
+    let mut count = 0;
+    for step in waiting {
+        count += u64::from(acts::judge(house, step, verdict, &judged.person, &judged.why)?);
     }
-    say_on!("{judged_now} {}\n", if verdict == StepState::Pending { "approved" } else { "rejected" });
+    say_on!("{count} {}\n", verdict.word());
     Ok(())
 }
 

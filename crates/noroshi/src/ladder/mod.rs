@@ -1,5 +1,6 @@
 //! The ladder as operators see it: what the configuration says of the ways, what is stopped, and what waits for a person.
 
+pub mod acts;
 mod command;
 mod settings;
 mod webhook;

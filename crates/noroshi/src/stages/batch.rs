@@ -149,11 +149,7 @@ impl Teller for Writer<'_> {
 /// After a crash: a batch that the outbox knows gets its name, and the steps of one that it does not know are due again.
 pub fn recover(house: &House, channel: Channel, alone: bool) -> Result<usize, StageError> {
     let Some(folder) = folder(house, channel) else { return Ok(0) };
-    let again = outbox::again(house, channel, alone, |step| Step {
-        state: StepState::Pending,
-        reply: "interrupted before the batch was written".into(),
-        ..step
-    })?;
+    let again = outbox::again(house, channel, alone, "the batch was not written")?;
     if !alone {
         return Ok(again);
     }

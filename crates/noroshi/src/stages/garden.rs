@@ -10,7 +10,7 @@ use noroshi_decide::ask_quarantine;
 use noroshi_law::release::RestrictedLine;
 use noroshi_law::{Lawful, LineQuarantine, Permit, Purpose as _};
 use noroshi_model::case::StepState;
-use noroshi_model::{Case, CaseState, Channel, Finding, Step};
+use noroshi_model::{Case, CaseState, Channel, Finding};
 use noroshi_orient::clock::FeedClock;
 use noroshi_store::StoreError;
 use noroshi_store::garden::Stay;
@@ -212,9 +212,5 @@ fn leave(house: &House, garden: &Garden) -> Result<usize, StageError> {
 
 /// What a dead process was restricting is tried again: the row is there, and an access server that is told twice does it once.
 pub fn recover(house: &House, alone: bool) -> Result<usize, StageError> {
-    outbox::again(house, Channel::WalledGarden, alone, |step| Step {
-        state: StepState::Pending,
-        reply: "interrupted: told again".into(),
-        ..step
-    })
+    outbox::again(house, Channel::WalledGarden, alone, "told again")
 }

@@ -73,14 +73,9 @@ pub fn settled(house: &House, handed: &Outgoing, fate: Fate) -> Step {
     step
 }
 
-/// What a dead process left in `sending`, of a way that can be taken again without being taken twice. `alone` says that no
-/// other process can be at it.
-pub fn again(
-    house: &House,
-    channel: Channel,
-    alone: bool,
-    what: impl Fn(Step) -> Step,
-) -> Result<usize, StageError> {
+/// What a dead process left in `sending`, of a way that can be taken again without being taken twice, and why it can. `alone` says
+/// that no other process can be at it.
+pub fn again(house: &House, channel: Channel, alone: bool, why: &str) -> Result<usize, StageError> {
     let now = house.clock.now();
     let sending = house.store.tx("outbox.interrupted", |tx| {
         tx.steps_in(channel, StepState::Sending, Timestamp::UNIX_EPOCH, UNSETTLED_MAX)
@@ -88,7 +83,7 @@ pub fn again(
     let dead = |step: &Outgoing| alone || now.duration_since(step.changed) > SENDING_MAX;
     let mut again = 0;
     for step in sending.into_iter().filter(dead) {
-        let step = what(step.step);
+        let step = Step { state: StepState::Pending, reply: format!("interrupted: {why}"), ..step.step };
         again += usize::from(house.store.tx("outbox.again", |tx| write(tx, StepState::Sending, &step, now))?);
     }
     Ok(again)

@@ -3,8 +3,7 @@
 
 use noroshi_act::short::compose;
 use noroshi_law::{Lawful, NoticePurpose};
-use noroshi_model::case::StepState;
-use noroshi_model::{Channel, Step, Subscriber};
+use noroshi_model::{Channel, Subscriber};
 
 use super::StageError;
 use super::outbox::{self, Fate};
@@ -49,9 +48,5 @@ impl Teller for Poster<'_> {
 
 /// What a dead process was posting is posted again: the gateway knows its id.
 pub fn recover(house: &House, alone: bool) -> Result<usize, StageError> {
-    outbox::again(house, Channel::Sms, alone, |step| Step {
-        state: StepState::Pending,
-        reply: "interrupted: posted again under the same id".into(),
-        ..step
-    })
+    outbox::again(house, Channel::Sms, alone, "posted again under the same id")
 }

@@ -10,6 +10,7 @@ mod key;
 mod matters;
 mod page;
 mod records;
+mod steps;
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use axum::extract::FromRef;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use noroshi_model::text::{Catalogue, TextError};
 
@@ -70,6 +71,10 @@ pub fn console(desk: Arc<dyn Desk>, key: ConsoleKey) -> Result<Router, TextError
         .route("/cases", get(matters::cases))
         .route("/cases.json", get(matters::cases))
         .route("/cases/{id}", get(matters::case))
+        .route(steps::PATH, get(steps::steps))
+        .route("/steps.json", get(steps::steps))
+        .route("/steps/{case}/{number}", post(steps::judge))
+        .route("/switch", post(steps::switch))
         .route("/outcome", get(matters::outcome))
         .route("/outcome.json", get(matters::outcome))
         .route("/outcome/{picture}", get(matters::picture))
@@ -107,8 +112,8 @@ pub fn metrics_page(desk: Arc<dyn Desk>) -> Router {
 async fn method() -> Response {
     page::turned(
         StatusCode::METHOD_NOT_ALLOWED,
-        "The console only shows",
-        "Nothing can be changed here yet. Nothing was.",
+        "This address takes no such request",
+        "Forms are sent from the pages of the console. Nothing was changed.",
     )
 }
 

@@ -1,7 +1,7 @@
 //! Cleaners: a press on the page of a notice counts and leads to the file, which itself is the same for everybody and known by its
 //! hash. Its address says nothing about anybody.
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
@@ -65,5 +65,5 @@ pub(super) async fn file(
         (header::ETAG, format!("\"{}\"", cleaner.sha256)),
         (header::CACHE_CONTROL, KEPT.to_owned()),
     ];
-    (headers, Body::from(bytes.as_ref().clone())).into_response()
+    (headers, Body::from(Bytes::from_owner(bytes))).into_response()
 }

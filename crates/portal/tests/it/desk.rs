@@ -2,7 +2,7 @@
 //! acted.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 use noroshi_law::evidence::disclosure::{Disclosure, Figures, Told};
@@ -46,6 +46,7 @@ pub struct InMemory {
     pub visits: Mutex<Vec<VisitKind>>,
     pub is_down: bool,
     pub garden: Mutex<Option<GardenNote>>,
+    pub performed: Mutex<Vec<String>>,
 }
 
 pub fn at(text: &str) -> Timestamp {
@@ -54,7 +55,13 @@ pub fn at(text: &str) -> Timestamp {
 
 impl InMemory {
     pub fn new(kept: Kept) -> Self {
-        Self { kept, visits: Mutex::new(Vec::new()), is_down: false, garden: Mutex::new(None) }
+        Self {
+            kept,
+            visits: Mutex::new(Vec::new()),
+            is_down: false,
+            garden: Mutex::new(None),
+            performed: Mutex::default(),
+        }
     }
 
     pub fn acts(&self) -> Vec<VisitKind> {
@@ -180,7 +187,7 @@ impl Desk for InMemory {
         let (sha256, file_name) = ("ab".repeat(32), "clean-1.0.exe".to_owned());
         match id {
             0 => {
-                Ok(Cleaner { id, name, link: None, sha256, bytes: Some(Arc::new(b"MZ".to_vec())), file_name })
+                Ok(Cleaner { id, name, link: None, sha256, bytes: Some(b"MZ".as_slice().into()), file_name })
             }
             1 => Ok(Cleaner {
                 id,
@@ -335,6 +342,37 @@ impl Desk for InMemory {
             line("2026-11-20T03:12:00Z", "seen", "connection to a sinkhole", None, None),
         ];
         Ok(CaseStory { case, reference: self.text("AB3D-9XK2"), story })
+    }
+
+    fn steps(&self, offset: u64, limit: u32) -> Result<Vec<StepLine>, DeskError> {
+        self.list(offset, limit, |n| StepLine {
+            case: Id::of("case", &[&n.to_be_bytes()]),
+            reference: "AB3D-92F0".into(),
+            number: 4,
+            channel: noroshi_model::Channel::Call,
+            since: at("2026-11-20T04:00:00Z"),
+            campaign: self.text("shadowserver-sinkhole.mirai"),
+            family: self.text("mirai"),
+            last_seen: at("2026-11-20T03:12:00Z"),
+        })
+    }
+
+    fn stopped(&self) -> Result<Vec<StopLine>, DeskError> {
+        self.list(0, 1, |_| StopLine {
+            scope: self.text("campaign:sinkhole"),
+            since: at("2026-11-20T04:00:00Z"),
+            person: self.text("aoki"),
+            why: self.text("a wrong list"),
+        })
+    }
+
+    fn perform(&self, act: &Act, person: &str, why: &str) -> Result<bool, DeskError> {
+        self.up()?;
+        let said = format!("{act:?} by {person}: {why}");
+        let mut performed = self.performed.lock().unwrap();
+        let is_new = !performed.contains(&said);
+        performed.push(said);
+        Ok(is_new)
     }
 
     fn intake(&self) -> Result<IntakePage, DeskError> {

@@ -11,10 +11,11 @@ use noroshi_portal::{ConsoleKey, console};
 use super::desk::{InMemory, Kept, at};
 use super::{LoggedIn, get, request, send};
 
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "/",
     "/intake",
     "/cases",
+    "/steps",
     "/quarantine",
     "/law",
     "/law/refusals",
@@ -24,10 +25,11 @@ const PAGES: [&str; 10] = [
     "/evidence/7",
 ];
 
-const TWINS: [&str; 9] = [
+const TWINS: [&str; 10] = [
     "/today.json",
     "/intake.json",
     "/cases.json?state=&page=1",
+    "/steps.json",
     "/quarantine.json",
     "/law.json",
     "/law/refusals.json?page=1",
@@ -300,7 +302,7 @@ async fn records_that_cannot_be_read_are_told_with_the_reason_and_what_to_do() {
 }
 
 #[tokio::test]
-async fn the_console_only_shows() {
+async fn a_page_takes_no_request_but_to_be_shown() {
     let console = LoggedIn::new(InMemory::new(Kept::Usual)).await;
     for path in PAGES {
         for method in ["POST", "PUT", "DELETE", "PATCH"] {
@@ -341,4 +343,100 @@ async fn the_counters_need_no_login_but_this_machines_name() {
     let alone = noroshi_portal::metrics_page(Arc::new(InMemory::new(Kept::Usual)));
     assert_eq!(get(&alone, "/metrics").await.body, "noroshi_up 1\n# EOF\n");
     assert_eq!(get(&alone, "/intake").await.status, StatusCode::NOT_FOUND);
+}
+
+/// A form sent from one of the console's own pages, unless it is said otherwise.
+async fn form(
+    office: &LoggedIn,
+    path: &str,
+    body: &'static str,
+    from: &[(&'static str, &'static str)],
+) -> super::Answer {
+    let mut request = request("POST", path);
+    let headers = request.headers_mut();
+    headers.insert(header::COOKIE, office.cookie.parse().unwrap());
+    headers.insert(header::CONTENT_TYPE, "application/x-www-form-urlencoded".parse().unwrap());
+    for (name, value) in from {
+        headers.insert(*name, value.parse().unwrap());
+    }
+    *request.body_mut() = axum::body::Body::from(body);
+    send(&office.router, request).await
+}
+
+#[tokio::test]
+async fn a_person_approves_and_stops_by_name_and_only_from_the_consoles_own_page() {
+    let desk = Arc::new(InMemory::new(Kept::Usual));
+    let key = ConsoleKey::random().unwrap();
+    let router = console(desk.clone(), key.clone()).unwrap();
+    let login = get(&router, &key.login_path()).await;
+    let cookie = login.header("set-cookie").split(';').next().unwrap().to_owned();
+    let office = LoggedIn { router, cookie };
+    let page = office.get("/steps").await;
+    let path = page
+        .body
+        .split("action=\"")
+        .map(|rest| rest.split('"').next().unwrap())
+        .find(|path| path.starts_with("/steps/"));
+    let path = path.unwrap().to_owned();
+    page.says("AB3D-92F0");
+    page.says("campaign:sinkhole");
+    let here = [("sec-fetch-site", "same-origin")];
+    let done = form(&office, &path, "verdict=approve&by=baba&why=three+weeks", &here).await;
+    assert_eq!((done.status, done.header("location")), (StatusCode::SEE_OTHER, "/steps"));
+    let again = form(&office, &path, "verdict=approve&by=baba&why=three+weeks", &here).await;
+    assert_eq!(again.status, StatusCode::CONFLICT);
+    let ours = [("origin", "http://127.0.0.1:8081")];
+    assert_eq!(
+        form(&office, "/switch", "verdict=stop&scope=*&by=aoki&why=wrong", &ours).await.status,
+        StatusCode::SEE_OTHER
+    );
+    assert_eq!(
+        form(&office, "/switch", "verdict=go&scope=campaign%3Asinkhole&by=aoki", &here).await.status,
+        StatusCode::SEE_OTHER
+    );
+    let performed = desk.performed.lock().unwrap().clone();
+    assert!(
+        performed[0].contains("approve: true") && performed[0].ends_with("by baba: three weeks"),
+        "{performed:?}"
+    );
+    assert!(
+        performed[2].contains("stop: true") && performed[3].contains("campaign:sinkhole"),
+        "{performed:?}"
+    );
+
+    let count = performed.len();
+    for from in [
+        &[][..],
+        &[("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "same-site")],
+        &[("origin", "http://127.0.0.1:9999")],
+        &[("origin", "null")],
+    ] {
+        let refused = form(&office, &path, "verdict=approve&by=baba", from).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{from:?}");
+    }
+    for body in ["", "verdict=approve", "verdict=approve&by=+", "verdict=maybe&by=baba", "by=baba"] {
+        assert_eq!(
+            form(&office, &path, body, &here).await.status,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "{body}"
+        );
+    }
+    for body in ["verdict=stop&scope=*&by=aoki", "verdict=stop&scope=everything&by=aoki&why=x"] {
+        assert_eq!(
+            form(&office, "/switch", body, &here).await.status,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "{body}"
+        );
+    }
+    for path in ["/steps/none/1", "/steps/x", &format!("{path}x")] {
+        assert!(
+            form(&office, path, "verdict=approve&by=baba", &here).await.status.is_client_error(),
+            "{path}"
+        );
+    }
+    let mut locked = request("POST", &path);
+    locked.headers_mut().insert("sec-fetch-site", "same-origin".parse().unwrap());
+    assert_eq!(send(&office.router, locked).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(desk.performed.lock().unwrap().len(), count, "nothing of this was done");
 }

@@ -115,3 +115,38 @@ fn what_telling_does_is_counted_by_who_was_seen_in_the_second_half() {
         assert_eq!((trial.campaign.as_str(), trial.effect), ("takedown", None));
     });
 }
+
+#[test]
+fn a_database_of_before_the_ladder_keeps_its_mails_and_for_whom_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("noroshi.db");
+    let db = rusqlite::Connection::open(&path).unwrap();
+    for migration in [
+        include_str!("../../migrations/0001.sql"),
+        include_str!("../../migrations/evidence-tiles.sql"),
+        include_str!("../../migrations/approvals.sql"),
+        include_str!("../../migrations/feed-clocks.sql"),
+        include_str!("../../migrations/mail-returns.sql"),
+    ] {
+        db.execute_batch(&migration.replace("BYTEA", "BLOB")).unwrap();
+    }
+    let (one, two) = (id(1), id(2));
+    db.execute_batch(&format!(
+        "CREATE TABLE schema_version (id BIGINT PRIMARY KEY, version BIGINT NOT NULL);
+         INSERT INTO schema_version VALUES (1, 5);
+         INSERT INTO cases VALUES ('{one}', 'p', 'mirai', 'c', 'takedown-notice', 'notified', 1, 1, 2, 2, 3, NULL, 0);
+         INSERT INTO cases VALUES ('{two}', 'q', 'mirai', 'c', 'takedown-notice', 'notified', 1, 1, 2, 1, 3, NULL, 0);
+         INSERT INTO outbox VALUES ('{one}', 1, 'sent', 1, 1, '250', '<1@x>', 1, 1, NULL);
+         INSERT INTO outbox VALUES ('{one}', 2, 'pending', 0, 1, '', '<2@x>', 1, NULL, x'736561');
+         INSERT INTO outbox VALUES ('{two}', 1, 'sent', 1, 1, '250', '<3@x>', 1, 1, NULL);"
+    ))
+    .unwrap();
+    drop(db);
+    let store = noroshi_store::Store::open(noroshi_store::Address::Sqlite(path)).unwrap();
+    let case = store.tx("t", |tx| tx.case(&one)).unwrap().unwrap();
+    assert_eq!((case.steps, case.next, case.held_out_until), (2, None, None));
+    assert_eq!(store.tx("t", |tx| tx.addressee(&one)).unwrap().as_deref(), Some(&b"sea"[..]));
+    assert_eq!(store.tx("t", |tx| tx.addressee(&two)).unwrap(), None);
+    let claimed = store.tx("t", |tx| tx.claim_steps(noroshi_model::Channel::Mail, None, 10, at(0))).unwrap();
+    assert_eq!(claimed.iter().map(|step| step.step.number).collect::<Vec<_>>(), [2]);
+}
