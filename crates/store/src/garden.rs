@@ -2,7 +2,7 @@
 //! that no crash leaves a line restricted that nobody knows of.
 
 use jiff::Timestamp;
-use noroshi_model::Id;
+use noroshi_model::{CaseState, Id};
 
 use crate::row::{Row, values};
 use crate::{StoreError, Tx};
@@ -40,8 +40,15 @@ const COLUMNS: &str =
     "case_id, step, line_key, line, permit, since_ms, until_ms, asked_ms, why, due_ms, attempts, out_ms";
 
 impl Tx<'_> {
-    /// Writes down that a line is about to enter, or is tried again.
-    pub fn enter_garden(&mut self, stay: &Stay) -> Result<(), StoreError> {
+    /// Writes down that a line is about to enter, or is tried again; false where its subscriber has opted out of the measure
+    /// or the case is not open any more. Whoever says so later finds the line in the garden, and asks it out.
+    pub fn enter_garden(&mut self, stay: &Stay, measure: &str) -> Result<bool, StoreError> {
+        let case =
+            self.case(&stay.case)?.filter(|case| case.state.is_open() && case.state != CaseState::Held);
+        let Some(case) = case else { return Ok(false) };
+        if self.opted_out(&case.party, measure)? {
+            return Ok(false);
+        }
         self.execute(
             "INSERT INTO garden (case_id, step, line_key, line, permit, since_ms, until_ms, why, due_ms, attempts)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, '', ?7, 0)
@@ -57,6 +64,16 @@ impl Tx<'_> {
                 stay.since,
                 stay.until
             ],
+        )?;
+        Ok(true)
+    }
+
+    /// The access server has moved a line in. Where another process had let it out meanwhile, it is to be let out once more.
+    pub fn entered_garden(&mut self, stay: &Stay, now: Timestamp) -> Result<(), StoreError> {
+        self.execute(
+            "UPDATE garden SET out_ms = NULL, line = ?3, due_ms = ?4
+             WHERE case_id = ?1 AND step = ?2 AND out_ms IS NOT NULL",
+            values![&stay.case, stay.step, stay.line.as_slice(), now],
         )?;
         Ok(())
     }

@@ -89,9 +89,16 @@ fn enter(house: &House, garden: &Garden, step: &Outgoing) -> Result<Fate, StageE
         attempts: 0,
         out: None,
     };
-    house.store.tx("garden.enter", |tx| tx.enter_garden(&stay))?;
+    if !house.store.tx("garden.enter", |tx| tx.enter_garden(&stay, LineQuarantine::MEASURE))? {
+        return Ok(Fate::Stopped(
+            "the case was closed or held, or the subscriber opted out, meanwhile".into(),
+        ));
+    }
     Ok(match garden.enter(&line, now) {
-        Told::Done => Fate::Accepted("the access server has moved the line".into()),
+        Told::Done => {
+            house.store.tx("garden.entered", |tx| tx.entered_garden(&stay, now))?;
+            Fate::Accepted("the access server has moved the line".into())
+        }
         Told::NotConnected => Fate::Accepted("the line is not connected: it is restricted when it is".into()),
         Told::Refused(why) => Fate::Refused(why),
         Told::Silent(why) => Fate::Later(why),

@@ -56,13 +56,12 @@ fn a_line_in_the_garden_is_restricted_until_it_is_asked_out_and_forgotten_when_i
             out: None,
         };
         store.tx("t", |tx| tx.put_case(&case(1, "p", CaseState::Notified))).unwrap();
-        for _ in 0..2 {
-            store.tx("t", |tx| tx.enter_garden(&stay)).unwrap();
-        }
+        let enter = || store.tx("t", |tx| tx.enter_garden(&stay, "line-quarantine")).unwrap();
+        assert!(enter() && enter());
         let restricted = |key: &str, second| store.tx("t", |tx| tx.is_restricted(key, at(second))).unwrap();
         let due = |second| store.tx("t", |tx| tx.stays_due(at(second), 10)).unwrap();
         assert!(restricted("key", 999) && !restricted("other", 999) && !restricted("key", 1000));
-        assert_eq!((due(999).len(), due(1000)), (0, vec![stay]));
+        assert_eq!((due(999).len(), due(1000)), (0, vec![stay.clone()]));
         assert_eq!(store.tx("t", |tx| tx.ask_party_out("q", "w", at(20))).unwrap(), 0);
         assert_eq!(store.tx("t", |tx| tx.ask_party_out("p", "w", at(20))).unwrap(), 1);
         assert_eq!(store.tx("t", |tx| tx.ask_all_out("again", at(21))).unwrap(), 0, "asked already");
@@ -75,8 +74,14 @@ fn a_line_in_the_garden_is_restricted_until_it_is_asked_out_and_forgotten_when_i
         leaving.out = Some(at(51));
         store.tx("t", |tx| tx.put_stay_end(&leaving)).unwrap();
         assert_eq!((due(5000).len(), store.tx("t", |tx| tx.in_garden(10)).unwrap().len()), (0, 0));
-        let kept = store.tx("t", |tx| tx.stays(&id(1))).unwrap().remove(0);
-        assert_eq!((kept.out, kept.line), (Some(at(51)), Vec::new()));
+        let kept = || store.tx("t", |tx| tx.stays(&id(1))).unwrap().remove(0);
+        assert_eq!((kept().out, kept().line), (Some(at(51)), Vec::new()));
+
+        // Let out by one process while another was still moving it in: once more.
+        store.tx("t", |tx| tx.entered_garden(&stay, at(60))).unwrap();
+        assert_eq!((kept().out, kept().line, due(60).len()), (None, b"sealed".to_vec(), 1));
+        store.tx("t", |tx| tx.put_consent("p", "line-quarantine", false, "the page", at(61))).unwrap();
+        assert!(!enter(), "who has opted out does not enter");
     });
 }
 
