@@ -36,12 +36,10 @@ pub(crate) fn share(part: &u64, whole: &u64) -> String {
     if *whole == 0 { "–".into() } else { format!("{:.1} %", *part as f64 * 100.0 / *whole as f64) }
 }
 
-/// A share with its 95 % interval: `66.0 % (56.3 to 74.5)`.
-pub(crate) fn share_about(part: &u64, whole: &u64) -> String {
-    match noroshi_model::outcome::interval(*part, *whole) {
-        None => "–".into(),
-        Some((low, high)) => format!("{} ({:.1} to {:.1})", share(part, whole), low * 100.0, high * 100.0),
-    }
+/// The 95 % interval of a share: `56.3 to 74.5 %`.
+pub(crate) fn between(part: &u64, whole: &u64) -> String {
+    let interval = noroshi_model::outcome::interval(*part, *whole);
+    interval.map_or_else(String::new, |(low, high)| format!("{:.1} to {:.1} %", low * 100.0, high * 100.0))
 }
 
 /// Text from outside: no longer than is read, and every character that would hide, move or turn others is
