@@ -9,7 +9,7 @@
 //! A GET acts never, because mail scanners follow links; a POST answers 303 back to the page. There are no
 //! cookies: the language is in the query. A token that opens nothing is answered in both languages and
 //! without saying why it is wrong. Beside them, for everybody: what was done to how many (`/transparency`), and what a line
-//! meets that is in the walled garden ([`garden`]).
+//! meets that is in the walled garden (`garden`).
 
 mod cleaner;
 mod garden;
