@@ -6,7 +6,7 @@ use noroshi_law::{Lawful, NoticePurpose};
 use noroshi_model::{Subscriber, code};
 use noroshi_wire::out::csv;
 
-use crate::notice::{Facts, NoticeError, says};
+use crate::notice::{Facts, NoticeError, Operator, says};
 use crate::short::{phone, words};
 use crate::template;
 
@@ -15,7 +15,8 @@ pub const LETTER: [&str; 7] = ["reference", "language", "name", "address", "code
 /// Columns of a list of calls.
 pub const CALL: [&str; 7] = ["reference", "language", "name", "phone", "malware", "last_seen", "say"];
 
-/// A line for whoever prints letters: the text of the notice, with the code and without a link that would have to be typed.
+/// A line for whoever prints letters: the text of the notice, with the code and the address of a page that can be typed, in place
+/// of a link that cannot.
 pub fn letter<P: NoticePurpose>(
     to: Lawful<Subscriber, P>,
     facts: &Facts<'_>,
@@ -23,11 +24,9 @@ pub fn letter<P: NoticePurpose>(
     let mut failed = None;
     let line = to.and_then(|to| {
         let address = to.address.clone()?;
-        let mut says = says(&to, P::MEASURE, facts);
-        if !says.has_page {
-            // Where to type the code, for who has no link to follow.
-            (says.has_page, says.link) = (true, facts.portal.to_owned());
-        }
+        let page = facts.operator.page.clone().unwrap_or_else(|| facts.portal.to_owned());
+        let operator = Operator { page: Some(page), ..facts.operator.clone() };
+        let says = says(&to, P::MEASURE, &Facts { operator: &operator, link: facts.portal, ..*facts });
         let text = facts.templates.render(template::TEXT, &says).map_err(|e| failed = Some(e)).ok()?;
         let cells = [
             facts.case.reference(),

@@ -14,14 +14,14 @@ use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use noroshi_model::case::StepState;
+use noroshi_model::case::{QUIET, StepState};
 use noroshi_model::{Case, CaseState, Channel};
 use serde::{Deserialize, Serialize};
 
 use crate::hours::Hours;
 
-/// Shortest time between two steps about one matter, where a rung says nothing else.
-pub const COOL_DOWN: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Days between two steps about one matter, where a rung says nothing else.
+pub const COOL_DOWN_DAYS: u32 = 7;
 /// Most mails of one case, where nothing else is said.
 pub const MAILS: u32 = 3;
 
@@ -47,13 +47,13 @@ fn once() -> u32 {
 }
 
 fn cool_down_days() -> u32 {
-    (COOL_DOWN.as_hours() / 24).unsigned_abs().try_into().unwrap_or(u32::MAX)
+    COOL_DOWN_DAYS
 }
 
 impl Rung {
     /// By a way, so many times, a week apart.
     pub fn of(channel: Channel, times: u32) -> Self {
-        Self { channel, times, after_days: cool_down_days(), approval: false }
+        Self { channel, times, after_days: COOL_DOWN_DAYS, approval: false }
     }
 
     fn after(&self) -> SignedDuration {
@@ -148,6 +148,9 @@ pub fn next(ladder: &Ladder, known: &Known<'_>, now: Timestamp) -> Next {
     }
     if case.state == CaseState::Held {
         return Next::Nothing("the case is held");
+    }
+    if now.duration_since(case.last_seen.max(case.opened)) >= QUIET {
+        return Next::Nothing("quiet for so long that it closes as clean");
     }
     if known.taken.iter().any(|step| step.state.is_ahead()) {
         return Next::Nothing("a step is on its way");

@@ -139,27 +139,7 @@ fn inside(house: &House) -> Vec<Check> {
             "mend the path or its permissions; a file that is not there yet is waited for",
         ));
     }
-    let ways = &house.config.reach.ways;
-    for (what, batch) in [("letters", &ways.letter), ("calls", &ways.call)] {
-        let Some(batch) = batch else { continue };
-        checks.push(Check::of(
-            what,
-            writable(&batch.folder),
-            "make the folder, and give it to this user; what is due waits until then",
-        ));
-    }
-    let stopped = house.store.tx("doctor.stopped", |tx| tx.stopped()).map_err(|e| e.to_string());
-    let stopped = stopped.and_then(|stopped| match stopped.as_slice() {
-        [] => Ok("nothing is stopped".to_owned()),
-        [first, ..] => Err(format!(
-            "{} stopped since {} by {}: {}",
-            first.scope,
-            jst(first.since),
-            first.person,
-            first.why
-        )),
-    });
-    checks.push(Check::of("ladder", stopped, "`noroshi ladder go` lets it go on"));
+    checks.extend(told(house));
     if let Some(dkim) = &house.dkim {
         let from = house.config.operator.from.rsplit('@').next().unwrap_or_default();
         let domain = dkim.name().split_once("._domainkey.").map_or("", |(_, domain)| domain);
@@ -184,6 +164,44 @@ fn inside(house: &House) -> Vec<Check> {
             "`noroshi source status` shows each with its last failure",
         ));
     }
+    checks
+}
+
+/// Whether subscribers can be told besides by mail, and nothing stands in the way.
+fn told(house: &House) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let ways = &house.config.reach.ways;
+    for (what, batch) in [("letters", &ways.letter), ("calls", &ways.call)] {
+        let Some(batch) = batch else { continue };
+        checks.push(Check::of(
+            what,
+            writable(&batch.folder),
+            "make the folder, and give it to this user; what is due waits until then",
+        ));
+    }
+    let stopped = house.store.tx("doctor.stopped", |tx| tx.stopped()).map_err(|e| e.to_string());
+    let stopped = stopped.and_then(|stopped| match stopped.as_slice() {
+        [] => Ok("nothing is stopped".to_owned()),
+        [first, ..] => Err(format!(
+            "{} stopped since {} by {}: {}",
+            first.scope,
+            jst(first.since),
+            first.person,
+            first.why
+        )),
+    });
+    let inside = house.store.tx("doctor.garden", |tx| tx.in_garden(1)).map_err(|e| e.to_string());
+    let inside = inside.and_then(|inside| match (inside.is_empty(), &house.config.reach.garden) {
+        (true, _) => Ok("nobody is in it".to_owned()),
+        (false, Some(_)) => Ok("lines are in it (`noroshi garden list`)".to_owned()),
+        (false, None) => Err("lines are in it, and nothing says how they get out".to_owned()),
+    });
+    checks.push(Check::of(
+        "walled garden",
+        inside,
+        "put [walled-garden] back until `noroshi garden list` is empty",
+    ));
+    checks.push(Check::of("ladder", stopped, "`noroshi ladder go` lets it go on"));
     checks
 }
 

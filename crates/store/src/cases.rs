@@ -75,12 +75,6 @@ impl Tx<'_> {
         self.rows(&sql, values![now, limit])?.iter().map(case).collect()
     }
 
-    /// When the next case is to be looked at again.
-    pub fn next_case_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
-        let row = self.row("SELECT MIN(next_ms) FROM cases WHERE next_ms IS NOT NULL", &[])?;
-        row.map_or(Ok(None), |row| row.time_opt(0))
-    }
-
     /// When a campaign's feed last told of anybody.
     pub fn last_told_of(&mut self, campaign: &str) -> Result<Option<Timestamp>, StoreError> {
         let row = self.row("SELECT MAX(last_ms) FROM cases WHERE campaign = ?1", values![campaign])?;

@@ -112,12 +112,6 @@ impl Tx<'_> {
         self.rows(&sql, values![now, limit])?.iter().map(stay).collect()
     }
 
-    /// When the next stay ends.
-    pub fn next_stay_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
-        let row = self.row("SELECT MIN(due_ms) FROM garden WHERE out_ms IS NULL", &[])?;
-        row.map_or(Ok(None), |row| row.time_opt(0))
-    }
-
     /// Writes down how letting a line out went. Which line it was, is erased once it is out.
     pub fn put_stay_end(&mut self, stay: &Stay) -> Result<(), StoreError> {
         self.execute(

@@ -304,12 +304,6 @@ impl Tx<'_> {
         let sql = format!("SELECT {COLUMNS} FROM outbox WHERE case_id = ?1 ORDER BY step");
         self.rows(&sql, values![case])?.iter().map(outgoing).collect()
     }
-
-    /// When the next pending step is due.
-    pub fn next_step_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
-        let row = self.row("SELECT MIN(due_ms) FROM outbox WHERE state = 'pending'", &[])?;
-        row.map_or(Ok(None), |row| row.time_opt(0))
-    }
 }
 
 fn outgoing(row: &Row) -> Result<Outgoing, StoreError> {

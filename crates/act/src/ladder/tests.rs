@@ -88,6 +88,7 @@ fn a_step_further_only_after_the_cool_down_and_where_the_line_was_seen_since() {
     assert_eq!(says(&more, 800, 801), Next::Step { channel: WalledGarden, proposed: true });
     more.push((WalledGarden, Delivered, 801));
     assert_eq!(says(&more, 2000, 2000), Next::Nothing("the end of the ladder"));
+    assert!(matches!(says(&[], 0, 336), Next::Nothing(_)), "fourteen quiet days");
 }
 
 #[test]

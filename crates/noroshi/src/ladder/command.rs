@@ -92,10 +92,10 @@ pub enum StepCommand {
         json: bool,
     },
     /// Approve a step that waits for a person
-    #[command(group(ArgGroup::new("which").required(true).args(["case", "all"]).multiple(true)))]
+    #[command(group(ArgGroup::new("which").required(true).args(["case", "all"])))]
     Approve(Judged),
     /// Say no to it
-    #[command(group(ArgGroup::new("which").required(true).args(["case", "all"]).multiple(true)))]
+    #[command(group(ArgGroup::new("which").required(true).args(["case", "all"])))]
     Reject(Judged),
     /// Say what came of a call
     Called {
@@ -116,7 +116,7 @@ pub struct Judged {
     /// The case, by its id or its reference
     case: Option<String>,
     /// Every step of this way that waits
-    #[arg(long, value_name = "CHANNEL", value_parser = channel, conflicts_with = "case")]
+    #[arg(long, value_name = "CHANNEL", value_parser = channel)]
     all: Option<Channel>,
     /// Who judges
     #[arg(long = "by", value_name = "NAME")]

@@ -150,6 +150,17 @@ impl Reach {
 }
 
 impl Ways {
+    /// Whether the configuration says how a way is taken.
+    pub fn has(&self, channel: Channel) -> bool {
+        match channel {
+            Channel::Mail => true,
+            Channel::Sms => self.sms.is_some(),
+            Channel::Letter => self.letter.is_some(),
+            Channel::Call => self.call.is_some(),
+            Channel::WalledGarden => self.garden.is_some(),
+        }
+    }
+
     fn ladder(&self) -> anyhow::Result<Ladder> {
         let zone = self.ladder.zone.as_deref().unwrap_or(ZONE);
         let zone =
@@ -162,14 +173,7 @@ impl Ways {
             let (channel, days) = (rung.channel, rung.after_days);
             ensure!((1..=50).contains(&rung.times), "a rung of {channel}: times is from 1 to 50");
             ensure!((1..=365).contains(&days), "a rung of {channel}: after-days is from 1 to 365");
-            let known = match channel {
-                Channel::Mail => true,
-                Channel::Sms => self.sms.is_some(),
-                Channel::Letter => self.letter.is_some(),
-                Channel::Call => self.call.is_some(),
-                Channel::WalledGarden => self.garden.is_some(),
-            };
-            if !known {
+            if !self.has(channel) {
                 bail!("a rung of {channel}, and nothing says how: set [{channel}]");
             }
         }

@@ -9,12 +9,14 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 use noroshi_act::batch::{self, CALL, LETTER};
+use noroshi_act::notice::Facts;
 use noroshi_law::{Lawful, NoticePurpose};
 use noroshi_model::case::StepState;
 use noroshi_model::{Channel, Step, Subscriber};
@@ -23,7 +25,7 @@ use noroshi_store::outbox::Outgoing;
 use noroshi_wire::out::csv;
 
 use super::StageError;
-use super::outbox::{self, Fate};
+use super::outbox::{self, Fate, SENDING_MAX};
 use super::tell::{About, Teller, told};
 use crate::house::House;
 
@@ -109,13 +111,25 @@ fn write(part: &Path, channel: Channel, lines: &[u8]) -> anyhow::Result<()> {
         .open(part)
         .with_context(told)?;
     file.write_all(&csv::line(&header)).and_then(|()| file.write_all(lines)).with_context(told)?;
-    file.sync_all().with_context(told)
+    file.sync_all().with_context(told)?;
+    sync_folder(part)
 }
 
+/// What the commit says is there must be there after the power failed, too.
+fn sync_folder(of: &Path) -> anyhow::Result<()> {
+    let folder = of.parent().unwrap_or(Path::new("."));
+    let synced = fs::File::open(folder).and_then(|folder| folder.sync_all());
+    synced.with_context(|| format!("{} cannot be synced", folder.display()))
+}
+
+/// Gives a batch that the outbox knows its name; another process may have been faster.
 fn give_name(part: &Path, name: &Path) -> anyhow::Result<()> {
-    fs::rename(part, name).with_context(|| format!("{} cannot be given its name", part.display()))?;
-    let folder = name.parent().unwrap_or(Path::new("."));
-    fs::File::open(folder).and_then(|folder| folder.sync_all()).context("the batch's folder cannot be synced")
+    match fs::rename(part, name) {
+        Err(e) if e.kind() != ErrorKind::NotFound => {
+            Err(e).with_context(|| format!("{} cannot be given its name", part.display()))
+        }
+        _ => sync_folder(name),
+    }
 }
 
 struct Writer<'a> {
@@ -128,13 +142,12 @@ impl Teller for Writer<'_> {
     fn tell<P: NoticePurpose>(
         &self,
         to: Lawful<Subscriber, P>,
-        about: &About<'_>,
+        facts: &Facts<'_>,
+        _about: &About<'_>,
     ) -> Result<Fate, StageError> {
-        let written = about.written()?;
-        let facts = about.facts(&written);
         let line = match self.channel {
-            Channel::Letter => batch::letter(to, &facts),
-            _ => batch::call(to, &facts),
+            Channel::Letter => batch::letter(to, facts),
+            _ => batch::call(to, facts),
         };
         Ok(match line {
             Ok(line) => {
@@ -146,27 +159,29 @@ impl Teller for Writer<'_> {
     }
 }
 
-/// After a crash: a batch that the outbox knows gets its name, and the steps of one that it does not know are due again.
+/// After a crash: a batch that the outbox knows gets its name, and the steps of one that it does not know are due again. What
+/// another process may be writing is left to it.
 pub fn recover(house: &House, channel: Channel, alone: bool) -> Result<usize, StageError> {
     let Some(folder) = folder(house, channel) else { return Ok(0) };
     let again = outbox::again(house, channel, alone, "the batch was not written")?;
-    if !alone {
-        return Ok(again);
-    }
     let entries = fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?;
     for entry in entries {
         let entry = entry.context("a folder's entry cannot be read")?;
         let file = entry.file_name();
-        let Some(name) = file.to_str().and_then(|file| file.strip_prefix('.')?.strip_suffix(PART)) else {
-            continue;
-        };
-        if !name.starts_with(channel.id()) {
-            continue;
-        }
-        match house.store.tx("batch.known", |tx| tx.has_batch(channel, name))? {
-            true => give_name(&entry.path(), &folder.join(name))?,
-            false => fs::remove_file(entry.path()).context("an unfinished batch cannot be removed")?,
+        let name = file.to_str().and_then(|file| file.strip_prefix('.')?.strip_suffix(PART));
+        let Some(name) = name.filter(|name| name.starts_with(channel.id())) else { continue };
+        if house.store.tx("batch.known", |tx| tx.has_batch(channel, name))? {
+            give_name(&entry.path(), &folder.join(name))?;
+        } else if alone || is_old(house, &entry) {
+            fs::remove_file(entry.path()).context("an unfinished batch cannot be removed")?;
         }
     }
     Ok(again)
+}
+
+/// Whether a file was last written to by a process that has died since.
+fn is_old(house: &House, entry: &fs::DirEntry) -> bool {
+    let written = entry.metadata().and_then(|about| about.modified()).ok();
+    let written = written.and_then(|at| Timestamp::try_from(at).ok());
+    written.is_some_and(|at| house.clock.now().duration_since(at) > SENDING_MAX)
 }

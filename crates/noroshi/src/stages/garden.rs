@@ -178,31 +178,22 @@ fn surely(lines: Lines) -> Result<RestrictedLine, &'static str> {
 /// Lets lines out whose longest time is over or whose release was asked for, and does not give up.
 fn leave(house: &House, garden: &Garden) -> Result<usize, StageError> {
     let now = house.clock.now();
-    let due = house.store.tx("garden.due", |tx| tx.stays_due(now, BATCH))?;
     let mut tried = 0;
-    for mut stay in due {
+    for mut stay in house.store.tx("garden.due", |tx| tx.stays_due(now, BATCH))? {
         if stay.asked.is_none() {
             (stay.asked, stay.why) = (Some(now), "the longest time is over".into());
         }
-        let case = house.store.tx("garden.case", |tx| tx.case(&stay.case))?;
-        let subject = case.map(|case| case.party).unwrap_or_default();
-        let dossier =
-            house.register.measure(LineQuarantine::MEASURE).context("the measure has no dossier")?;
-        let release = house
-            .gate()
-            .release(dossier, &subject, &stay.why, Some(stay.permit), now, &mut house.evidence())
-            .map_err(anyhow::Error::from)?;
-        let locked = outgoing::unpack(&stay.line).context("a line in the garden is damaged")?;
-        let line = house
-            .vault
-            .open_to_release(&locked, &release)
-            .context("a line in the garden cannot be opened")?;
-        let told = garden.leave(&line, now);
+        let told = let_out(house, garden, &stay);
         // The others would wait for the same silence.
-        let is_silent = matches!(told, Told::Silent(_));
-        match told {
-            Told::Done | Told::NotConnected => stay.out = Some(now),
-            Told::Refused(why) | Told::Silent(why) => {
+        let is_silent = matches!(told, Ok(Told::Silent(_)));
+        let trouble = match told {
+            Ok(Told::Done | Told::NotConnected) => None,
+            Ok(Told::Refused(why) | Told::Silent(why)) => Some(why),
+            Err(e) => Some(format!("{e:#}")),
+        };
+        match trouble {
+            None => stay.out = Some(now),
+            Some(why) => {
                 tracing::error!(case = %stay.case, "a line cannot be let out of the garden: {why}");
                 stay.due = now + (PAUSE * (1 << stay.attempts.min(10))).min(PAUSE_MAX);
                 stay.attempts += 1;
@@ -215,6 +206,19 @@ fn leave(house: &House, garden: &Garden) -> Result<usize, StageError> {
         }
     }
     Ok(tried)
+}
+
+/// Has the access server let one line out; that it is, is in the evidence log before which line it is, is known.
+fn let_out(house: &House, garden: &Garden, stay: &Stay) -> anyhow::Result<Told> {
+    let now = house.clock.now();
+    let case = house.store.tx("garden.case", |tx| tx.case(&stay.case))?;
+    let subject = case.map(|case| case.party).unwrap_or_default();
+    let dossier = house.register.measure(LineQuarantine::MEASURE).context("the measure has no dossier")?;
+    let under = Some(stay.permit);
+    let release = house.gate().release(dossier, &subject, &stay.why, under, now, &mut house.evidence())?;
+    let locked = outgoing::unpack(&stay.line).context("a line in the garden is damaged")?;
+    let line = house.vault.open_to_release(&locked, &release)?;
+    Ok(garden.leave(&line, now))
 }
 
 /// What a dead process was restricting is tried again: the row is there, and an access server that is told twice does it once.

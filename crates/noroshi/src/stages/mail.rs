@@ -40,15 +40,14 @@ impl Teller for Mailer {
     fn tell<P: NoticePurpose>(
         &self,
         to: Lawful<Subscriber, P>,
+        facts: &Facts<'_>,
         about: &About<'_>,
     ) -> Result<Fate, StageError> {
         let house = about.house;
         let (key, number) = (about.handed.key(), about.handed.step.number);
         let returns = house.config.returns.as_ref();
         let return_path = returns.and_then(|r| r.path.of(&house.links, &key, number));
-        let written = about.written()?;
-        let facts =
-            Facts { return_path: return_path.as_deref(), dkim: house.dkim.as_ref(), ..about.facts(&written) };
+        let facts = Facts { return_path: return_path.as_deref(), dkim: house.dkim.as_ref(), ..*facts };
         Ok(match compose(to, &facts) {
             Ok(letter) => match send::<P>(&letter, &house.config.submission) {
                 Sent::Accepted(reply) => Fate::Accepted(reply),

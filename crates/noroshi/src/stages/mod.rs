@@ -125,25 +125,34 @@ impl Stage {
 
 /// Every way besides mail, one step each.
 fn reach(house: &House) -> Result<usize, StageError> {
-    Ok(sms::step(house)?
-        + batch::step(house, Channel::Letter)?
-        + batch::step(house, Channel::Call)?
-        + garden::step(house)?)
+    each([
+        sms::step(house),
+        batch::step(house, Channel::Letter),
+        batch::step(house, Channel::Call),
+        garden::step(house),
+    ])
+}
+
+/// What was done in all. One way's trouble must not keep the others waiting, least of all those who are to be let out: all of
+/// them were tried, and the first error is told.
+fn each<const N: usize>(done: [Result<usize, StageError>; N]) -> Result<usize, StageError> {
+    done.into_iter().sum()
 }
 
 /// Settles what a dead process was handing over. `alone` says that no other process can be at it.
 pub fn recover(house: &House, stages: &[Stage], alone: bool) -> Result<usize, StageError> {
-    let mut settled = 0;
-    if stages.contains(&Stage::Mail) {
-        settled += mail::recover(house, alone)?;
-    }
-    if stages.contains(&Stage::Reach) {
-        settled += sms::recover(house, alone)?;
-        settled += batch::recover(house, Channel::Letter, alone)?;
-        settled += batch::recover(house, Channel::Call, alone)?;
-        settled += garden::recover(house, alone)?;
-    }
-    Ok(settled)
+    let mail = if stages.contains(&Stage::Mail) { mail::recover(house, alone) } else { Ok(0) };
+    let others = match stages.contains(&Stage::Reach) {
+        true => each([
+            sms::recover(house, alone),
+            batch::recover(house, Channel::Letter, alone),
+            batch::recover(house, Channel::Call, alone),
+            garden::recover(house, alone),
+            outbox::give_up_unconfigured(house),
+        ]),
+        false => Ok(0),
+    };
+    each([mail, others])
 }
 
 /// Works every stage until nothing is left to do now; how many jobs were done.

@@ -47,6 +47,18 @@ pub fn claim(house: &House, channel: Channel, limit: u32) -> Result<Vec<Outgoing
     Ok(house.store.tx_in_turn("outbox.claim", |tx| tx.claim_steps(channel, per_hour, limit, now))?)
 }
 
+/// Steps of a way that the configuration has no more: they would be on their way for ever, and the ladder would not go on.
+pub fn give_up_unconfigured(house: &House) -> Result<usize, StageError> {
+    let mut given_up = 0;
+    for channel in Channel::ALL.iter().filter(|channel| !house.config.reach.ways.has(**channel)) {
+        for step in claim(house, *channel, 100)? {
+            settle(house, &step, Fate::Refused(format!("[{channel}] is not configured any more")))?;
+            given_up += 1;
+        }
+    }
+    Ok(given_up)
+}
+
 /// Writes down what became of a step; where it stands now.
 pub fn settle(house: &House, handed: &Outgoing, fate: Fate) -> Result<StepState, StageError> {
     let step = settled(house, handed, fate);

@@ -1,6 +1,7 @@
 //! Short messages: posted to the operator's gateway under an id that stays the same, so that one whose answer was lost is
 //! posted again and arrives once.
 
+use noroshi_act::notice::Facts;
 use noroshi_act::short::compose;
 use noroshi_law::{Lawful, NoticePurpose};
 use noroshi_model::{Channel, Subscriber};
@@ -30,10 +31,10 @@ impl Teller for Poster<'_> {
     fn tell<P: NoticePurpose>(
         &self,
         to: Lawful<Subscriber, P>,
+        facts: &Facts<'_>,
         about: &About<'_>,
     ) -> Result<Fate, StageError> {
-        let written = about.written()?;
-        let message = match compose(to, &about.facts(&written)) {
+        let message = match compose(to, facts) {
             Ok(message) => message,
             Err(e) => return Ok(Fate::Refused(e.to_string())),
         };

@@ -3,10 +3,7 @@
 //!
 //! The purpose is a type: [`tell`] finds it by the case's measure, and a [`Teller`] is written once for every [`NoticePurpose`].
 
-use std::net::IpAddr;
-
 use anyhow::{Context as _, anyhow};
-use jiff::Timestamp;
 use noroshi_act::notice::{Addressee, Facts, LISTED_MAX};
 use noroshi_decide::{ask_infection, ask_takedown};
 use noroshi_law::{Ask, InfectionNotice, Lawful, NoticePurpose, Permit, Purpose as _, TakedownNotice, Use};
@@ -22,10 +19,11 @@ use crate::outgoing;
 
 /// A way of telling.
 pub trait Teller {
-    /// Tells the subscriber; what became of it.
+    /// Tells the subscriber, by what a notice says whatever the way; what became of it.
     fn tell<P: NoticePurpose>(
         &self,
         to: Lawful<Subscriber, P>,
+        facts: &Facts<'_>,
         about: &About<'_>,
     ) -> Result<Fate, StageError>;
 }
@@ -41,47 +39,35 @@ pub struct About<'a> {
     pub case: &'a Case,
 }
 
-/// What is written into a notice and has to be looked up or made up first.
-pub struct Written {
-    seen: Vec<(Timestamp, IpAddr)>,
-    seen_total: u64,
-    link: String,
-    link_until: Timestamp,
-    now: Timestamp,
-}
-
-impl About<'_> {
-    /// Looks up what was seen, and makes the link.
-    pub fn written(&self) -> Result<Written, StageError> {
-        let (case, now) = (self.case, self.house.clock.now());
-        let (seen, seen_total) = self.house.store.tx("tell.seen", |tx| {
-            Ok::<_, StoreError>((tx.sightings(&case.id, LISTED_MAX as u32)?, tx.sighting_count(&case.id)?))
-        })?;
-        let link_until = now + LINK_LIFE;
-        let token = self.house.links.token(&case.id, link_until);
-        let link = format!("{}/n/{token}", self.house.config.base_url);
-        Ok(Written { seen, seen_total, link, link_until, now })
-    }
-
-    /// What a notice says, whatever the way.
-    pub fn facts<'a>(&'a self, written: &'a Written) -> Facts<'a> {
-        Facts {
-            operator: &self.house.config.operator,
-            case: &self.case.id,
-            message_id: &self.handed.message_id,
-            return_path: None,
-            dkim: None,
-            seen: &written.seen,
-            seen_total: written.seen_total,
-            guide: self.house.texts.guides.family(&self.case.family),
-            link: &written.link,
-            portal: &self.house.config.base_url,
-            link_until: written.link_until,
-            now: written.now,
-            texts: &self.house.texts.notice,
-            templates: &self.house.templates,
-        }
-    }
+/// Looks up what was seen, makes the link, and tells.
+fn tell_about<P: NoticePurpose>(
+    to: Lawful<Subscriber, P>,
+    about: &About<'_>,
+    teller: &impl Teller,
+) -> Result<Fate, StageError> {
+    let (house, case, now) = (about.house, about.case, about.house.clock.now());
+    let (seen, seen_total) = house.store.tx("tell.seen", |tx| {
+        Ok::<_, StoreError>((tx.sightings(&case.id, LISTED_MAX as u32)?, tx.sighting_count(&case.id)?))
+    })?;
+    let link_until = now + LINK_LIFE;
+    let link = format!("{}/n/{}", house.config.base_url, house.links.token(&case.id, link_until));
+    let facts = Facts {
+        operator: &house.config.operator,
+        case: &case.id,
+        message_id: &about.handed.message_id,
+        return_path: None,
+        dkim: None,
+        seen: &seen,
+        seen_total,
+        guide: house.texts.guides.family(&case.family),
+        link: &link,
+        portal: &house.config.base_url,
+        link_until,
+        now,
+        texts: &house.texts.notice,
+        templates: &house.templates,
+    };
+    teller.tell(to, &facts, about)
 }
 
 /// Takes a step that tells somebody, and writes down what became of it.
@@ -133,7 +119,7 @@ fn under<P: NoticePurpose>(
         return Ok(Fate::Stopped("the subscriber has opted out".into()));
     }
     match subscriber(about, &permit)? {
-        Some(subscriber) => teller.tell(subscriber, about),
+        Some(subscriber) => tell_about(subscriber, about, teller),
         None => Ok(Fate::Stopped("the directory no longer has this contract".into())),
     }
 }

@@ -113,9 +113,8 @@ impl World {
             }
             Err(e) => panic!("{e:#}"),
         });
-        let house = house.expect("the lock to be free within a second");
-        recover(&house, &Stage::ALL, true).unwrap();
-        self.house = Some(house);
+        self.house = Some(house.expect("the lock to be free within a second"));
+        recover(self.house(), &Stage::ALL, true).unwrap();
     }
 
     fn house(&self) -> &House {
@@ -340,6 +339,10 @@ fn each_is_told_by_the_ways_that_reach_them_and_a_restart_at_any_moment_changes_
         3,
         "{letters}"
     );
+    assert!(
+        letters.contains("マイページ") && !letters.contains("/n/"),
+        "a page that can be typed: {letters}"
+    );
     let calls = world.batch("calls");
     assert!(
         calls.contains("利用者 一,09000000001,") && calls.contains("Subscriber Two,+819000000002,"),
@@ -387,6 +390,39 @@ fn nobody_is_told_while_it_is_stopped_nor_who_is_held_out_or_has_opted_out() {
         ["mail failed 12-15 09:00", "sms sent 12-16 09:00"],
         "after the time they were held out"
     );
+}
+
+#[test]
+fn a_step_of_a_way_that_is_configured_no_more_goes_on_by_the_next_and_one_ways_trouble_is_not_the_others() {
+    let mut world = World::new("[outcome]\nhold-out-percent = 0\n");
+    world.find("C-2", None);
+    world.work();
+    assert_eq!(world.steps("C-2")[1], "sms pending 12-01 09:00");
+    world.config.reach.gateway = None;
+    world.config.reach.ways.sms = None;
+    world.clock.step(SignedDuration::from_hours(1));
+    world.open();
+    assert_eq!(world.steps("C-2")[1], "sms failed 12-01 10:00");
+    // The folder of letters is gone: that is told, and a call at the same hour is listed all the same.
+    world.config.reach.ladder.hours.insert(Channel::Call, "06:00-07:00".parse().unwrap());
+    world.open();
+    std::fs::remove_dir(world.path("letters")).unwrap();
+    world.find("C-1", None);
+    let call = Step {
+        case: world.cases["C-1"].clone(),
+        number: 1,
+        channel: Channel::Call,
+        state: StepState::Pending,
+        attempts: 0,
+        due: world.clock.now(),
+        reply: String::new(),
+    };
+    let now = world.clock.now();
+    world.tx(|tx| tx.insert_step(&call, "<1@x>", now));
+    world.clock.step(SignedDuration::from_hours(20));
+    while Stage::Ladder.step(world.house()).unwrap() > 0 {}
+    assert!(Stage::Reach.step(world.house()).is_err(), "letters, and no folder");
+    assert_eq!(world.steps("C-1"), ["call sent 12-02 06:00"]);
 }
 
 #[test]

@@ -3,38 +3,22 @@
 
 use std::net::UdpSocket;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use noroshi_model::{Id, code};
 use serde_json::Value;
 
 use crate::mail::{Running, edit, free_port, until};
-use crate::world::{configure, run, server};
+use crate::world::{Killed, configure, run, server, start_freeradius};
 
 const SECRET: &str = "between-noroshi-and-nas";
 const LINE: &str = "sub000101@example.ne.jp";
 
-/// A server that is killed when dropped.
-struct FreeRadius(Child);
-
-impl Drop for FreeRadius {
-    fn drop(&mut self) {
-        let _gone = self.0.kill();
-        let _reaped = self.0.wait();
-    }
-}
-
 /// An access server that takes CoA-Requests and writes them down, and a RADIUS server that asks us of lines that connect.
-fn start_freeradius(program: &str, folder: &Path, coa: u16, auth: u16, ours: u16) -> FreeRadius {
+fn start(program: &str, folder: &Path, coa: u16, auth: u16, ours: u16) -> Killed {
     let dir = folder.display();
-    let text = format!(
-        "prefix = /usr\nlocalstatedir = {dir}\nlogdir = {dir}\nrun_dir = {dir}\ndb_dir = {dir}\n\
-         libdir = /usr/lib/freeradius\npidfile = {dir}/pid\nproxy_requests = no\n\
-         log {{\n destination = files\n file = {dir}/log\n}}\n\
-         security {{\n status_server = no\n}}\n\
-         thread pool {{\n start_servers = 1\n max_servers = 2\n}}\n\
-         client noroshi {{\n ipaddr = 127.0.0.1\n secret = {SECRET}\n}}\n\
+    let with = format!(
+        "client noroshi {{\n ipaddr = 127.0.0.1\n secret = {SECRET}\n}}\n\
          modules {{\n always ok {{\n rcode = ok\n }}\n\
          detail orders {{\n filename = {dir}/orders\n permissions = 0600\n }}\n\
          rest {{\n connect_uri = \"http://127.0.0.1:{ours}\"\n connect_timeout = 4.0\n\
@@ -45,10 +29,7 @@ fn start_freeradius(program: &str, folder: &Path, coa: u16, auth: u16, ours: u16
          server login {{\n listen {{\n type = auth\n ipaddr = 127.0.0.1\n port = {auth}\n }}\n\
          authorize {{\n rest\n update control {{\n &Auth-Type := Accept\n }}\n }}\n}}\n"
     );
-    std::fs::write(folder.join("radiusd.conf"), text).unwrap();
-    let mut command = Command::new(program);
-    command.args(["-f", "-n", "radiusd", "-d"]).arg(folder).stdout(Stdio::null()).stderr(Stdio::null());
-    FreeRadius(command.spawn().unwrap())
+    start_freeradius(program, folder, &with)
 }
 
 /// One line, one address, for three days.
@@ -169,7 +150,7 @@ fn freeradius_is_told_to_move_a_line_in_and_out_and_the_subscriber_finds_the_way
     let Some(program) = server("NOROSHI_TEST_FREERADIUS") else { return };
     let place = Place::new();
     let radius = place.folder.path().join("radius");
-    let _freeradius = start_freeradius(&program, &radius, place.coa, place.auth, place.ours);
+    let _freeradius = start(&program, &radius, place.coa, place.auth, place.ours);
     for measure in ["infection-notice", "line-quarantine"] {
         place.run(&["consent", "grant", "--measure", measure, "--how", "terms"]);
     }

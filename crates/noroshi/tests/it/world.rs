@@ -1,7 +1,7 @@
 //! What the tests have in common: the program, data folders, recordings, and skipping with a reason.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -77,4 +77,34 @@ pub fn configure(
 pub fn say(text: std::fmt::Arguments<'_>) {
     use std::io::Write as _;
     let _unread = writeln!(std::io::stderr(), "{text}");
+}
+
+/// A server that is killed when dropped.
+pub struct Killed(Child);
+
+impl Killed {
+    pub fn start(command: &mut Command) -> Self {
+        Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+/// Starts FreeRADIUS in a folder of its own, with the clients, modules and servers that a test needs.
+pub fn start_freeradius(program: &str, folder: &Path, with: &str) -> Killed {
+    let dir = folder.display();
+    let text = format!(
+        "prefix = /usr\nlocalstatedir = {dir}\nlogdir = {dir}\nrun_dir = {dir}\ndb_dir = {dir}\n\
+         libdir = /usr/lib/freeradius\npidfile = {dir}/pid\nproxy_requests = yes\n\
+         log {{\n destination = files\n file = {dir}/log\n}}\n\
+         security {{\n status_server = no\n}}\n\
+         thread pool {{\n start_servers = 2\n max_servers = 4\n}}\n{with}"
+    );
+    std::fs::write(folder.join("radiusd.conf"), text).unwrap();
+    Killed::start(Command::new(program).args(["-f", "-n", "radiusd", "-d"]).arg(folder))
 }

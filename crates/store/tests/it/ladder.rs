@@ -25,7 +25,6 @@ fn cases_are_looked_at_when_it_is_time_and_for_whom_they_are_is_forgotten_with_t
                 .collect()
         };
         assert_eq!((due(9), due(10), due(20)), (vec![], vec![id(2)], vec![id(2), id(1)]));
-        assert_eq!(store.tx("t", |tx| tx.next_case_due()).unwrap(), Some(at(10)));
         assert_eq!(store.tx("t", |tx| tx.take_up_held("r", at(5))).unwrap(), 1);
         assert_eq!(due(5), [id(3)]);
 

@@ -3,28 +3,23 @@
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use noroshi_wire::radius::{Attribute, Packet, Secret, Status};
 
-use super::{Killed, Known, Running, config, now_s, say, until_known, who};
+use super::{Known, Running, config, now_s, say, until_known, who};
 use crate::mail::{free_port, until};
-use crate::world::server;
+use crate::world::{Killed, server, start_freeradius};
 
 const SECRET: &str = "between-nas-and-proxy";
 const OUR_SECRET: &str = "between-proxy-and-us";
 const SESSIONS: u32 = 600;
 
-fn start_freeradius(program: &str, folder: &Path, front: u16, back: u16) -> Killed {
+/// A proxy that writes down what it accepts, and forwards it from there.
+fn start(program: &str, folder: &Path, front: u16, back: u16) -> Killed {
     let dir = folder.display();
-    let text = format!(
-        "prefix = /usr\nlocalstatedir = {dir}\nlogdir = {dir}\nrun_dir = {dir}\ndb_dir = {dir}\n\
-         libdir = /usr/lib/freeradius\npidfile = {dir}/pid\nproxy_requests = yes\n\
-         log {{\n destination = files\n file = {dir}/log\n}}\n\
-         security {{\n status_server = no\n}}\n\
-         thread pool {{\n start_servers = 2\n max_servers = 4\n}}\n\
-         client nas {{\n ipaddr = 127.0.0.1\n secret = {SECRET}\n}}\n\
+    let with = format!(
+        "client nas {{\n ipaddr = 127.0.0.1\n secret = {SECRET}\n}}\n\
          home_server noroshi {{\n type = acct\n ipaddr = 127.0.0.1\n port = {back}\n secret = {OUR_SECRET}\n\
          response_window = 2\n zombie_period = 2\n revive_interval = 1\n status_check = none\n}}\n\
          home_server_pool noroshi {{\n home_server = noroshi\n}}\n\
@@ -38,8 +33,7 @@ fn start_freeradius(program: &str, folder: &Path, front: u16, back: u16) -> Kill
          preacct {{\n update control {{\n &Proxy-To-Realm := \"noroshi\"\n }}\n }}\n\
          accounting {{\n ok\n }}\n}}\n"
     );
-    std::fs::write(folder.join("radiusd.conf"), text).unwrap();
-    Killed::start(Command::new(program).args(["-f", "-n", "radiusd", "-d"]).arg(folder))
+    start_freeradius(program, folder, &with)
 }
 
 /// An access server: sends, and sends again what is not acknowledged.
@@ -101,7 +95,7 @@ fn what_freeradius_acknowledged_is_known_though_both_are_killed() {
     socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     let secret = Secret::try_from(SECRET.as_bytes().to_vec()).unwrap();
     let mut nas = Nas { socket, server: front, secret, next: 0 };
-    let mut freeradius = Some(start_freeradius(&program, &spool, front, back));
+    let mut freeradius = Some(start(&program, &spool, front, back));
     let mut noroshi = Some(Running::start(folder.path(), &config));
     let begun_s = now_s() - 1000;
     for session in 0..SESSIONS {
@@ -109,7 +103,7 @@ fn what_freeradius_acknowledged_is_known_though_both_are_killed() {
             100 => drop(noroshi.take()),
             150 => {
                 drop(freeradius.take());
-                freeradius = Some(start_freeradius(&program, &spool, front, back));
+                freeradius = Some(start(&program, &spool, front, back));
             }
             200 => noroshi = Some(Running::start(folder.path(), &config)),
             _ => {}

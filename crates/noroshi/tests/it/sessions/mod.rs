@@ -8,13 +8,12 @@ mod kea;
 use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use noroshi_model::{Clock as _, SystemClock};
 
 use crate::mail::{Running, until};
-use crate::world::{configure, noroshi, run, say, text};
+use crate::world::{Killed, configure, noroshi, run, say, text};
 
 /// How far a question keeps from a session's border.
 const BORDER_S: i64 = 1;
@@ -36,22 +35,6 @@ fn config(folder: &Path, more: &str) -> std::path::PathBuf {
     let approve = ["law", "approve", "takedown-notice", "--by", "aoki", "--why", "a test"];
     run(folder, &[&["--config", path.to_str().unwrap()], approve.as_slice()].concat());
     path
-}
-
-/// A server that is killed when dropped.
-struct Killed(Child);
-
-impl Killed {
-    fn start(command: &mut Command) -> Self {
-        Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
-    }
-}
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _gone = self.0.kill();
-        let _reaped = self.0.wait();
-    }
 }
 
 /// The answers to many questions: `one LINE`, `none`, `ambiguous REASON`.
