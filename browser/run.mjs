@@ -71,6 +71,9 @@ async function subscribersWay(browser, mail) {
   await press(page, 'form[action*="/steps"] button');
   const steps = await page.$$eval('ol.steps > li', (steps) => steps.length);
   if (steps < 3) fail(`${steps} steps`);
+  if (!/^[0-9a-f]{64}$/.test(await text(page, 'form[action*="/cleaner/"] code'))) fail('a cleaner has its SHA-256');
+  await press(page, 'form[action*="/check"] button');
+  if (!(await text(page, '[role=status]')).length) fail('who asks is told whether it was seen again');
   await shot(page, `steps-${mail.lang}-360`);
   // Back in the mail, the stop page says what stopping means, and is left again.
   await press(page, 'a[href*="/opt-out"]');

@@ -32,6 +32,7 @@ export class Noroshi {
     this.config = join(this.folder, 'noroshi.toml');
     const people = readFileSync(join(testdata, 'directory.csv'), 'utf8').replaceAll(',sub0001', `,${this.tag}-sub0001`);
     writeFileSync(join(this.folder, 'people.csv'), people);
+    writeFileSync(join(this.folder, 'cleaner-1.0.exe'), 'no program');
   }
 
   #arguments(more) {
@@ -63,6 +64,13 @@ settle-s = 0
 [portal]
 listen = "127.0.0.1:${this.port}"
 base-url = "http://127.0.0.1:${this.port}"
+[[portal.cleaner]]
+name = { ja = "駆除ツール(Windows用)", en = "Cleaner (for Windows)" }
+file = "${join(this.folder, 'cleaner-1.0.exe')}"
+[[portal.helper]]
+name = { ja = "例示パソコン教室", en = "Example PC class" }
+how = { ja = "03-0000-0000、平日10時から17時、有料", en = "03-0000-0000, weekdays 10 to 17, at a charge" }
+link = "https://help.example.jp/"
 [console]
 listen = "127.0.0.1:${this.consolePort}"
 [directory]
