@@ -16,6 +16,7 @@ pub mod clocks;
 pub mod directory;
 pub mod dkim;
 pub mod hours;
+pub mod judge;
 pub mod ladder;
 pub mod notice;
 pub mod plan;

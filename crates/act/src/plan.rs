@@ -6,6 +6,8 @@
 use jiff::{SignedDuration, Timestamp};
 use noroshi_model::{Case, CaseState, Id};
 
+use crate::judge::{BY_RULE, REJECTED_FOR};
+
 /// What was found of one subscriber and family.
 #[derive(Clone, Debug)]
 pub struct Found<'a> {
@@ -35,14 +37,19 @@ pub fn plan(found: &Found<'_>, latest: Option<&Case>, fresh: Id, now: Timestamp)
         Some(open) if open.state.is_open() => (open.clone(), last > open.last_seen),
         // Old sightings of a matter that has ended say nothing new.
         Some(closed) if last <= closed.last_seen => return None,
-        previous => (
-            Case {
+        previous => {
+            // What a person said was none is not told to anybody before a person has looked again.
+            let doubted = previous.is_some_and(|case| {
+                case.state == CaseState::Rejected
+                    && case.closed.is_some_and(|closed| now.duration_since(closed) < REJECTED_FOR)
+            });
+            let case = Case {
                 id: fresh,
                 party: found.party.to_owned(),
                 family: found.family.to_owned(),
                 campaign: found.campaign.to_owned(),
                 measure: found.measure.to_owned(),
-                state: CaseState::Open,
+                state: if doubted { CaseState::Held } else { CaseState::Open },
                 opened: now,
                 first_seen: first,
                 last_seen: last,
@@ -51,10 +58,12 @@ pub fn plan(found: &Found<'_>, latest: Option<&Case>, fresh: Id, now: Timestamp)
                 next: None,
                 held_out_until: found.hold_out.map(|hold_out| now + hold_out),
                 closed: None,
-                reinfected: previous.is_some(),
-            },
-            true,
-        ),
+                reinfected: previous.is_some_and(|case| case.state == CaseState::Clean),
+                held_by: doubted.then(|| BY_RULE.to_owned()),
+                merged_into: None,
+            };
+            (case, true)
+        }
     };
     case.first_seen = case.first_seen.min(first);
     case.last_seen = case.last_seen.max(last);
@@ -120,6 +129,17 @@ mod tests {
         let new = plan(&found(&[at(400)], false), Some(&old), id(2), at(401)).unwrap();
         assert!(new.reinfected && new.next.is_some() && new.id == id(2));
         assert_eq!(plan(&found(&[at(0)], false), Some(&old), id(3), at(402)), None, "old news");
+    }
+
+    #[test]
+    fn what_a_person_rejected_waits_for_a_person_when_it_comes_again_and_not_for_ever() {
+        let opened = plan(&found(&[at(0)], false), None, id(1), at(1)).unwrap();
+        let rejected = Case { state: CaseState::Rejected, closed: Some(at(2)), ..opened };
+        let soon = plan(&found(&[at(30)], false), Some(&rejected), id(2), at(31)).unwrap();
+        assert_eq!((soon.state, soon.next, soon.reinfected), (CaseState::Held, None, false));
+        assert_eq!(soon.held_by.as_deref(), Some(BY_RULE));
+        let later = plan(&found(&[at(800)], false), Some(&rejected), id(2), at(801)).unwrap();
+        assert_eq!((later.state, later.held_by, later.reinfected), (CaseState::Open, None, false));
     }
 
     #[test]

@@ -43,6 +43,8 @@ mod tests {
             held_out_until: None,
             closed: None,
             reinfected: false,
+            held_by: None,
+            merged_into: None,
         };
         assert!(close_if_quiet(&case, seen + QUIET - SignedDuration::from_secs(1)).is_none());
         let closed = close_if_quiet(&case, seen + QUIET).unwrap();

@@ -74,6 +74,8 @@ pub enum Use {
     Review,
     /// Lift a restriction. No use of data: only evidence entries name it.
     Release,
+    /// Decide about a case, a switch or who works here. No use of data: only evidence entries name it.
+    Manage,
     /// Destroy what is older than may be kept. No use of data: only evidence entries name it.
     Forget,
 }
@@ -107,6 +109,7 @@ impl Use {
             Use::Analyse => "analyse",
             Use::Approve => "approve",
             Use::Review => "review",
+            Use::Manage => "manage",
             Use::Forget => "forget",
         }
     }
@@ -126,6 +129,7 @@ impl Use {
             Use::Analyse => ("analyse many records", "多数の記録の分析"),
             Use::Approve => ("approve the measure's use", "施策の利用の承認"),
             Use::Review => ("review a use", "利用の事後確認"),
+            Use::Manage => ("decide about a case, or who works here", "事案・担当者の管理"),
             Use::Forget => ("destroy what is too old", "保存期間を過ぎた記録の消去"),
         }
     }

@@ -316,6 +316,29 @@ impl<'a> Gate<'a> {
         ledger.append(Record { kind: Kind::Asked, note, under, ..entry })
     }
 
+    /// What a person did by name, to be recorded before it counts: about a case of a measure (its dossier), or about the house
+    /// itself (none). Opens nothing.
+    pub fn acted(&self, dossier: Option<&Dossier>, person: &str, did: &str, now: Timestamp) -> Record {
+        Record {
+            kind: Kind::Act,
+            at: now,
+            role: Role::Analyst,
+            measure: dossier.map(|d| d.id.clone()).unwrap_or_default(),
+            measure_version: dossier.map_or(0, |d| d.version),
+            dossier: dossier.map_or(Digest::ZERO, |d| d.digest),
+            basis: dossier.map(|d| d.basis),
+            purpose: dossier.map(|d| d.purpose.clone()).unwrap_or_default(),
+            usage: Use::Manage,
+            fields: Vec::new(),
+            rule: Use::Manage.id().to_owned(),
+            policy_set: self.rulebook.policy_set(),
+            subject: String::new(),
+            records: 0,
+            under: None,
+            note: format!("{person}: {did}"),
+        }
+    }
+
     /// Records that a subscriber's own choice stops a use that the rules would allow.
     pub fn honour_opt_out<P: Purpose>(
         &self,

@@ -3,7 +3,8 @@
 //! ```text
 //!   open ──first told──▶ notified ──"I did it"──▶ reported ──quiet 14 days──▶ clean
 //!     │                     └──────────────quiet 14 days──────────────────────▶ clean
-//!     └─ held (opted out, complained)                 clean ──seen again──▶ a new case, marked re-infected
+//!     ├─ held (opted out, complained, or a person holds it)     clean ──seen again──▶ a new case, marked re-infected
+//!     └─ rejected, merged (a person says so)
 //! ```
 
 use std::fmt;
@@ -57,13 +58,17 @@ named! {
         Held = "held",
         /// Closed: no sighting for the quiet time.
         Clean = "clean",
+        /// Closed: a person says that it was none.
+        Rejected = "rejected",
+        /// Closed: a person says that it is the same matter as another.
+        Merged = "merged",
     }
 }
 
 impl CaseState {
     /// Whether the matter is still open.
     pub fn is_open(self) -> bool {
-        self != CaseState::Clean
+        !matches!(self, CaseState::Clean | CaseState::Rejected | CaseState::Merged)
     }
 }
 
@@ -101,6 +106,25 @@ pub struct Case {
     pub closed: Option<Timestamp>,
     /// Whether an earlier case of the same party and family had been closed as clean.
     pub reinfected: bool,
+    /// Who holds it, where a person does.
+    pub held_by: Option<String>,
+    /// Which case it went into.
+    pub merged_into: Option<Id>,
+}
+
+/// Which cases are asked for; what is not said is not asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CaseFilter {
+    /// How far they have come.
+    pub state: Option<CaseState>,
+    /// The malware family.
+    pub family: Option<String>,
+    /// The campaign.
+    pub campaign: Option<String>,
+    /// The first hexadecimal digits of the id.
+    pub digits: Option<String>,
+    /// Only those with a step that waits for a person.
+    pub waiting: bool,
 }
 
 named! {

@@ -6,7 +6,7 @@
 //!
 //! A type lives here when two stages speak of it. In the order in which data moves: [`fields`] (an event while a feed is
 //! read), [`event`] and its vocabulary [`rsit`] and [`tlp`]; [`finding`]; [`decision`]; [`case`]; [`outcome`]. Beside them [`intake`] (quarantine and the counts that
-//! must add up), [`subscriber`], [`guide`] (what to do about a malware family), [`link`] (the unforgeable link of a
+//! must add up), [`subscriber`], [`staff`] (who works here), [`seek`] (a place in a long list), [`guide`] (what to do about a malware family), [`link`] (the unforgeable link of a
 //! notice), [`text`] (what people read, in their language), [`clock`] and [`id`].
 
 pub mod case;
@@ -24,11 +24,13 @@ pub mod link;
 pub mod outcome;
 pub mod return_path;
 pub mod rsit;
+pub mod seek;
+pub mod staff;
 pub mod subscriber;
 pub mod text;
 pub mod tlp;
 
-pub use case::{Case, CaseState, Channel, Step};
+pub use case::{Case, CaseFilter, CaseState, Channel, Step};
 pub use clock::{Clock, SteppedClock, SystemClock};
 pub use decision::{Decision, Verdict};
 pub use event::{Endpoint, Event, EventError};
@@ -39,5 +41,7 @@ pub use intake::{Bad, Tally};
 pub use lang::Lang;
 pub use outcome::{Funnel, Trial, VisitKind};
 pub use rsit::ClassificationType;
+pub use seek::{Mark, Seek};
+pub use staff::{Person, Right, StaffRole};
 pub use subscriber::{ContractRef, Subscriber};
 pub use tlp::Tlp;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
+use crate::cases::CaseCommand;
 use crate::demo;
 use crate::events::EventCommand;
 use crate::feeds::FeedCommand;
@@ -16,6 +17,7 @@ use crate::ladder::{LadderCommand, StepCommand};
 use crate::law::LawCommand;
 use crate::quarantine::QuarantineCommand;
 use crate::sources::commands::SourceCommand;
+use crate::staff::StaffCommand;
 use crate::stages::Stage;
 
 /// The dynamic-defence loop as one program: observe, orient, decide, act, improve
@@ -65,7 +67,7 @@ pub enum Command {
     /// The session book: who held which address when
     #[command(subcommand)]
     Sessions(crate::sessions::SessionsCommand),
-    /// Look at cases
+    /// Cases: look at them, hold them, say what is none
     #[command(subcommand)]
     Case(CaseCommand),
     /// Lines that could not be read: look at them, read them again, drop them
@@ -80,6 +82,9 @@ pub enum Command {
     /// Steps of the ladder: those that wait for a person, and calls that were made
     #[command(subcommand)]
     Step(StepCommand),
+    /// People of the console: who may come in, and as what
+    #[command(subcommand)]
+    Staff(StaffCommand),
     /// The walled garden: who is in, and letting them out
     #[command(subcommand)]
     Garden(GardenCommand),
@@ -201,28 +206,6 @@ pub struct Page {
     /// Print JSON lines
     #[arg(long)]
     pub json: bool,
-}
-
-/// Look at cases
-#[derive(Debug, Subcommand)]
-pub enum CaseCommand {
-    /// List cases, newest first
-    List {
-        /// open, notified, reported, held, clean
-        #[arg(long, default_value = "")]
-        state: String,
-        /// Which page
-        #[command(flatten)]
-        page: Page,
-    },
-    /// Show one case with its whole story
-    Show {
-        /// Its id
-        id: String,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
 }
 
 /// Settle mails in doubt

@@ -11,14 +11,12 @@ use noroshi_act::notice::jst;
 use noroshi_feed::propose::Wish;
 use noroshi_law::{Purpose as _, TakedownNotice};
 use noroshi_model::case::StepState;
-use noroshi_model::{CaseState, Channel, ContractRef, Id, Lang, Step, SystemClock};
+use noroshi_model::{Channel, ContractRef, Id, Lang, Step, SystemClock};
 use noroshi_store::StoreError;
 use noroshi_store::consent::TERMS;
 use noroshi_wire::{Encoding, SeizedFormat, TimeFormat, Zone};
 
-use crate::cli::{
-    CaseCommand, Cli, Columns, Command, ConfigCommand, Consent, ConsentOf, MailCommand, Observe, Page,
-};
+use crate::cli::{Cli, Columns, Command, ConfigCommand, Consent, ConsentOf, MailCommand, Observe, Page};
 use crate::config::{Config, File};
 use crate::feeds::{self, FeedCommand};
 use crate::house::{House, Stay};
@@ -29,11 +27,11 @@ use crate::report::{say, say_on};
 use crate::serve::{Listeners, console_key, serve, until_interrupted, work};
 use crate::sessions::SessionsCommand;
 use crate::stages::Stage;
+use crate::{cases, garden, ladder, staff};
 use crate::{
-    counters, demo, desk, doctor, events, evidence, languages, law, lists, maps, notices, quarantine, report,
+    counters, demo, doctor, events, evidence, languages, law, lists, maps, notices, quarantine, report,
     returns, sources,
 };
-use crate::{garden, ladder};
 
 /// A check found something wrong.
 pub(crate) const FOUND_WRONG: u8 = 3;
@@ -50,11 +48,12 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Feed(what) => feed(&at, what),
         Command::Event(what) => events::run(&at.look()?, &what),
         Command::Source(what) => sources::commands::run(at.visit()?, &what),
-        Command::Case(what) => cases(&at.look()?, what),
+        Command::Case(what) => cases::run(&at, what),
         Command::Quarantine(what) => quarantine::run(&at.look()?, &what),
         Command::Notice(what) => notices::command(&at.read()?, &what),
         Command::Ladder(what) => ladder::ladder(&at, &what),
         Command::Step(what) => ladder::steps(&at, &what),
+        Command::Staff(what) => staff::run(&at, what),
         Command::Garden(what) => garden::command(&at, &what),
         Command::Mail(what) => mails(&at, what),
         Command::Evidence(what) => evidence::run(&at, what),
@@ -67,7 +66,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor { json } => doctor::examine(at.read()?, json),
         Command::ConsoleUrl => {
             let house = at.look()?;
-            say!("http://{}{}", house.config.console, console_key(&house)?.login_path());
+            let origin = house.config.console_origin(house.config.console);
+            say!("{origin}{}", console_key(&house)?.login_path());
             Ok(ExitCode::SUCCESS)
         }
         Command::Completions { shell } => {
@@ -235,55 +235,6 @@ fn seized_format(house: &House, name: Option<&str>, typed: &Columns) -> anyhow::
 
 pub(crate) fn offset(page: &Page) -> u64 {
     u64::from(page.page.saturating_sub(1)) * u64::from(PAGE)
-}
-
-fn cases(house: &House, what: CaseCommand) -> anyhow::Result<ExitCode> {
-    match what {
-        CaseCommand::List { state, page } => {
-            if !state.is_empty() && CaseState::parse(&state).is_none() {
-                bail!("no such state: {state}; there are open, notified, reported, held, clean");
-            }
-            let cases = house.store.tx("case.list", |tx| tx.cases(&state, offset(&page), PAGE))?;
-            for case in &cases {
-                if page.json {
-                    report::json(case)?;
-                } else {
-                    let again = if case.reinfected { " re-infected" } else { "" };
-                    say!(
-                        "{}  {}  {:<9} {:<12} {:<16} {} steps  last seen {}{again}",
-                        case.id,
-                        case.id.reference(),
-                        case.state,
-                        case.family,
-                        case.campaign,
-                        case.steps,
-                        jst(case.last_seen)
-                    );
-                }
-            }
-            if cases.is_empty() && !page.json {
-                eprintln!("no cases; `noroshi observe …` and `noroshi run` make them");
-            }
-        }
-        CaseCommand::Show { id, json } => {
-            let id = Id::parse(&id).context("that is no case id")?;
-            let story = house
-                .store
-                .tx("case.show", |tx| desk::case_story(tx, &id))?
-                .context("there is no such case")?;
-            if json {
-                report::json(&story)?;
-            } else {
-                say!("{} ({}) {} {}", story.case.id, story.reference, story.case.family, story.case.state);
-                for line in story.story {
-                    let rule = line.rule.map(|r| format!(" [{r}]")).unwrap_or_default();
-                    let evidence = line.evidence.map(|e| format!(" evidence {e}")).unwrap_or_default();
-                    say!("{}  {:<10} {}{rule}{evidence}", jst(line.at), line.what, line.text);
-                }
-            }
-        }
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn mails(at: &Where, what: MailCommand) -> anyhow::Result<ExitCode> {

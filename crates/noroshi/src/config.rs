@@ -216,6 +216,9 @@ pub struct PortalFile {
 pub struct ConsoleFile {
     /// Loopback address to listen on. Default: [`CONSOLE_LISTEN`].
     pub listen: Option<SocketAddr>,
+    /// Where people reach it, through a proxy with TLS, e.g. `https://console.example.jp`; what passkeys are for, so they end when it
+    /// changes. Default: `http://localhost` and the listening port.
+    pub url: Option<String>,
 }
 
 /// `[directory]`: one of these.
@@ -287,6 +290,8 @@ pub struct Config {
     pub help: Help,
     /// Where the console is served.
     pub console: SocketAddr,
+    /// Where people reach it, where that is not this machine's own name.
+    pub console_url: Option<String>,
     /// The directory.
     pub directory: DirectoryFile,
     /// Named formats.
@@ -350,6 +355,7 @@ impl TryFrom<File> for Config {
         if !console.ip().is_loopback() {
             bail!("console.listen must be a loopback address; reach it by SSH or a proxy that authenticates");
         }
+        let console_url = file.console.url.as_deref().map(console_url).transpose()?;
         let base_url = base_url(&file.portal, portal)?;
         for (name, format) in &file.seized {
             format.check().with_context(|| format!("[seized.{name}]"))?;
@@ -407,6 +413,7 @@ impl TryFrom<File> for Config {
             offered: file.portal,
             base_url,
             console,
+            console_url,
             directory: file.directory,
             seized: file.seized,
             enrich: file.enrich,
@@ -421,6 +428,20 @@ impl TryFrom<File> for Config {
 }
 
 /// What links begin with.
+/// An origin: scheme, name and, where it has one, port. Passkeys and cookies are for it, and go by TLS unless it is this machine.
+fn console_url(text: &str) -> anyhow::Result<String> {
+    let plain = text.trim_end_matches('/').to_ascii_lowercase();
+    let (scheme, host) = plain.split_once("://").context("console.url begins with https://")?;
+    let is_here = host == "localhost" || host.starts_with("localhost:");
+    if host.is_empty() || host.contains(['/', '?', '#', '@']) {
+        bail!("console.url is scheme, name and port, and nothing else: {text}");
+    }
+    if scheme != "https" && !(scheme == "http" && is_here) {
+        bail!("console.url begins with https://; only http://localhost goes without");
+    }
+    Ok(plain)
+}
+
 fn base_url(file: &PortalFile, portal: SocketAddr) -> anyhow::Result<String> {
     let base_url = file.base_url.clone().unwrap_or_else(|| format!("http://{portal}"));
     if !base_url.starts_with("http://") && !base_url.starts_with("https://") {
@@ -483,6 +504,11 @@ pub fn is_loopback(server: &str) -> bool {
 }
 
 impl Config {
+    /// The origin at which people reach the console that listens at an address: what is printed, and what passkeys are for.
+    pub fn console_origin(&self, at: SocketAddr) -> String {
+        self.console_url.clone().unwrap_or_else(|| format!("http://localhost:{}", at.port()))
+    }
+
     /// The file that would mean this, every default written out.
     pub fn filled_in(&self) -> File {
         let database = match &self.database {
@@ -539,7 +565,7 @@ impl Config {
                 base_url: Some(self.base_url.clone()),
                 ..self.offered.clone()
             },
-            console: ConsoleFile { listen: Some(self.console) },
+            console: ConsoleFile { listen: Some(self.console), url: self.console_url.clone() },
             directory: self.directory.clone(),
             seized: self.seized.clone(),
             enrich: self.enrich.clone(),

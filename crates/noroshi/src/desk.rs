@@ -13,26 +13,36 @@ use noroshi_law::evidence::disclosure::Disclosure;
 use noroshi_model::case::StepState;
 use noroshi_model::code;
 use noroshi_model::link::{LINK_LIFE, LinkError};
-use noroshi_model::{Case, CaseState, Channel, Funnel, Id, Trial, VisitKind};
+use noroshi_model::{Case, CaseFilter, CaseState, Funnel, Id, Seek, Trial, VisitKind};
 use noroshi_orient::enrich::embedded;
 use noroshi_portal::desk::{
-    Act, Attention, Captive, CaseStory, Cleaner, ConsentLine, Credit, Desk, DeskError, EvidenceState,
-    FeedLine, GardenNote, IntakePage, MeasurePage, NoticePage, QuarantineLine, RefusalLine, StepLine,
-    StopLine, StoryLine, Today, TransparencyPage,
+    Act, Attention, CampaignLine, Captive, CaseStory, CaseVerb, CasesOf, Cleaner, ConsentLine, Credit, Desk,
+    DeskError, EvidenceState, FeedLine, GardenNote, IntakePage, JudgedCases, MeasurePage, NoticePage,
+    QuarantineLine, RefusalLine, StepLine, StopLine, Today, TransparencyPage,
 };
 use noroshi_store::garden::Stay;
 use noroshi_store::outbox::EVERYTHING;
+use noroshi_store::totals::{CampaignCount, Totals};
 use noroshi_store::{StoreError, Tx};
 
+use crate::counting::Counting;
 use crate::house::House;
 use crate::ladder::acts::{self, Verdict};
-use crate::{counters, evidence, metrics, report};
+use crate::{cases, counters, evidence, metrics, report};
 
+/// What takes long to count.
+struct Counted {
+    totals: Totals,
+    identifications: Vec<(String, String, u64)>,
+    returns: Vec<(String, String, u64)>,
+    campaigns: Vec<CampaignCount>,
+    funnels: Vec<Funnel>,
+}
+
+/// Cases judged at once, where all of a filter are.
+const JUDGED_MAX: u32 = 10_000;
 /// Sightings shown to a subscriber.
 const SEEN_MAX: u32 = 20;
-/// Lines of a case's story.
-const STORY_MAX: u32 = 200;
-
 /// For how long what the public is told is told again, without looking: anybody may ask, as often as they like.
 const TOLD_FOR: SignedDuration = SignedDuration::from_secs(60);
 /// Entries of the evidence log counted at most for one answer; a long log that was never counted takes several.
@@ -43,6 +53,8 @@ pub struct HouseDesk {
     house: Arc<House>,
     /// What the public was told, and when.
     told: Mutex<Option<(Timestamp, Disclosure)>>,
+    /// What takes long to count.
+    counted: Arc<Counting<Counted>>,
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
@@ -54,7 +66,33 @@ fn unavailable(e: StoreError) -> DeskError {
 impl HouseDesk {
     /// A desk in a house.
     pub fn new(house: Arc<House>) -> Self {
-        Self { house, told: Mutex::new(None) }
+        let counting = Arc::clone(&house);
+        let counted = Counting::new(move || {
+            counting.store.look("desk.counted", |tx| {
+                Ok(Counted {
+                    totals: tx.totals()?,
+                    identifications: tx.identification_totals()?,
+                    returns: tx.return_totals()?,
+                    campaigns: tx.campaigns()?,
+                    funnels: tx.funnels()?,
+                })
+            })
+        });
+        Self { house, told: Mutex::new(None), counted }
+    }
+
+    /// What takes long to count, as it was at most a moment and one counting ago.
+    fn counted(&self) -> Result<Arc<Counted>, DeskError> {
+        self.counted.now().map_err(unavailable)
+    }
+
+    /// Looks, and counts that somebody did.
+    fn write<T>(
+        &self,
+        name: &'static str,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, DeskError> {
+        self.house.store.tx(name, work).map_err(unavailable)
     }
 
     fn read<T>(
@@ -62,7 +100,7 @@ impl HouseDesk {
         name: &'static str,
         work: impl FnMut(&mut Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, DeskError> {
-        self.house.store.tx(name, work).map_err(unavailable)
+        self.house.store.look(name, work).map_err(unavailable)
     }
 }
 
@@ -96,7 +134,7 @@ impl Desk for HouseDesk {
         let now = self.house.clock.now();
         let id = self.house.links.open(token, now)?;
         let (case, seen, seen_total, visits, opted_out, stays, watched) = self
-            .read("desk.notice", |tx| {
+            .write("desk.notice", |tx| {
                 let Some(case) = tx.case(&id)? else { return Ok(None) };
                 tx.visit(&id, VisitKind::Opened, now)?;
                 let opted_out = tx.opted_out(&case.party, &case.measure)?;
@@ -131,7 +169,7 @@ impl Desk for HouseDesk {
     fn act(&self, token: &str, kind: VisitKind) -> Result<(), DeskError> {
         let now = self.house.clock.now();
         let id = self.house.links.open(token, now)?;
-        let found = self.read("desk.act", |tx| {
+        let found = self.write("desk.act", |tx| {
             let Some(case) = tx.case(&id)? else { return Ok(false) };
             tx.visit(&id, kind, now)?;
             match kind {
@@ -191,23 +229,28 @@ impl Desk for HouseDesk {
     }
 
     fn today(&self) -> Result<Today, DeskError> {
-        let (totals, feeds, identifications) =
-            self.read("desk.today", |tx| Ok((tx.totals()?, tx.tallies()?, tx.identification_totals()?)))?;
-        let (samples, feed_clocks, returns, stopped) = self.read("desk.today-known", |tx| {
-            Ok((tx.clock_samples()?, tx.feed_clocks()?, tx.return_totals()?, tx.stopped()?))
+        let counted = self.counted()?;
+        let (totals, returns) = (&counted.totals, &counted.returns);
+        let (feeds, waiting, samples, feed_clocks, stopped) = self.read("desk.today", |tx| {
+            Ok((tx.tallies()?, tx.steps_waiting()?, tx.clock_samples()?, tx.feed_clocks()?, tx.stopped()?))
         })?;
+        let steps = |wanted: StepState| -> u64 {
+            let of = waiting.iter().filter(|(_, state, _)| state == wanted.id());
+            of.map(|(.., count)| count).sum()
+        };
+        let quarantined: u64 = feeds.iter().map(|(.., tally)| tally.quarantined).sum();
         let clocks = Clocks::estimate(samples);
         let mut attention = Vec::new();
         let mut tell = |act: bool, what: String, href: &str| {
             attention.push(Attention { act, what, href: href.to_owned() });
         };
-        if totals.steps_in_doubt > 0 {
-            let what =
-                format!("notices of which nobody knows whether they arrived: {}", totals.steps_in_doubt);
+        if steps(StepState::InDoubt) > 0 {
+            let in_doubt = steps(StepState::InDoubt);
+            let what = format!("notices of which nobody knows whether they arrived: {in_doubt}");
             tell(true, what, "/cases");
         }
-        if totals.steps_proposed > 0 {
-            tell(true, format!("steps that wait for a person: {}", totals.steps_proposed), "/steps");
+        if steps(StepState::Proposed) > 0 {
+            tell(true, format!("steps that wait for a person: {}", steps(StepState::Proposed)), "/steps");
         }
         for stopped in &stopped {
             let what = format!(
@@ -233,8 +276,8 @@ impl Desk for HouseDesk {
                 tell(true, what, "/cases?state=held");
             }
         }
-        if totals.quarantined > 0 {
-            tell(false, format!("lines in quarantine: {}", totals.quarantined), "/quarantine");
+        if quarantined > 0 {
+            tell(false, format!("lines in quarantine: {quarantined}"), "/quarantine");
         }
         for clock in clocks.iter().filter(|c| c.is_wrong()) {
             let what = format!("the clock of {} is {:+} s off; it is not used", clock.nas, clock.offset_s);
@@ -266,7 +309,7 @@ impl Desk for HouseDesk {
         Ok(Today {
             totals: named.map(|(name, n)| (name.to_owned(), n)).to_vec(),
             feeds,
-            identifications,
+            identifications: counted.identifications.clone(),
             clocks: clocks
                 .iter()
                 .map(|c| (c.nas.clone(), c.offset_s, c.spread_s, c.samples, c.is_wrong()))
@@ -275,12 +318,50 @@ impl Desk for HouseDesk {
         })
     }
 
-    fn cases(&self, state: &str, offset: u64, limit: u32) -> Result<Vec<Case>, DeskError> {
-        self.read("desk.cases", |tx| tx.cases(state, offset, limit))
+    fn cases(&self, filter: &CaseFilter, seek: &Seek, limit: u32) -> Result<Vec<Case>, DeskError> {
+        self.read("desk.cases", |tx| tx.cases(filter, seek, limit))
+    }
+
+    fn judge_cases(
+        &self,
+        of: &CasesOf,
+        verb: &CaseVerb,
+        person: &str,
+        why: &str,
+    ) -> Result<JudgedCases, DeskError> {
+        let (ids, more) = match of {
+            CasesOf::These(ids) => (ids.clone(), false),
+            CasesOf::All(filter) => {
+                let found =
+                    self.read("desk.all-cases", |tx| tx.cases(filter, &Seek::Newest, JUDGED_MAX + 1))?;
+                let more = found.len() > JUDGED_MAX as usize;
+                (found.into_iter().take(JUDGED_MAX as usize).map(|case| case.id).collect(), more)
+            }
+        };
+        let judged = cases::judge_all(&self.house, &ids, verb, person, why)
+            .map_err(|e| DeskError::Unavailable(format!("{e:#}")))?;
+        let left = judged.left.into_iter().map(|(why, count)| (why.to_owned(), count)).collect();
+        Ok(JudgedCases { done: judged.done, left, more })
+    }
+
+    fn campaigns(&self) -> Result<Vec<CampaignLine>, DeskError> {
+        let stopped = self.stopped()?;
+        let line = |campaign: CampaignCount| CampaignLine {
+            stopped: stopped
+                .iter()
+                .find(|stop| stop.scope == format!("campaign:{}", campaign.campaign))
+                .cloned(),
+            campaign: campaign.campaign,
+            cases: campaign.states.iter().map(|(_, count)| count).sum(),
+            states: campaign.states,
+            since: campaign.since,
+            last_seen: campaign.last_seen,
+        };
+        Ok(self.counted()?.campaigns.iter().cloned().map(line).collect())
     }
 
     fn case(&self, id: &Id) -> Result<CaseStory, DeskError> {
-        self.read("desk.case", |tx| case_story(tx, id))?.ok_or(DeskError::NotFound)
+        self.read("desk.case", |tx| cases::case_story(tx, id))?.ok_or(DeskError::NotFound)
     }
 
     fn steps(&self, offset: u64, limit: u32) -> Result<Vec<StepLine>, DeskError> {
@@ -415,7 +496,7 @@ impl Desk for HouseDesk {
     }
 
     fn outcome(&self) -> Result<Vec<Funnel>, DeskError> {
-        self.read("desk.outcome", |tx| tx.funnels())
+        Ok(self.counted()?.funnels.clone())
     }
 
     fn trials(&self) -> Result<Vec<Trial>, DeskError> {
@@ -444,74 +525,4 @@ fn measure_page(d: &Dossier) -> MeasurePage {
         expires_on: d.expires_on.to_string(),
         elements: d.elements.clone(),
     }
-}
-
-/// A case with its whole story: seen, identified, mailed, visited, closed.
-pub fn case_story(tx: &mut Tx<'_>, id: &Id) -> Result<Option<CaseStory>, StoreError> {
-    let Some(case) = tx.case(id)? else { return Ok(None) };
-    let mut story = Vec::new();
-    let mut line = |at, what: &str, text: String, rule: Option<String>, evidence| {
-        story.push(StoryLine { at, what: what.to_owned(), text, rule, evidence });
-    };
-    for (at, ip) in tx.sightings(id, STORY_MAX)? {
-        line(at, "seen", format!("{} from {ip}", case.family), None, None);
-    }
-    for i in tx.identifications_of_case(id)? {
-        let text = format!(
-            "this line, for {} of the times seen; nearest session border {} s away",
-            i.sightings, i.margin_s
-        );
-        line(i.at, "identified", text, Some(case.measure.clone()), i.evidence);
-    }
-    for mail in tx.steps(id)? {
-        let text = match (mail.step.state, mail.step.channel) {
-            (StepState::Pending, _) => format!("waits in the outbox {}", mail.step.reply),
-            (_, Channel::Mail) => format!("{} {}", mail.message_id, mail.step.reply),
-            _ => mail.step.reply.clone(),
-        };
-        line(
-            mail.changed,
-            mail.step.channel.id(),
-            format!("step {}: {}", mail.step.number, text.trim()),
-            Some(mail.step.state.to_string()),
-            None,
-        );
-    }
-    for came in tx.returns_of(id)? {
-        let words = [came.cause.as_str(), &came.status, &came.said].join(" ");
-        let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-        line(came.at, "came back", format!("mail {}: {words}", came.number), Some(came.kind.clone()), None);
-    }
-    for (kind, at, times) in tx.visits_of(id)? {
-        let text = format!("{kind}{}", if times > 1 { format!(" ({times} times)") } else { String::new() });
-        line(at, "visit", text, None, None);
-    }
-    for stay in tx.stays(id)? {
-        let evidence = Some(stay.permit);
-        line(stay.since, "restricted", format!("until {} at most", jst(stay.until)), None, evidence);
-        if let Some(at) = stay.out {
-            line(at, "let out", stay.why, None, None);
-        }
-    }
-    line(case.opened, "opened", format!("case opened for {}", case.campaign), None, None);
-    if let Some(closed) = case.closed {
-        line(closed, "closed", "nothing seen for the quiet time: closed as clean".into(), None, None);
-    }
-    // What happened at one moment of the clock is told in the order of the loop, latest first.
-    let order = [
-        "closed",
-        "visit",
-        "came back",
-        "walled-garden",
-        "call",
-        "letter",
-        "sms",
-        "mail",
-        "identified",
-        "opened",
-        "seen",
-    ];
-    let rank = |line: &StoryLine| order.iter().position(|what| *what == line.what);
-    story.sort_by_key(|line| (std::cmp::Reverse(line.at), rank(line)));
-    Ok(Some(CaseStory { reference: id.reference(), case, story }))
 }

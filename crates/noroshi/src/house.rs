@@ -170,6 +170,13 @@ impl House {
         EvidenceLog::new(&self.store, &self.signer, Some(&self.head))
     }
 
+    /// Records what a person did about the house itself, before it counts; the entry's index.
+    pub fn note(&self, person: &str, did: &str) -> anyhow::Result<u64> {
+        use noroshi_law::evidence::Ledger as _;
+        let record = self.gate().acted(None, person, did, self.clock.now());
+        Ok(self.evidence().append(record)?)
+    }
+
     /// An ask with the purpose that this run states, where it was told to state another one.
     pub fn stated(&self, mut ask: Ask) -> Ask {
         if let Some(purpose) = &self.purpose {

@@ -7,10 +7,12 @@
 //! In reading order: [`cli`]; [`config`] what the file means; [`house`] everything at hand; [`intake`] and [`sources`] observe;
 //! [`stages`] orient to improve; [`desk`] what the pages show; [`law`] what counsel does; [`serve`]; [`demo`].
 
+mod cases;
 mod cli;
 mod commands;
 mod config;
 mod counters;
+mod counting;
 mod demo;
 mod desk;
 mod doctor;
@@ -39,6 +41,7 @@ mod reverse;
 mod serve;
 mod sessions;
 mod sources;
+mod staff;
 mod stages;
 mod tables;
 

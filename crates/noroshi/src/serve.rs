@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::desk::HouseDesk;
 use crate::house::House;
 use crate::keys;
+use crate::staff::HouseDoor;
 use crate::stages::{self, Stage, StageError};
 
 /// Pause of the stages when there is nothing to do.
@@ -50,13 +51,15 @@ impl Listeners {
 /// Serves both from threads of their own; returns the console's address with its access key.
 pub fn serve(house: Arc<House>, listeners: Listeners) -> anyhow::Result<String> {
     let console_at = listeners.console.local_addr()?;
-    let key = console_key(&house)?;
-    let url = format!("http://{console_at}{}", key.login_path());
+    let origin = house.config.console_origin(console_at);
+    let key = console_key(&house)?.with_url(&origin);
+    let url = format!("{origin}{}", key.login_path());
+    let door = Arc::new(HouseDoor::new(Arc::clone(&house), &origin)?);
     let texts = Arc::clone(&house.texts.portal);
     let desk = Arc::new(HouseDesk::new(house));
     let mut pages = vec![
         (listeners.portal, subscriber_pages(Arc::clone(&desk) as _, texts)),
-        (listeners.console, console(Arc::clone(&desk) as _, key)?),
+        (listeners.console, console(Arc::clone(&desk) as _, door, key)?),
     ];
     pages.extend(listeners.metrics.map(|listener| (listener, metrics_page(Arc::clone(&desk) as _))));
     pages.extend(listeners.radius.map(|listener| (listener, radius_page(desk))));

@@ -1,6 +1,5 @@
-//! The two files beside the pages. They are part of the program, so that a page never lacks its looks, and
-//! the style sheet's name carries its hash, so that a browser keeps it for ever and still never shows an old
-//! one.
+//! The few files beside the pages. They are part of the program, so that a page never lacks its looks, and each name carries
+//! its file's hash, so that a browser keeps it for ever and still never shows an old one.
 
 use std::sync::LazyLock;
 
@@ -11,15 +10,36 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use noroshi_law::evidence::Digest;
 
-const CSS: &str = include_str!("../assets/portal.css");
 const ICON: &str = include_str!("../assets/icon.svg");
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 const A_DAY: &str = "public, max-age=86400";
 
-static CSS_NAME: LazyLock<String> = LazyLock::new(|| {
-    let hash = Digest::of(CSS.as_bytes()).to_string();
-    format!("portal-{}.css", &hash[..16])
+/// A file, and the name under which it is to be had.
+pub(crate) struct Asset {
+    name: String,
+    kind: &'static str,
+    body: &'static str,
+}
+
+impl Asset {
+    fn new(stem: &str, ending: &str, kind: &'static str, body: &'static str) -> Self {
+        let hash = Digest::of(body.as_bytes()).to_string();
+        Self { name: format!("{stem}-{}.{ending}", &hash[..16]), kind, body }
+    }
+
+    fn path(&self) -> String {
+        format!("{FOLDER}{}", self.name)
+    }
+}
+
+static CSS: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("portal", "css", "text/css; charset=utf-8", include_str!("../assets/portal.css"))
 });
+static PASSKEY: LazyLock<Asset> = LazyLock::new(|| script("passkey", include_str!("../assets/passkey.js")));
+
+fn script(stem: &str, body: &'static str) -> Asset {
+    Asset::new(stem, "js", "text/javascript; charset=utf-8", body)
+}
 
 /// Below which the assets lie.
 pub(crate) const FOLDER: &str = "/assets/";
@@ -28,20 +48,40 @@ pub(crate) const ICON_PATH: &str = "/favicon.ico";
 
 /// The style sheet's address.
 pub(crate) fn css_path() -> String {
-    format!("{FOLDER}{}", *CSS_NAME)
+    CSS.path()
 }
 
-/// The routes of both files.
+/// The address of the script that makes and uses passkeys.
+pub(crate) fn passkey_path() -> String {
+    PASSKEY.path()
+}
+
+type Served = &'static [&'static LazyLock<Asset>];
+/// The subscribers' files: looks, no scripts.
+const FOR_SUBSCRIBERS: Served = &[&CSS];
+/// The console's.
+const FOR_THE_CONSOLE: Served = &[&CSS, &PASSKEY];
+
+/// The subscribers' files.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new().route("/assets/{file}", get(style)).route(ICON_PATH, get(icon))
+    serving(FOR_SUBSCRIBERS)
 }
 
-async fn style(Path(file): Path<String>) -> Response {
-    if file != *CSS_NAME {
-        return StatusCode::NOT_FOUND.into_response();
-    }
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, FOR_EVER)], CSS)
-        .into_response()
+/// The console's.
+pub(crate) fn console_routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    serving(FOR_THE_CONSOLE)
+}
+
+fn serving<S: Clone + Send + Sync + 'static>(assets: Served) -> Router<S> {
+    let file = async move |Path(name): Path<String>| {
+        let found = assets.iter().find(|asset| asset.name == name);
+        found.map_or(StatusCode::NOT_FOUND.into_response(), |asset| sent(asset))
+    };
+    Router::new().route("/assets/{file}", get(file)).route(ICON_PATH, get(icon))
+}
+
+fn sent(asset: &Asset) -> Response {
+    ([(header::CONTENT_TYPE, asset.kind), (header::CACHE_CONTROL, FOR_EVER)], asset.body).into_response()
 }
 
 async fn icon() -> Response {

@@ -11,7 +11,7 @@ use noroshi_law::evidence::disclosure::Disclosure;
 use noroshi_model::guide::{Guide, Texts};
 use noroshi_model::link::LinkError;
 use noroshi_model::outcome::Recheck;
-use noroshi_model::{Case, Channel, Funnel, Id, Tally, Trial, VisitKind};
+use noroshi_model::{Case, CaseFilter, CaseState, Channel, Funnel, Id, Seek, Tally, Trial, VisitKind};
 use serde::Serialize;
 
 /// Why a page cannot be shown.
@@ -23,6 +23,9 @@ pub enum DeskError {
     /// There is no such thing.
     #[error("there is no such record")]
     NotFound,
+    /// It was understood and is not done; why, in words.
+    #[error("{0}")]
+    Declined(String),
     /// The database cannot answer now; nothing was lost.
     #[error("the records cannot be read right now: {0}")]
     Unavailable(String),
@@ -210,6 +213,72 @@ pub enum Act {
     },
 }
 
+/// What is said of cases.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CaseVerb {
+    /// Nobody is told until it is released.
+    Hold,
+    /// It goes on.
+    Release,
+    /// It is no case.
+    Reject,
+    /// It is the same matter as this one.
+    Merge(Id),
+    /// Its steps that wait are taken.
+    Approve,
+}
+
+impl CaseVerb {
+    /// What was done, in a word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            CaseVerb::Hold => "held",
+            CaseVerb::Release => "released",
+            CaseVerb::Reject => "rejected",
+            CaseVerb::Merge(_) => "merged",
+            CaseVerb::Approve => "approved",
+        }
+    }
+}
+
+/// Of which cases.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CasesOf {
+    /// These.
+    These(Vec<Id>),
+    /// All that a filter shows, up to a bound.
+    All(CaseFilter),
+}
+
+/// What became of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct JudgedCases {
+    /// Cases it was done to.
+    pub done: u64,
+    /// Why it was not done to others, and to how many.
+    pub left: Vec<(String, u64)>,
+    /// Whether more match than are done at once.
+    pub more: bool,
+}
+
+/// A campaign's cases.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CampaignLine {
+    /// The campaign.
+    pub campaign: String,
+    /// Its cases.
+    pub cases: u64,
+    /// How far they have come.
+    pub states: Vec<(CaseState, u64)>,
+    /// When the first of them was opened.
+    pub since: Timestamp,
+    /// When one of them was seen last.
+    pub last_seen: Timestamp,
+    /// Who stopped telling, where it is stopped.
+    pub stopped: Option<StopLine>,
+}
+
 /// One case with its whole story, newest first.
 #[derive(Clone, Debug, Serialize)]
 pub struct CaseStory {
@@ -219,6 +288,10 @@ pub struct CaseStory {
     pub reference: String,
     /// What happened.
     pub story: Vec<StoryLine>,
+    /// Whether a step of it waits for a person.
+    pub waiting: bool,
+    /// Other open cases of the same contract.
+    pub beside: Vec<Case>,
 }
 
 /// One line of a case's story.
@@ -390,8 +463,18 @@ pub trait Desk: Send + Sync + 'static {
 
     /// The first page.
     fn today(&self) -> Result<Today, DeskError>;
-    /// Cases, newest first; `state` empty means all.
-    fn cases(&self, state: &str, offset: u64, limit: u32) -> Result<Vec<Case>, DeskError>;
+    /// Cases of a kind, newest first, `limit` of them from a place on.
+    fn cases(&self, filter: &CaseFilter, seek: &Seek, limit: u32) -> Result<Vec<Case>, DeskError>;
+    /// Does what a person says of cases, and records who and why.
+    fn judge_cases(
+        &self,
+        of: &CasesOf,
+        verb: &CaseVerb,
+        person: &str,
+        why: &str,
+    ) -> Result<JudgedCases, DeskError>;
+    /// The campaigns that have cases, by name.
+    fn campaigns(&self) -> Result<Vec<CampaignLine>, DeskError>;
     /// Steps that wait for a person, longest first.
     fn steps(&self, offset: u64, limit: u32) -> Result<Vec<StepLine>, DeskError>;
     /// What is stopped.

@@ -29,12 +29,17 @@ pub const CONSOLE_WAIT: Duration = Duration::from_secs(60);
 /// After how many seconds a browser may try again.
 pub const RETRY_AFTER_S: &str = "30";
 
-/// Nothing is loaded, sent or framed but our own pages, style sheet, pictures and forms.
+/// Nothing is loaded, sent or framed but our own pages, style sheet, pictures and forms; no script at all.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
-     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
+     require-trusted-types-for 'script'; trusted-types 'none'";
+/// The same for the console, whose own few scripts talk to it alone, and can make no markup of text (Trusted Types, without any
+/// policy that could).
+pub const CONSOLE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
+     require-trusted-types-for 'script'; trusted-types 'none'";
 
-const HEADERS: [(HeaderName, &str); 7] = [
-    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+const HEADERS: [(HeaderName, &str); 6] = [
     (header::REFERRER_POLICY, "no-referrer"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (HeaderName::from_static("x-robots-tag"), "noindex, nofollow"),
@@ -66,6 +71,7 @@ struct Door {
 /// Puts the limits and headers around all routes, the fallbacks among them.
 pub(crate) fn guard(
     router: Router,
+    policy: &'static str,
     wait: Duration,
     turned: impl Fn(Turned) -> Response + Send + Sync + 'static,
 ) -> Router {
@@ -73,7 +79,7 @@ pub(crate) fn guard(
     router
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(door, admit))
-        .layer(from_fn(dress))
+        .layer(from_fn(move |request: Request, next: Next| dress(policy, request, next)))
 }
 
 async fn admit(State(door): State<Door>, request: Request, next: Next) -> Response {
@@ -88,9 +94,10 @@ async fn admit(State(door): State<Door>, request: Request, next: Next) -> Respon
     }
 }
 
-async fn dress(request: Request, next: Next) -> Response {
+async fn dress(policy: &'static str, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }

@@ -3,16 +3,18 @@
 //! ```text
 //!   public listener ──▶ guard ──▶ subscriber pages ─┐
 //!                                                   ├─▶ counter (few seats) ──▶ Desk (the port, blocking)
-//!   loopback listener ─▶ guard ─▶ key ─▶ console ───┘
+//!   loopback listener ─▶ guard ─▶ door ─▶ console ──┘
 //! ```
 //!
 //! Both are complete without scripts and send no cookie that a subscriber would have to agree to. [`guard`]
-//! holds what is true of every answer: headers, sizes, times. [`desk`] is what the program behind implements.
+//! holds what is true of every answer: headers, sizes, times. [`desk`] and [`door`] are what the program
+//! behind implements.
 
 mod asset;
 pub mod console;
 mod counter;
 pub mod desk;
+pub mod door;
 pub mod guard;
 mod radius;
 mod show;
@@ -20,5 +22,6 @@ pub mod subscriber;
 
 pub use console::{ConsoleKey, console, metrics_page};
 pub use desk::{Desk, DeskError};
+pub use door::Door;
 pub use radius::radius_page;
 pub use subscriber::subscriber_pages;

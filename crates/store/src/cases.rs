@@ -3,22 +3,124 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use noroshi_model::{Case, CaseState, Id};
+use noroshi_model::{Case, CaseFilter, CaseState, Id, Mark, Seek};
 
-use crate::row::{Row, values};
+use crate::row::{Row, Value, values};
 use crate::{StoreError, Tx};
 
 const COLUMNS: &str = "id, party, family, campaign, measure, state, opened_ms, first_ms, last_ms, steps, last_step_ms, \
-                       next_ms, held_out_until_ms, closed_ms, reinfected";
+                       next_ms, held_out_until_ms, closed_ms, reinfected, held_by, merged_into";
+
+/// How far merged cases are followed.
+const MERGES_MAX: u32 = 100;
+
+/// The conditions of a filter, and their values.
+fn conditions(filter: &CaseFilter) -> (Vec<String>, Vec<Value>) {
+    let (mut conditions, mut values) = (Vec::new(), Vec::new());
+    let equal = [
+        ("state", filter.state.map(CaseState::id)),
+        ("family", filter.family.as_deref()),
+        ("campaign", filter.campaign.as_deref()),
+    ];
+    for (column, wanted) in equal {
+        if let Some(wanted) = wanted {
+            values.push(Value::from(wanted));
+            conditions.push(format!("{column} = ?{}", values.len()));
+        }
+    }
+    if let Some(digits) = &filter.digits {
+        // Behind the last hexadecimal digit.
+        values.extend([Value::from(digits.as_str()), Value::from(format!("{digits}g"))]);
+        conditions.push(format!("id >= ?{} AND id < ?{}", values.len() - 1, values.len()));
+    }
+    if filter.waiting {
+        let waits = "SELECT 1 FROM outbox o WHERE o.case_id = cases.id AND o.state = 'proposed'";
+        conditions.push(format!("EXISTS ({waits})"));
+    }
+    (conditions, values)
+}
+
+/// What a person said of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseAct {
+    /// The case.
+    pub case: Id,
+    /// Its evidence entry.
+    pub evidence: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub person: String,
+    /// `held`, `released`, `rejected`, `merged`.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
 
 impl Tx<'_> {
-    /// The open case of a party and family, or else the newest closed one.
+    /// The case that a party and family are about now: the open one, or else the newest closed one; where that went into another,
+    /// the other.
     pub fn latest_case(&mut self, party: &str, family: &str) -> Result<Option<Case>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM cases WHERE party = ?1 AND family = ?2
-             ORDER BY CASE WHEN state <> 'clean' THEN 0 ELSE 1 END, opened_ms DESC, id LIMIT 1"
+             ORDER BY CASE WHEN closed_ms IS NULL THEN 0 ELSE 1 END, opened_ms DESC, id LIMIT 1"
         );
-        self.row(&sql, values![party, family])?.as_ref().map(case).transpose()
+        let mut latest = self.row(&sql, values![party, family])?.as_ref().map(case).transpose()?;
+        // A merged case points to one that was open then, so the way has an end; bounded all the same.
+        for _ in 0..MERGES_MAX {
+            let Some(into) = latest.as_ref().and_then(|case| case.merged_into.clone()) else { break };
+            latest = self.case(&into)?;
+        }
+        Ok(latest)
+    }
+
+    /// The other open cases of a case's party, newest first.
+    pub fn open_beside(&mut self, one: &Case) -> Result<Vec<Case>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM cases WHERE party = ?1 AND id <> ?2 AND closed_ms IS NULL
+             ORDER BY opened_ms DESC, id LIMIT 100"
+        );
+        self.rows(&sql, values![&one.party, &one.id])?.iter().map(case).collect()
+    }
+
+    /// Gives the sightings of a case to another as well.
+    pub fn copy_sightings(&mut self, from: &Id, into: &Id) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO case_sighting (case_id, at_ms, ip)
+             SELECT ?2, at_ms, ip FROM case_sighting WHERE case_id = ?1 ON CONFLICT DO NOTHING",
+            values![from, into],
+        )?;
+        Ok(())
+    }
+
+    /// Keeps what a person said of a case.
+    pub fn put_case_act(&mut self, act: &CaseAct) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO case_act (case_id, evidence, at_ms, person, what, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT DO NOTHING",
+            values![&act.case, act.evidence, act.at, &act.person, &act.what, &act.why],
+        )?;
+        Ok(())
+    }
+
+    /// What people said of a case, in order.
+    pub fn case_acts(&mut self, case: &Id) -> Result<Vec<CaseAct>, StoreError> {
+        let rows = self.rows(
+            "SELECT case_id, evidence, at_ms, person, what, why FROM case_act WHERE case_id = ?1
+             ORDER BY evidence LIMIT 1000",
+            values![case],
+        )?;
+        let act = |row: &Row| {
+            Ok(CaseAct {
+                case: row.id(0)?,
+                evidence: row.count(1)?,
+                at: row.time(2)?,
+                person: row.text(3)?.into(),
+                what: row.text(4)?.into(),
+                why: row.text(5)?.into(),
+            })
+        };
+        rows.iter().map(act).collect()
     }
 
     /// One case.
@@ -43,11 +145,12 @@ impl Tx<'_> {
     pub fn put_case(&mut self, c: &Case) -> Result<(), StoreError> {
         self.execute(
             "INSERT INTO cases (id, party, family, campaign, measure, state, opened_ms, first_ms, last_ms, steps,
-               last_step_ms, next_ms, held_out_until_ms, closed_ms, reinfected)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+               last_step_ms, next_ms, held_out_until_ms, closed_ms, reinfected, held_by, merged_into)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
              ON CONFLICT (id) DO UPDATE SET state = excluded.state, first_ms = excluded.first_ms,
                last_ms = excluded.last_ms, steps = excluded.steps, last_step_ms = excluded.last_step_ms,
-               next_ms = excluded.next_ms, closed_ms = excluded.closed_ms",
+               next_ms = excluded.next_ms, closed_ms = excluded.closed_ms, held_by = excluded.held_by,
+               merged_into = excluded.merged_into",
             values![
                 &c.id,
                 &c.party,
@@ -63,7 +166,9 @@ impl Tx<'_> {
                 c.next,
                 c.held_out_until,
                 c.closed,
-                c.reinfected
+                c.reinfected,
+                c.held_by.as_deref(),
+                c.merged_into.as_ref()
             ],
         )?;
         Ok(())
@@ -96,7 +201,7 @@ impl Tx<'_> {
     pub fn take_up_held(&mut self, party: &str, now: Timestamp) -> Result<u64, StoreError> {
         self.execute(
             "UPDATE cases SET next_ms = ?2, state = CASE WHEN steps > 0 THEN 'notified' ELSE 'open' END
-             WHERE party = ?1 AND state = 'held'",
+             WHERE party = ?1 AND state = 'held' AND held_by IS NULL",
             values![party, now],
         )
     }
@@ -147,18 +252,44 @@ impl Tx<'_> {
         Ok(n.unsigned_abs())
     }
 
-    /// Cases, newest first; `state` empty means all.
-    pub fn cases(&mut self, state: &str, offset: u64, limit: u32) -> Result<Vec<Case>, StoreError> {
+    /// Cases of a kind, newest first, `limit` of them from a place on.
+    pub fn cases(&mut self, wanted: &CaseFilter, seek: &Seek, limit: u32) -> Result<Vec<Case>, StoreError> {
+        let (mut conditions, mut values) = conditions(wanted);
+        // The first comparison finds the place in the index, the second tells those of one moment apart.
+        let mut beside = |mark: &Mark, edge: &str, before: &str| {
+            values.extend([Value::from(mark.at), Value::from(&mark.id)]);
+            let (at, id) = (values.len() - 1, values.len());
+            conditions
+                .push(format!("opened_ms {edge} ?{at} AND (opened_ms {before} ?{at} OR id {before} ?{id})"));
+        };
+        let order = match seek {
+            Seek::Newest => "DESC",
+            Seek::Older(mark) => {
+                beside(mark, "<=", "<");
+                "DESC"
+            }
+            Seek::Newer(mark) => {
+                beside(mark, ">=", ">");
+                "ASC"
+            }
+        };
+        let conditions = if conditions.is_empty() { "1 = 1".to_owned() } else { conditions.join(" AND ") };
+        values.push(Value::from(limit));
         let sql = format!(
-            "SELECT {COLUMNS} FROM cases WHERE (?1 = '' OR state = ?1) ORDER BY opened_ms DESC, id LIMIT ?2 OFFSET ?3"
+            "SELECT {COLUMNS} FROM cases WHERE {conditions} ORDER BY opened_ms {order}, id {order} LIMIT ?{}",
+            values.len()
         );
-        self.rows(&sql, values![state, limit, offset])?.iter().map(case).collect()
+        let mut cases: Vec<Case> = self.rows(&sql, &values)?.iter().map(case).collect::<Result<_, _>>()?;
+        if matches!(seek, Seek::Newer(_)) {
+            cases.reverse();
+        }
+        Ok(cases)
     }
 
     /// Open cases that were opened and last seen at or before `quiet_since`, oldest first.
     pub fn quiet_cases(&mut self, quiet_since: Timestamp, limit: u32) -> Result<Vec<Case>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM cases WHERE state <> 'clean' AND last_ms <= ?1 AND opened_ms <= ?1
+            "SELECT {COLUMNS} FROM cases WHERE closed_ms IS NULL AND last_ms <= ?1 AND opened_ms <= ?1
              ORDER BY last_ms, id LIMIT ?2"
         );
         self.rows(&sql, values![quiet_since, limit])?.iter().map(case).collect()
@@ -182,5 +313,7 @@ fn case(row: &Row) -> Result<Case, StoreError> {
         held_out_until: row.time_opt(12)?,
         closed: row.time_opt(13)?,
         reinfected: row.flag(14)?,
+        held_by: row.text_opt(15)?.map(str::to_owned),
+        merged_into: row.text_opt(16)?.and_then(Id::parse),
     })
 }

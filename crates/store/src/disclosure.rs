@@ -105,11 +105,12 @@ impl Tx<'_> {
     }
 }
 
-const KINDS: [(Kind, &str); 4] = [
+const KINDS: [(Kind, &str); 5] = [
     (Kind::Permit, "permit"),
     (Kind::Refusal, "refusal"),
     (Kind::Opening, "opening"),
     (Kind::Asked, "asked"),
+    (Kind::Act, "act"),
 ];
 
 fn name_of(kind: Kind) -> &'static str {

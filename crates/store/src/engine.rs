@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use noroshi_law::evidence::Digest;
 use postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 
 use crate::StoreError;
@@ -11,7 +12,7 @@ use crate::log::Glimpse;
 use crate::row::{Row, Value};
 
 /// Migrations in order; the database's version is how many of them it has.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/evidence-tiles.sql"),
     include_str!("../migrations/approvals.sql"),
@@ -19,6 +20,8 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/mail-returns.sql"),
     include_str!("../migrations/ladder.sql"),
     include_str!("../migrations/garden.sql"),
+    include_str!("../migrations/staff.sql"),
+    include_str!("../migrations/cases.sql"),
 ];
 /// How long SQLite waits for another writer, in milliseconds.
 const BUSY_MS: u64 = 10_000;
@@ -81,6 +84,25 @@ pub(crate) struct Server {
     prepared: HashMap<String, postgres::Statement>,
 }
 
+/// How a transaction is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Reads and writes.
+    Write,
+    /// The same, one after the other over all processes with others of this number.
+    InTurn(i64),
+    /// Reads one moment.
+    Look,
+}
+
+impl Manner {
+    /// In turn with others of this name.
+    pub(crate) fn in_turn(name: &str) -> Self {
+        let digest = Digest::of(name.as_bytes()).0;
+        Manner::InTurn(i64::from_be_bytes(std::array::from_fn(|i| digest[i])))
+    }
+}
+
 /// A transaction in progress.
 pub struct Tx<'a> {
     inner: Inner<'a>,
@@ -130,18 +152,19 @@ impl Connection {
     }
 
     /// Runs one transaction. The outer result is the database's, the inner the closure's (rolled back if `Err`).
-    /// With a `turn`, transactions of that number run one after the other, over all processes: SQLite has one writer
+    /// In turn, transactions of one number run one after the other, over all processes: SQLite has one writer
     /// anyway; PostgreSQL takes an advisory lock before the transaction, because a snapshot taken first would be stale.
     pub(crate) fn run<T, E: From<StoreError>>(
         &mut self,
-        turn: Option<i64>,
+        manner: Manner,
         work: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<Result<T, E>, StoreError> {
-        let Some(turn) = turn.filter(|_| matches!(self, Self::Postgres(_))) else {
-            return self.transact(work);
+        let turn = match (manner, &*self) {
+            (Manner::InTurn(turn), Self::Postgres(_)) => turn,
+            _ => return self.transact(manner, work),
         };
         self.lock("SELECT pg_advisory_lock($1)", turn)?;
-        let result = self.transact(work);
+        let result = self.transact(manner, work);
         self.lock("SELECT pg_advisory_unlock($1)", turn)?;
         result
     }
@@ -155,11 +178,15 @@ impl Connection {
 
     fn transact<T, E: From<StoreError>>(
         &mut self,
+        manner: Manner,
         work: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<Result<T, E>, StoreError> {
         match self {
             Self::Sqlite(connection) => {
-                connection.execute_batch("BEGIN IMMEDIATE")?;
+                connection.execute_batch(match manner {
+                    Manner::Look => "PRAGMA query_only = 1; BEGIN",
+                    Manner::Write | Manner::InTurn(_) => "BEGIN IMMEDIATE",
+                })?;
                 let mut tx =
                     Tx { inner: Inner::Sqlite(connection), disturbed: None, log: Glimpse::default() };
                 let result = work(&mut tx);
@@ -168,18 +195,28 @@ impl Connection {
                 if let Err(e) = connection.execute_batch(end) {
                     // A failed commit leaves the transaction open; a failed rollback has ended it already.
                     let _ended = connection.execute_batch("ROLLBACK");
-                    if result.is_ok() {
+                    if result.is_ok() && manner != Manner::Look {
                         return Err(e.into());
                     }
+                }
+                if manner == Manner::Look {
+                    connection.execute_batch("PRAGMA query_only = 0")?;
                 }
                 undisturbed(result, disturbed)
             }
             Self::Postgres(server) => {
                 let Server { client, prepared } = &mut **server;
-                let tx = client
-                    .build_transaction()
-                    .isolation_level(postgres::IsolationLevel::Serializable)
-                    .start()?;
+                let tx = match manner {
+                    // One snapshot, and nothing that a writer could have to be tried again for.
+                    Manner::Look => client
+                        .build_transaction()
+                        .isolation_level(postgres::IsolationLevel::RepeatableRead)
+                        .read_only(true),
+                    Manner::Write | Manner::InTurn(_) => {
+                        client.build_transaction().isolation_level(postgres::IsolationLevel::Serializable)
+                    }
+                };
+                let tx = tx.start()?;
                 let mut tx =
                     Tx { inner: Inner::Postgres { tx, prepared }, disturbed: None, log: Glimpse::default() };
                 let result = work(&mut tx);
@@ -195,7 +232,7 @@ impl Connection {
     }
 
     pub(crate) fn migrate(&mut self) -> Result<(), StoreError> {
-        self.run(Some(MIGRATION_LOCK), &mut |tx: &mut Tx<'_>| {
+        self.run(Manner::InTurn(MIGRATION_LOCK), &mut |tx: &mut Tx<'_>| {
             tx.batch(
                 "CREATE TABLE IF NOT EXISTS schema_version (id BIGINT PRIMARY KEY, version BIGINT NOT NULL)",
             )?;

@@ -4,11 +4,11 @@
 //!   everybody ──store.tx("name", |tx| …)──▶ Tx ──▶ SQLite (default) or PostgreSQL, the same SQL
 //! ```
 //!
-//! There is one door: [`Store::tx`] (or [`Store::tx_in_turn`]) runs a closure in a transaction under a name, retries it where the database asks for
+//! There is one door: [`Store::tx`] (or [`Store::tx_in_turn`], or, to look only, [`Store::look`]) runs a closure in a transaction under a name, retries it where the database asks for
 //! that, and counts it. In reading order: [`engine`] the two databases behind one face; [`row`] the three kinds of value
 //! there are; then one file per noun, each adding methods to [`Tx`]: [`log`] (the events), [`events`] (how they came in),
 //! [`sources`], [`quarantine`], [`aggregates`], [`lists`], [`clocks`], [`queue`], [`findings`],
-//! [`cases`], [`outbox`], [`returns`], [`visits`], [`consent`], [`approvals`], [`evidence`], [`tiles`] (the same as files), [`disclosure`]
+//! [`cases`], [`outbox`], [`returns`], [`visits`], [`consent`], [`approvals`], [`staff`], [`evidence`], [`tiles`] (the same as files), [`disclosure`]
 //! (what is told of it), [`totals`], [`cursors`] (what went out), [`gauges`].
 //!
 //! **Invariant:** no SQL outside this crate. **Invariant:** whatever a closure did is durable when `tx` returns `Ok`, and
@@ -35,6 +35,7 @@ pub mod queue;
 pub mod returns;
 pub mod row;
 pub mod sources;
+pub mod staff;
 pub mod tiles;
 pub mod totals;
 mod trials;
@@ -44,10 +45,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use engine::Connection;
 pub use engine::{Address, Tx};
+use engine::{Connection, Manner};
 use log::{EventLog, Glimpse, Limits};
-use noroshi_law::evidence::Digest;
 
 /// Connections open at most; more would only wait for each other.
 const CONNECTIONS_MAX: usize = 4;
@@ -142,7 +142,7 @@ impl Store {
         name: &'static str,
         work: impl FnMut(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.enter(name, None, work)
+        self.enter(name, Manner::Write, work)
     }
 
     /// The same door for what everybody wants at once (a claim, an append): transactions of one name run one after the
@@ -152,19 +152,24 @@ impl Store {
         name: &'static str,
         work: impl FnMut(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.enter(name, Some(name), work)
+        self.enter(name, Manner::in_turn(name), work)
+    }
+
+    /// The door for whoever only looks: sees one moment of the database, waits for no writer, and cannot write.
+    pub fn look<T, E: From<StoreError>>(
+        &self,
+        name: &'static str,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.enter(name, Manner::Look, work)
     }
 
     fn enter<T, E: From<StoreError>>(
         &self,
         name: &'static str,
-        turn: Option<&str>,
+        manner: Manner,
         mut work: impl FnMut(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let turn = turn.map(|turn| {
-            let digest = Digest::of(turn.as_bytes()).0;
-            i64::from_be_bytes(std::array::from_fn(|i| digest[i]))
-        });
         let mut work = |tx: &mut Tx<'_>| {
             tx.log = Glimpse::of(&self.log);
             work(tx)
@@ -173,7 +178,7 @@ impl Store {
         let mut tried = 0;
         let result = loop {
             tried += 1;
-            match connection.run(turn, &mut work) {
+            match connection.run(manner, &mut work) {
                 Ok(done) => break done,
                 Err(StoreError::Retry(_)) if tried < TRIES_MAX => {
                     tracing::debug!(name, tried, "transaction retried");

@@ -1,6 +1,7 @@
 //! Totals: the loop in numbers, and the funnel of each campaign.
 
-use noroshi_model::Funnel;
+use jiff::Timestamp;
+use noroshi_model::{CaseState, Funnel};
 use serde::Serialize;
 
 use crate::{StoreError, Tx};
@@ -40,6 +41,19 @@ pub struct Totals {
     pub evidence: u64,
 }
 
+/// How far a campaign's cases have come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CampaignCount {
+    /// The campaign.
+    pub campaign: String,
+    /// Cases by state, in the order of states.
+    pub states: Vec<(CaseState, u64)>,
+    /// When the first of them was opened.
+    pub since: Timestamp,
+    /// When one of them was seen last.
+    pub last_seen: Timestamp,
+}
+
 impl Tx<'_> {
     /// The loop in numbers.
     pub fn totals(&mut self) -> Result<Totals, StoreError> {
@@ -58,13 +72,47 @@ impl Tx<'_> {
             mails_waiting: of(
                 "SELECT COUNT(*) FROM outbox WHERE channel = 'mail' AND state IN ('pending', 'sending', 'in-doubt')",
             )?,
-            steps_in_doubt: of("SELECT COUNT(*) FROM outbox WHERE state = 'in-doubt'")?,
-            steps_proposed: of("SELECT COUNT(*) FROM outbox WHERE state = 'proposed'")?,
+            steps_in_doubt: of(
+                "SELECT COUNT(*) FROM outbox
+                 WHERE channel IN ('mail', 'sms', 'letter', 'call', 'walled-garden') AND state = 'in-doubt'",
+            )?,
+            steps_proposed: of(
+                "SELECT COUNT(*) FROM outbox
+                 WHERE channel IN ('mail', 'sms', 'letter', 'call', 'walled-garden') AND state = 'proposed'",
+            )?,
             visits: of("SELECT COUNT(*) FROM visit")?,
-            cases_open: of("SELECT COUNT(*) FROM cases WHERE state <> 'clean'")?,
+            cases_open: of("SELECT COUNT(*) FROM cases WHERE closed_ms IS NULL")?,
             cases_closed: of("SELECT COUNT(*) FROM cases WHERE state = 'clean'")?,
             evidence: of("SELECT COUNT(*) FROM evidence")?,
         })
+    }
+
+    /// How far the cases of every campaign have come, by name.
+    pub fn campaigns(&mut self) -> Result<Vec<CampaignCount>, StoreError> {
+        let rows = self.rows(
+            "SELECT campaign, state, COUNT(*), MIN(opened_ms), MAX(last_ms) FROM cases
+             GROUP BY campaign, state ORDER BY campaign, state LIMIT 10000",
+            &[],
+        )?;
+        let mut campaigns: Vec<CampaignCount> = Vec::new();
+        for row in &rows {
+            let (name, state) = (row.text(0)?, row.parsed(1, CaseState::parse)?);
+            let (since, last_seen) = (row.time(3)?, row.time(4)?);
+            match campaigns.last_mut().filter(|last| last.campaign == name) {
+                Some(last) => {
+                    last.states.push((state, row.count(2)?));
+                    (last.since, last.last_seen) = (last.since.min(since), last.last_seen.max(last_seen));
+                }
+                None => campaigns.push(CampaignCount {
+                    campaign: name.into(),
+                    states: vec![(state, row.count(2)?)],
+                    since,
+                    last_seen,
+                }),
+            }
+        }
+        campaigns.iter_mut().for_each(|campaign| campaign.states.sort());
+        Ok(campaigns)
     }
 
     /// The funnel of every campaign, by name.
@@ -83,7 +131,7 @@ impl Tx<'_> {
                SELECT c.campaign AS campaign, {} AS sent, {} AS delivered, {} AS opened, {} AS steps, {} AS done,
                  {} AS optout, (CASE WHEN c.state = 'clean' THEN 1 ELSE 0 END) AS clean, c.reinfected AS reinfected,
                  {} AS tool, {} AS recheck
-               FROM cases c) t GROUP BY campaign ORDER BY campaign LIMIT 1000",
+               FROM cases c WHERE c.state NOT IN ('rejected', 'merged')) t GROUP BY campaign ORDER BY campaign LIMIT 1000",
             ["sent", "delivered", "opened", "steps", "done", "clean", "reinfected", "optout", "tool", "recheck"]
                 .map(|c| format!("CAST(SUM({c}) AS BIGINT)"))
                 .join(", "),

@@ -48,6 +48,8 @@ fn case(last_seen: i64) -> Case {
         held_out_until: None,
         closed: None,
         reinfected: false,
+        held_by: None,
+        merged_into: None,
     }
 }
 

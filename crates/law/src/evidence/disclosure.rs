@@ -108,7 +108,11 @@ impl Disclosure {
     pub fn of(counts: &Counts, register: &Register, key: &Verifier) -> Self {
         let shipped = register.iter().map(|d| (d.id.as_str(), d.title.ja.as_str(), d.title.en.as_str()));
         let known: BTreeSet<&str> = register.iter().map(|d| d.id.as_str()).collect();
-        let logged = counts.entries.iter().filter(|(_, _, rule, _)| rule != UNKNOWN_MEASURE);
+        let logged = counts
+            .entries
+            .iter()
+            // What people did about the house itself is of no measure.
+            .filter(|(measure, _, rule, _)| rule != UNKNOWN_MEASURE && !measure.is_empty());
         let logged: BTreeSet<&str> = logged.map(|(measure, ..)| measure.as_str()).collect();
         let retired = logged.difference(&known).map(|id| (*id, *id, *id));
         let unknown = counts.entries.iter().filter(|(_, _, rule, _)| rule == UNKNOWN_MEASURE);

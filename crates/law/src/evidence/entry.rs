@@ -88,6 +88,8 @@ pub enum Kind {
     Opening,
     /// Somebody asked what the rules say; nothing was opened.
     Asked,
+    /// A person did something by name: judged a case, stopped telling, came in, let somebody in. Nothing was opened.
+    Act,
 }
 
 /// What happened, before it has a place in the log.

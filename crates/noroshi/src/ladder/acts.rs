@@ -55,15 +55,23 @@ pub fn judge(
     Ok(house.store.tx("step.judge", |tx| outbox::write(tx, StepState::Proposed, &step, now))?)
 }
 
-/// Stops telling; false where it is stopped already.
+/// Stops telling; false where it is stopped already. Who says so, and why, is in the evidence log before it counts, here and below.
 pub fn stop(house: &House, scope: &str, person: &str, why: &str) -> anyhow::Result<bool> {
     let stopped =
         Stopped { scope: scope.into(), since: house.clock.now(), person: person.into(), why: why.into() };
+    if house.store.look("ladder.stopped", |tx| tx.stopped())?.iter().any(|now| now.scope == scope) {
+        return Ok(false);
+    }
+    house.note(person, &format!("stopped telling ({scope}): {why}"))?;
     Ok(house.store.tx("ladder.stop", |tx| tx.stop(&stopped))?)
 }
 
 /// Lets it go on; false where it is not stopped.
 pub fn go(house: &House, scope: &str, person: &str, why: &str) -> anyhow::Result<bool> {
+    if !house.store.look("ladder.stopped", |tx| tx.stopped())?.iter().any(|now| now.scope == scope) {
+        return Ok(false);
+    }
+    house.note(person, &format!("let telling go on ({scope}): {why}"))?;
     let now = house.clock.now();
     Ok(house.store.tx("ladder.go", |tx| tx.go_on(scope, person, why, now))?)
 }

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use noroshi_act::notice::jst;
 use noroshi_model::case::StepState;
-use noroshi_model::{Channel, Id, Step};
+use noroshi_model::{Channel, Step};
 use noroshi_store::StoreError;
 use noroshi_store::outbox::{EVERYTHING, Outgoing};
 
@@ -227,24 +227,10 @@ fn list(house: &House, state: StepState, channel: Option<Channel>, json: bool) -
     Ok(())
 }
 
-/// The case of an id or a reference.
-fn case_of(house: &House, typed: &str) -> anyhow::Result<Id> {
-    if let Some(id) = Id::parse(typed) {
-        return Ok(id);
-    }
-    let digits: String = typed.chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
-    let usable = digits.len() == 8 && digits.chars().all(|c| c.is_ascii_hexdigit());
-    let case = match usable {
-        true => house.store.tx("step.case", |tx| tx.case_by_prefix(&digits))?,
-        false => None,
-    };
-    Ok(case.with_context(|| format!("{typed} is neither a case's id nor its reference (AB3D-92F0)"))?.id)
-}
-
 fn judge(house: &House, judged: &Judged, verdict: Verdict) -> anyhow::Result<()> {
     let waiting = match (&judged.case, judged.all) {
         (Some(case), _) => {
-            let case = case_of(house, case)?;
+            let case = crate::cases::found(house, case)?.id;
             let mut steps = house.store.tx("step.of-case", |tx| tx.steps(&case))?;
             steps.retain(|step| step.step.state == StepState::Proposed);
             if steps.is_empty() {
@@ -266,7 +252,7 @@ fn judge(house: &House, judged: &Judged, verdict: Verdict) -> anyhow::Result<()>
 }
 
 fn called(house: &House, case: &str, result: Called, person: &str) -> anyhow::Result<()> {
-    let (case, now) = (case_of(house, case)?, house.clock.now());
+    let (case, now) = (crate::cases::found(house, case)?.id, house.clock.now());
     let written = house.store.tx::<_, StoreError>("step.called", |tx| {
         let on_list =
             |step: &Outgoing| step.step.channel == Channel::Call && step.step.state == StepState::Sent;

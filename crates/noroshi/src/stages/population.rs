@@ -94,6 +94,8 @@ fn outcome(seed: u64, cases: u32, with_telling: f64, sensor_ends: Option<f64>) -
                     held_out_until: held_out.then(|| at(opened + DAYS)),
                     closed: None,
                     reinfected: false,
+                    held_by: None,
+                    merged_into: None,
                 };
                 tx.put_case(&case)?;
                 for seen in sightings(&mut random, !held_out, with_telling) {

@@ -154,6 +154,8 @@ impl World {
             held_out_until: held_out.map(|for_| now + for_),
             closed: None,
             reinfected: false,
+            held_by: None,
+            merged_into: None,
         };
         self.tx(|tx| {
             tx.put_case(&case)?;

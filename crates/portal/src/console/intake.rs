@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use noroshi_model::text::{Catalogue, TextError};
 use noroshi_model::{Lang, Tally};
 
-use super::asked::Asked;
+use super::asked::{Asked, Here};
 use crate::counter::Counter;
 use crate::desk::{FeedLine, IntakePage};
 use crate::subscriber::visitor::Visitor;
@@ -27,7 +27,7 @@ pub(super) fn texts() -> Result<Catalogue, TextError> {
 #[derive(Template)]
 #[template(path = "console/intake.html")]
 struct IntakeView<'a> {
-    here: &'static str,
+    here: Here<'a>,
     p: &'a IntakePage,
     all: FeedLine,
     texts: &'a Catalogue,
@@ -73,7 +73,8 @@ pub(super) async fn intake(
     match counter.ask(|desk| desk.intake()).await {
         Ok(p) => {
             let all = sum(&p.feeds);
-            let view = IntakeView { here: "intake", p: &p, all, texts: &texts, lang: visitor.lang };
+            let view =
+                IntakeView { here: asked.here("intake"), p: &p, all, texts: &texts, lang: visitor.lang };
             asked.answer(&view, &p)
         }
         Err(error) => asked.trouble(&error),

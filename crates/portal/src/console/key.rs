@@ -1,5 +1,5 @@
-//! Who may see the console: whoever has the key that the program drew at random and printed. There is no
-//! default password to forget about.
+//! The machine's key: drawn at random, printed, kept in a folder that only its owner can read. Whoever has it may look at the
+//! console, stop telling and let people in. There is no default password to forget about.
 //!
 //! ```text
 //!   GET /login?key=… ──right──▶ cookie (a session's token, not the key) ──▶ every page until it expires
@@ -12,24 +12,26 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use noroshi_law::evidence::Digest;
 use noroshi_model::link::LinkKey;
-use noroshi_model::{Clock, Id, SystemClock};
+use noroshi_model::{Clock, Id, Person, StaffRole, SystemClock};
 
-use super::{METRICS_PATH, page};
-use crate::{asset, show};
+use super::enter::locked;
+use super::page;
+use crate::show;
 
 /// How long one login lasts.
 pub const SESSION_LIFE: SignedDuration = SignedDuration::from_hours(12);
 /// Where the key is shown.
 pub const LOGIN_PATH: &str = "/login";
-const COOKIE: &str = "noroshi-console";
+pub(super) const COOKIE: &str = "noroshi-console";
+/// What the evidence log calls whoever has the key; nobody else can have this name.
+pub const KEY_NAME: &str = "console key";
 
 /// The console's access key, and what else decides about access.
 #[derive(Clone)]
@@ -38,6 +40,7 @@ pub struct ConsoleKey {
     /// Derived from the key, so that a session outlives a restart exactly when the key does.
     sessions: Arc<LinkKey>,
     hosts: Vec<String>,
+    secure: bool,
     clock: Arc<dyn Clock>,
 }
 
@@ -62,6 +65,7 @@ impl ConsoleKey {
             key: text.to_owned(),
             sessions: Arc::new(LinkKey::new(&secret.0)),
             hosts: Vec::new(),
+            secure: false,
             clock: Arc::new(SystemClock),
         })
     }
@@ -77,6 +81,36 @@ impl ConsoleKey {
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
+    }
+
+    /// Where the console is reached from outside, e.g. `https://console.example.jp`: its name is one of ours, and cookies go back by
+    /// TLS alone.
+    pub fn with_url(mut self, url: &str) -> Self {
+        let name = url.parse::<Uri>().ok().and_then(|url| Some(url.host()?.to_owned()));
+        self.hosts.extend(name);
+        self.secure = url.starts_with("https://");
+        self
+    }
+
+    /// Whether cookies go back by TLS alone.
+    pub(super) fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// The moment by its clock.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whoever has the key, as a person: looks, stops telling, lets people in, and decides nothing about subscribers.
+    pub(super) fn person(&self) -> Person {
+        Person {
+            id: Id::of("console-key", &[]),
+            name: KEY_NAME.to_owned(),
+            roles: [StaffRole::Admin].into(),
+            since: Timestamp::UNIX_EPOCH,
+            ended: None,
+        }
     }
 
     /// The key itself, to be kept in a file that only the operator can read.
@@ -101,11 +135,8 @@ impl ConsoleKey {
         Some(self.sessions.token(&Id::random()?, self.clock.now() + SESSION_LIFE))
     }
 
-    fn is_open(&self, headers: &HeaderMap) -> bool {
-        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut pairs =
-            cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        pairs.any(|(name, token)| name == COOKIE && self.sessions.open(token, self.clock.now()).is_ok())
+    pub(super) fn is_open(&self, headers: &HeaderMap) -> bool {
+        cookies(headers, COOKIE).any(|token| self.sessions.open(token, self.clock.now()).is_ok())
     }
 
     fn is_ours(&self, host: &str) -> bool {
@@ -116,7 +147,7 @@ impl ConsoleKey {
     }
 
     /// Every name the request gives to this machine must be one of ours, and it must give one.
-    fn knows_hosts(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+    pub(super) fn knows_hosts(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         let named = headers.get_all(header::HOST).iter().map(|value| {
             let authority: Authority = value.to_str().ok()?.parse().ok()?;
             Some(authority.host().to_owned())
@@ -126,24 +157,17 @@ impl ConsoleKey {
     }
 }
 
-/// Lets in who has a session; the style sheet, the way in, and the counters, which name nobody, are open.
-pub(super) async fn enter(State(key): State<ConsoleKey>, request: Request, next: Next) -> Response {
-    if !key.knows_hosts(request.uri(), request.headers()) {
-        return page::turned(
-            StatusCode::MISDIRECTED_REQUEST,
-            "This address is not the console's",
-            "The console answers only to this machine's own names and those in its configuration. \
-             Open it with the address that `noroshi console-url` prints.",
-        );
-    }
-    let path = request.uri().path();
-    let is_open =
-        [LOGIN_PATH, METRICS_PATH, asset::ICON_PATH].contains(&path) || path.starts_with(asset::FOLDER);
-    if is_open || key.is_open(request.headers()) { next.run(request).await } else { no_session() }
+/// The values of a cookie in a request.
+pub(super) fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(move |(given, _)| *given == name).map(|(_, value)| value)
 }
 
+/// With the key, comes in by it; without, the page to come in by.
 pub(super) async fn login(State(key): State<ConsoleKey>, uri: Uri) -> Response {
-    if !show::query_value(uri.query(), "key").is_some_and(|given| key.fits(given)) {
+    let Some(given) = show::query_value(uri.query(), "key") else { return locked(None) };
+    if !key.fits(given) {
         return page::turned(
             StatusCode::UNAUTHORIZED,
             "This key does not open the console",
@@ -159,16 +183,8 @@ pub(super) async fn login(State(key): State<ConsoleKey>, uri: Uri) -> Response {
         );
     };
     let life = SESSION_LIFE.as_secs();
-    let cookie = format!("{COOKIE}={session}; Path=/; Max-Age={life}; HttpOnly; SameSite=Strict");
+    let secure = if key.is_secure() { "; Secure" } else { "" };
+    let cookie = format!("{COOKIE}={session}; Path=/; Max-Age={life}; HttpOnly; SameSite=Strict{secure}");
     (StatusCode::SEE_OTHER, [(header::SET_COOKIE, cookie), (header::LOCATION, "/".to_owned())])
         .into_response()
-}
-
-fn no_session() -> Response {
-    page::turned(
-        StatusCode::UNAUTHORIZED,
-        "The console is locked",
-        "Run `noroshi console-url` on this machine and open the address that it prints. \
-         A login lasts 12 hours.",
-    )
 }

@@ -5,20 +5,20 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use noroshi_model::{Case, CaseState, Funnel, Id, Trial};
+use noroshi_model::{Funnel, Trial};
 use serde_json::json;
 
-use super::asked::{Asked, Pager};
+use super::asked::{Asked, Here, Pager};
 use super::rows;
 use crate::counter::Counter;
-use crate::desk::{Attention, CaseStory, DeskError, Today};
+use crate::desk::{Attention, DeskError, Today};
 
 const SVG: &str = "image/svg+xml; charset=utf-8";
 
 #[derive(Template)]
 #[template(path = "console/today.html")]
 struct TodayView<'a> {
-    here: &'static str,
+    here: Here<'a>,
     t: &'a Today,
     /// How many things ask for action or a look, in words.
     needs: String,
@@ -41,62 +41,8 @@ pub(super) async fn today(State(counter): State<Counter>, asked: Asked) -> Respo
                 1 => "1 thing needs you".to_owned(),
                 n => format!("{n} things need you"),
             };
-            asked.answer(&TodayView { here: "today", t: &t, needs }, &t)
+            asked.answer(&TodayView { here: asked.here("today"), t: &t, needs }, &t)
         }
-        Err(error) => asked.trouble(&error),
-    }
-}
-
-/// A state as a shape and a colour beside its word.
-struct Mark {
-    shape: &'static str,
-    class: &'static str,
-}
-
-fn mark(state: &CaseState) -> Mark {
-    let (shape, class) = match state {
-        CaseState::Open => ("○", "unknown"),
-        CaseState::Notified | CaseState::Reported => ("▲", "watch"),
-        CaseState::Held => ("■", "act"),
-        CaseState::Clean => ("●", "clear"),
-    };
-    Mark { shape, class }
-}
-
-#[derive(Template)]
-#[template(path = "console/cases.html")]
-struct CasesView<'a> {
-    here: &'static str,
-    cases: &'a [Case],
-    state: &'static str,
-    pager: &'a Pager,
-}
-
-pub(super) async fn cases(State(counter): State<Counter>, asked: Asked) -> Response {
-    let state = asked.value("state").and_then(CaseState::parse).map_or("", CaseState::id);
-    let filter = if state.is_empty() { String::new() } else { format!("state={state}&") };
-    let list =
-        rows(&counter, &asked, &filter, move |desk, offset, limit| desk.cases(state, offset, limit)).await;
-    let (cases, pager) = match list {
-        Ok(list) => list,
-        Err(response) => return response,
-    };
-    let twin = json!({ "state": state, "page": pager.page, "next": pager.next_page, "cases": cases });
-    asked.answer(&CasesView { here: "cases", cases: &cases, state, pager: &pager }, &twin)
-}
-
-#[derive(Template)]
-#[template(path = "console/case.html")]
-struct CaseView<'a> {
-    here: &'static str,
-    s: &'a CaseStory,
-}
-
-pub(super) async fn case(State(counter): State<Counter>, asked: Asked, id: Option<Path<String>>) -> Response {
-    let id = id.and_then(|Path(id)| Id::parse(id.strip_suffix(".json").unwrap_or(&id)));
-    let Some(id) = id else { return asked.trouble(&DeskError::NotFound) };
-    match counter.ask(move |desk| desk.case(&id)).await {
-        Ok(s) => asked.answer(&CaseView { here: "cases", s: &s }, &s),
         Err(error) => asked.trouble(&error),
     }
 }
@@ -104,7 +50,7 @@ pub(super) async fn case(State(counter): State<Counter>, asked: Asked, id: Optio
 #[derive(Template)]
 #[template(path = "console/outcome.html")]
 struct OutcomeView<'a> {
-    here: &'static str,
+    here: Here<'a>,
     funnels: &'a [Funnel],
     trials: &'a [Trial],
     pager: &'a Pager,
@@ -135,7 +81,7 @@ pub(super) async fn outcome(State(counter): State<Counter>, asked: Asked) -> Res
         .filter(|trial| funnels.iter().any(|funnel| funnel.campaign == trial.campaign))
         .collect();
     let twin = json!({ "page": pager.page, "next": pager.next_page, "campaigns": funnels, "trials": trials });
-    let view = OutcomeView { here: "outcome", funnels: &funnels, trials: &trials, pager: &pager };
+    let view = OutcomeView { here: asked.here("outcome"), funnels: &funnels, trials: &trials, pager: &pager };
     asked.answer(&view, &twin)
 }
 

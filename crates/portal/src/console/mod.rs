@@ -1,15 +1,19 @@
-//! The operator's console: what needs a person today, and behind it every record it stands on. Read-only.
+//! The operator's console: what needs a person today, and behind it every record it stands on.
 //!
-//! `key` who gets in; `asked` what the address asks for; `page` how it is answered; `records`, `matters` and `intake`
+//! `enter` and `key` who gets in; `asked` what the address asks for; `page` how it is answered; `records`, `matters` and `intake`
 //! the pages. Every list is paged here and filtered in the address, and `.json` behind its path
 //! gives the same as data.
 
 mod asked;
+mod campaigns;
+mod cases;
+mod enter;
 mod intake;
 mod key;
 mod matters;
 mod page;
 mod records;
+mod said;
 mod steps;
 
 use std::sync::Arc;
@@ -26,11 +30,12 @@ use noroshi_model::text::{Catalogue, TextError};
 use crate::asset;
 use crate::counter::Counter;
 use crate::desk::{Desk, DeskError};
-use crate::guard::{CONSOLE_SEATS, CONSOLE_WAIT, guard};
-use asked::{Asked, Pager};
+use crate::door::Door;
+use crate::guard::{CONSOLE_POLICY, CONSOLE_SEATS, CONSOLE_WAIT, CONTENT_SECURITY_POLICY, guard};
+use asked::{Asked, Here, Pager};
 
 pub use asked::ROWS_A_PAGE;
-pub use key::{ConsoleKey, LOGIN_PATH, SESSION_LIFE};
+pub use key::{ConsoleKey, KEY_NAME, LOGIN_PATH, SESSION_LIFE};
 
 /// Where a monitoring system asks.
 pub const METRICS_PATH: &str = "/metrics";
@@ -38,6 +43,7 @@ pub const METRICS_PATH: &str = "/metrics";
 #[derive(Clone)]
 struct Office {
     counter: Counter,
+    door: Counter<dyn Door>,
     key: ConsoleKey,
     texts: Arc<Catalogue>,
 }
@@ -54,6 +60,12 @@ impl FromRef<Office> for Counter {
     }
 }
 
+impl FromRef<Office> for Counter<dyn Door> {
+    fn from_ref(office: &Office) -> Self {
+        office.door.clone()
+    }
+}
+
 impl FromRef<Office> for ConsoleKey {
     fn from_ref(office: &Office) -> Self {
         office.key.clone()
@@ -61,16 +73,30 @@ impl FromRef<Office> for ConsoleKey {
 }
 
 /// The loopback listener's routes.
-pub fn console(desk: Arc<dyn Desk>, key: ConsoleKey) -> Result<Router, TextError> {
+pub fn console(desk: Arc<dyn Desk>, door: Arc<dyn Door>, key: ConsoleKey) -> Result<Router, TextError> {
     let texts = Arc::new(intake::texts()?);
-    let office = Office { counter: Counter::new(desk, CONSOLE_SEATS), key: key.clone(), texts };
+    let (counter, door) = (Counter::new(desk, CONSOLE_SEATS), Counter::new(door, CONSOLE_SEATS));
+    let office = Office { counter, door, key, texts };
     let router = Router::new()
         .route(LOGIN_PATH, get(key::login))
+        .route("/login/begin", post(enter::begin_login))
+        .route("/login/finish", post(enter::finish_login))
+        .route("/join/{link}", get(enter::join))
+        .route("/join/{link}/begin", post(enter::begin_join))
+        .route("/join/{link}/finish", post(enter::finish_join))
+        .route("/me", get(enter::me).post(enter::change_mine))
+        .route("/me.json", get(enter::me))
+        .route("/me/begin", post(enter::begin_mine))
+        .route("/me/finish", post(enter::finish_mine))
+        .route("/people", get(enter::people).post(enter::change_people))
+        .route("/people.json", get(enter::people))
         .route("/", get(matters::today))
         .route("/today.json", get(matters::today))
-        .route("/cases", get(matters::cases))
-        .route("/cases.json", get(matters::cases))
-        .route("/cases/{id}", get(matters::case))
+        .route("/cases", get(cases::cases).post(cases::judge))
+        .route("/cases.json", get(cases::cases))
+        .route("/cases/{id}", get(cases::case))
+        .route("/campaigns", get(campaigns::campaigns))
+        .route("/campaigns.json", get(campaigns::campaigns))
         .route(steps::PATH, get(steps::steps))
         .route("/steps.json", get(steps::steps))
         .route("/steps/{case}/{number}", post(steps::judge))
@@ -92,12 +118,12 @@ pub fn console(desk: Arc<dyn Desk>, key: ConsoleKey) -> Result<Router, TextError
         .route("/evidence", get(records::evidence))
         .route("/evidence.json", get(records::evidence))
         .route("/evidence/{index}", get(records::proof))
-        .merge(asset::routes())
+        .merge(asset::console_routes())
         .fallback(async |asked: Asked| asked.trouble(&DeskError::NotFound))
         .method_not_allowed_fallback(method)
-        .layer(from_fn_with_state(key, key::enter))
+        .layer(from_fn_with_state(office.clone(), enter::enter))
         .with_state(office);
-    Ok(guard(router, CONSOLE_WAIT, page::at_the_door))
+    Ok(guard(router, CONSOLE_POLICY, CONSOLE_WAIT, page::at_the_door))
 }
 
 pub(crate) use page::at_the_door;
@@ -106,7 +132,7 @@ pub(crate) use page::at_the_door;
 pub fn metrics_page(desk: Arc<dyn Desk>) -> Router {
     let router =
         Router::new().route(METRICS_PATH, get(intake::metrics)).with_state(Counter::new(desk, CONSOLE_SEATS));
-    guard(router, CONSOLE_WAIT, page::at_the_door)
+    guard(router, CONTENT_SECURITY_POLICY, CONSOLE_WAIT, page::at_the_door)
 }
 
 async fn method() -> Response {

@@ -10,7 +10,7 @@ use crate::desk::DeskError;
 use crate::guard::{RETRY_AFTER_S, Turned};
 use crate::show;
 
-const JSON: &str = "application/json; charset=utf-8";
+pub(super) const JSON: &str = "application/json; charset=utf-8";
 
 /// A page that is only a sentence.
 #[derive(Template)]
@@ -62,10 +62,7 @@ impl Asked {
 
     /// Why there is no page, in the form that was asked for.
     pub(super) fn trouble(&self, error: &DeskError) -> Response {
-        let status = match error {
-            DeskError::Link(_) | DeskError::NotFound => StatusCode::NOT_FOUND,
-            DeskError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-        };
+        let status = status(error);
         if self.is_json {
             return (status, json(&serde_json::json!({ "error": error.to_string() }))).into_response();
         }
@@ -79,6 +76,10 @@ impl Asked {
                 );
                 turned(status, "The records cannot be read right now", &text)
             }
+            DeskError::Declined(why) => {
+                let text = format!("{}. Nothing was changed.", sentence(&show::visible(why)));
+                turned(status, "This was not done", &text)
+            }
             _ => turned(
                 status,
                 "There is no such record",
@@ -86,6 +87,26 @@ impl Asked {
             ),
         }
     }
+}
+
+/// A text with a capital at its beginning.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// The status that says why there is no page.
+pub(super) fn status(error: &DeskError) -> StatusCode {
+    match error {
+        DeskError::Link(_) | DeskError::NotFound => StatusCode::NOT_FOUND,
+        DeskError::Declined(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        DeskError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// Goes on to a page after something was done.
+pub(super) fn see(path: &str) -> Response {
+    (StatusCode::SEE_OTHER, [(header::LOCATION, path)]).into_response()
 }
 
 pub(super) fn json(value: &impl Serialize) -> Response {

@@ -7,7 +7,7 @@ use axum::response::Response;
 use noroshi_law::evidence::Entry;
 use serde_json::json;
 
-use super::asked::{Asked, Pager};
+use super::asked::{Asked, Here, Pager};
 use super::{page, rows};
 use crate::counter::Counter;
 use crate::desk::{ConsentLine, DeskError, EvidenceState, MeasurePage, QuarantineLine, RefusalLine};
@@ -18,7 +18,7 @@ const NEWEST: u32 = 10;
 #[derive(Template)]
 #[template(path = "console/quarantine.html")]
 struct QuarantineView<'a> {
-    here: &'static str,
+    here: Here<'a>,
     lines: &'a [QuarantineLine],
     pager: &'a Pager,
 }
@@ -30,13 +30,13 @@ pub(super) async fn quarantine(State(counter): State<Counter>, asked: Asked) -> 
         Err(response) => return response,
     };
     let twin = json!({ "page": pager.page, "next": pager.next_page, "lines": lines });
-    asked.answer(&QuarantineView { here: "quarantine", lines: &lines, pager: &pager }, &twin)
+    asked.answer(&QuarantineView { here: asked.here("quarantine"), lines: &lines, pager: &pager }, &twin)
 }
 
 #[derive(Template)]
 #[template(path = "console/law.html")]
 struct LawView<'a> {
-    here: &'static str,
+    here: Here<'a>,
     measures: &'a [MeasurePage],
     refusals: &'a [RefusalLine],
     consents: &'a [ConsentLine],
@@ -49,7 +49,12 @@ pub(super) async fn law(State(counter): State<Counter>, asked: Asked) -> Respons
     match answer {
         Ok((measures, refusals, consents)) => {
             let twin = json!({ "measures": measures, "refusals": refusals, "consents": consents });
-            let view = LawView { here: "law", measures: &measures, refusals: &refusals, consents: &consents };
+            let view = LawView {
+                here: asked.here("law"),
+                measures: &measures,
+                refusals: &refusals,
+                consents: &consents,
+            };
             asked.answer(&view, &twin)
         }
         Err(error) => asked.trouble(&error),
@@ -59,7 +64,7 @@ pub(super) async fn law(State(counter): State<Counter>, asked: Asked) -> Respons
 #[derive(Template)]
 #[template(path = "console/refusals.html")]
 struct RefusalsView<'a> {
-    here: &'static str,
+    here: Here<'a>,
     refusals: &'a [RefusalLine],
     pager: &'a Pager,
 }
@@ -71,13 +76,13 @@ pub(super) async fn refusals(State(counter): State<Counter>, asked: Asked) -> Re
         Err(response) => return response,
     };
     let twin = json!({ "page": pager.page, "next": pager.next_page, "refusals": refusals });
-    asked.answer(&RefusalsView { here: "law", refusals: &refusals, pager: &pager }, &twin)
+    asked.answer(&RefusalsView { here: asked.here("law"), refusals: &refusals, pager: &pager }, &twin)
 }
 
 #[derive(Template)]
 #[template(path = "console/consents.html")]
 struct ConsentsView<'a> {
-    here: &'static str,
+    here: Here<'a>,
     consents: &'a [ConsentLine],
     pager: &'a Pager,
 }
@@ -89,13 +94,13 @@ pub(super) async fn consents(State(counter): State<Counter>, asked: Asked) -> Re
         Err(response) => return response,
     };
     let twin = json!({ "page": pager.page, "next": pager.next_page, "consents": consents });
-    asked.answer(&ConsentsView { here: "law", consents: &consents, pager: &pager }, &twin)
+    asked.answer(&ConsentsView { here: asked.here("law"), consents: &consents, pager: &pager }, &twin)
 }
 
 #[derive(Template)]
 #[template(path = "console/evidence.html")]
 struct EvidenceView<'a> {
-    here: &'static str,
+    here: Here<'a>,
     /// Only on the first page: it is a walk over the whole log.
     state: Option<&'a EvidenceState>,
     entries: &'a [Entry],
@@ -110,6 +115,7 @@ impl EvidenceView<'_> {
             Kind::Refusal => "refusal",
             Kind::Opening => "opening",
             Kind::Asked => "asked",
+            Kind::Act => "act",
         }
     }
 }
@@ -127,14 +133,19 @@ pub(super) async fn evidence(State(counter): State<Counter>, asked: Asked) -> Re
         Err(response) => return response,
     };
     let twin = json!({ "state": state, "page": pager.page, "next": pager.next_page, "entries": entries });
-    let view = EvidenceView { here: "evidence", state: state.as_ref(), entries: &entries, pager: &pager };
+    let view = EvidenceView {
+        here: asked.here("evidence"),
+        state: state.as_ref(),
+        entries: &entries,
+        pager: &pager,
+    };
     asked.answer(&view, &twin)
 }
 
 #[derive(Template)]
 #[template(path = "console/proof.html")]
-struct ProofView {
-    here: &'static str,
+struct ProofView<'a> {
+    here: Here<'a>,
     index: u64,
     proof: String,
 }
@@ -151,7 +162,7 @@ pub(super) async fn proof(
         Ok(value) => {
             // Cut nowhere, because it is a document to be checked; what would hide is escaped as JSON allows.
             let proof = serde_json::to_string_pretty(&value).unwrap_or_default();
-            asked.answer(&ProofView { here: "evidence", index, proof: plain(&proof) }, &value)
+            asked.answer(&ProofView { here: asked.here("evidence"), index, proof: plain(&proof) }, &value)
         }
         Err(error) => asked.trouble(&error),
     }

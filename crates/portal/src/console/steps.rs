@@ -1,35 +1,34 @@
 //! What waits for a person: steps of the ladder to be approved or not, and the switch that stops telling.
 //!
 //! ```text
-//!   GET /steps ──▶ a form for each ──POST /steps/CASE/NUMBER, /switch──▶ from our own page? who? ──▶ done ──303──▶ /steps
+//!   GET /steps ──▶ a form for each ──POST /steps/CASE/NUMBER, /switch──▶ who? may they? ──▶ done ──303──▶ /steps
 //! ```
 //!
-//! Nobody acts without a name, which goes into the evidence log with the reason. A form counts only if the browser says that it
-//! comes from a page of the console itself: the session's cookie is `SameSite=Strict`, and this is the second lock.
+//! Whoever acts is known by name, which goes into the evidence log with the reason.
 
 use askama::Template;
-use axum::extract::rejection::{FormRejection, PathRejection};
-use axum::extract::{Form, Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use noroshi_model::Id;
-use serde::Deserialize;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use noroshi_model::{Id, Right};
+use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::asked::{Asked, Pager};
-use super::{page, rows};
+use super::enter::Who;
+use super::said::Said;
+use super::{Here, page, rows};
 use crate::counter::Counter;
 use crate::desk::{Act, DeskError, StepLine, StopLine};
 
-/// Longest name and reason, in characters.
-const CHARS_MAX: usize = 200;
 /// Where the page is.
 pub(super) const PATH: &str = "/steps";
 
 #[derive(Template)]
 #[template(path = "console/steps.html")]
 struct StepsView<'a> {
-    here: &'static str,
+    here: Here<'a>,
     steps: &'a [StepLine],
     stopped: &'a [StopLine],
     pager: &'a Pager,
@@ -52,104 +51,71 @@ pub(super) async fn steps(State(counter): State<Counter>, asked: Asked) -> Respo
         Err(error) => return asked.trouble(&error),
     };
     let twin = json!({ "page": pager.page, "next": pager.next_page, "steps": steps, "stopped": stopped });
-    asked.answer(&StepsView { here: "steps", steps: &steps, stopped: &stopped, pager: &pager }, &twin)
-}
-
-/// What is typed and pressed.
-#[derive(Deserialize)]
-pub(super) struct Said {
-    verdict: String,
-    by: String,
-    #[serde(default)]
-    why: String,
-    #[serde(default)]
-    scope: String,
+    asked.answer(
+        &StepsView { here: asked.here("steps"), steps: &steps, stopped: &stopped, pager: &pager },
+        &twin,
+    )
 }
 
 pub(super) async fn judge(
     State(counter): State<Counter>,
+    who: Who,
     asked: Asked,
-    headers: HeaderMap,
     path: Result<Path<(String, u32)>, PathRejection>,
-    said: Result<Form<Said>, FormRejection>,
+    said: Said,
 ) -> Response {
+    if let Err(response) = who.must(Right::Judge) {
+        return response;
+    }
     let case = path.ok().and_then(|Path((case, number))| Some((Id::parse(&case)?, number)));
     let Some((case, number)) = case else { return asked.trouble(&DeskError::NotFound) };
-    perform(&counter, &asked, &headers, said, |said| match said.verdict.as_str() {
+    let act = match said.of("verdict") {
         "approve" => Some(Act::Judge { case, number, approve: true }),
         "reject" => Some(Act::Judge { case, number, approve: false }),
         _ => None,
-    })
-    .await
+    };
+    perform(&counter, &who, &asked, &said, act, PATH).await
 }
 
-pub(super) async fn switch(
-    State(counter): State<Counter>,
-    asked: Asked,
-    headers: HeaderMap,
-    said: Result<Form<Said>, FormRejection>,
-) -> Response {
-    perform(&counter, &asked, &headers, said, |said| {
-        let scope = said.scope.clone();
-        let known = scope == "*" || scope.starts_with("channel:") || scope.starts_with("campaign:");
-        match said.verdict.as_str() {
-            "stop" if known && !said.why.trim().is_empty() => Some(Act::Switch { scope, stop: true }),
-            "go" if known => Some(Act::Switch { scope, stop: false }),
-            _ => None,
-        }
-    })
-    .await
+pub(super) async fn switch(State(counter): State<Counter>, who: Who, asked: Asked, said: Said) -> Response {
+    if let Err(response) = who.must(Right::Switch) {
+        return response;
+    }
+    // Percent-encoded in the page, so that nothing of a name is in it as it is.
+    let scope = percent_decode_str(said.of("scope")).decode_utf8_lossy().into_owned();
+    let known = scope == "*" || scope.starts_with("channel:") || scope.starts_with("campaign:");
+    let back = if scope.starts_with("campaign:") { "/campaigns" } else { PATH };
+    let act = match said.of("verdict") {
+        "stop" if known && said.line("why").is_some() => Some(Act::Switch { scope, stop: true }),
+        "go" if known => Some(Act::Switch { scope, stop: false }),
+        _ => None,
+    };
+    perform(&counter, &who, &asked, &said, act, back).await
 }
 
 async fn perform(
     counter: &Counter,
+    who: &Who,
     asked: &Asked,
-    headers: &HeaderMap,
-    said: Result<Form<Said>, FormRejection>,
-    act: impl FnOnce(&Said) -> Option<Act>,
+    said: &Said,
+    act: Option<Act>,
+    back: &'static str,
 ) -> Response {
-    if !is_from_here(headers) {
-        return page::turned(
-            StatusCode::FORBIDDEN,
-            "This did not come from the console",
-            "A form counts only if it was sent from a page of the console itself. Nothing was changed.",
-        );
-    }
-    let act = said
-        .ok()
-        .and_then(|Form(said)| Some((act(&said)?, plain(&said.by)?, plain(&said.why).unwrap_or_default())));
-    let Some((act, person, why)) = act else {
+    let Some(act) = act else {
         return page::turned(
             StatusCode::UNPROCESSABLE_ENTITY,
             "Something is missing",
-            "It takes your name, and to stop something a reason as well. Go back, and say both. Nothing was changed.",
+            "To stop something takes a reason. Go back, and say it. Nothing was changed.",
         );
     };
+    let (person, why) = (who.person.name.clone(), said.line("why").unwrap_or_default());
     match counter.ask(move |desk| desk.perform(&act, &person, &why)).await {
-        Ok(true) => (StatusCode::SEE_OTHER, [(header::LOCATION, PATH)]).into_response(),
+        Ok(true) => page::see(back),
         Ok(false) => page::turned(
             StatusCode::CONFLICT,
             "Somebody was faster",
             "It was decided, or changed, since this page was shown. Nothing was changed now; look at the list again.",
         ),
         Err(error) => asked.trouble(&error),
-    }
-}
-
-/// What a person typed, in one line; none where it is nothing.
-fn plain(typed: &str) -> Option<String> {
-    let text: String = typed.chars().map(|c| if c.is_control() { ' ' } else { c }).take(CHARS_MAX).collect();
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    (!text.is_empty()).then_some(text)
-}
-
-/// Whether the browser says that a form was on a page of this same origin. One that says neither is no browser, and has the
-/// command line.
-fn is_from_here(headers: &HeaderMap) -> bool {
-    let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    match (value("sec-fetch-site"), value("origin"), value("host")) {
-        (Some(site), ..) => site == "same-origin",
-        (None, Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(_, named)| named == host),
-        _ => false,
     }
 }

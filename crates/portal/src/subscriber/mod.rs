@@ -36,7 +36,7 @@ use noroshi_model::text::{Catalogue, TextError};
 
 use crate::counter::Counter;
 use crate::desk::{Desk, DeskError, NoticePage};
-use crate::guard::{SUBSCRIBER_SEATS, SUBSCRIBER_WAIT, guard};
+use crate::guard::{CONTENT_SECURITY_POLICY, SUBSCRIBER_SEATS, SUBSCRIBER_WAIT, guard};
 use crate::{asset, show};
 use speech::Speech;
 use trouble::Trouble;
@@ -76,7 +76,9 @@ pub fn subscriber_pages(desk: Arc<dyn Desk>, texts: Arc<Catalogue>) -> Router {
             Trouble::Method.page(&pages.texts, v.lang)
         })
         .with_state(pages);
-    guard(router, SUBSCRIBER_WAIT, move |turned| Trouble::from(turned).page(&texts, Default::default()))
+    guard(router, CONTENT_SECURITY_POLICY, SUBSCRIBER_WAIT, move |turned| {
+        Trouble::from(turned).page(&texts, Default::default())
+    })
 }
 
 #[derive(Clone)]

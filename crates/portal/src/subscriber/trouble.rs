@@ -28,7 +28,7 @@ impl From<DeskError> for Trouble {
         match error {
             DeskError::Link(LinkError::Forged) | DeskError::NotFound => Trouble::Forged,
             DeskError::Link(LinkError::Expired) => Trouble::Expired,
-            DeskError::Unavailable(why) => {
+            DeskError::Declined(why) | DeskError::Unavailable(why) => {
                 tracing::warn!(why, "a subscriber page could not be shown");
                 Trouble::Unavailable
             }

@@ -11,7 +11,7 @@ use noroshi_law::{Role, Use};
 use noroshi_model::guide::{Guide, Guides, Texts};
 use noroshi_model::link::LinkError;
 use noroshi_model::outcome::Recheck;
-use noroshi_model::{Case, CaseState, Funnel, Id, Lang, Tally, Trial, VisitKind};
+use noroshi_model::{Case, CaseFilter, CaseState, Funnel, Id, Lang, Mark, Seek, Tally, Trial, VisitKind};
 use noroshi_portal::desk::*;
 use serde_json::json;
 
@@ -123,6 +123,8 @@ impl InMemory {
             held_out_until: None,
             closed: None,
             reinfected: n == 3,
+            held_by: None,
+            merged_into: None,
         }
     }
 }
@@ -305,9 +307,56 @@ impl Desk for InMemory {
         })
     }
 
-    fn cases(&self, state: &str, offset: u64, limit: u32) -> Result<Vec<Case>, DeskError> {
-        let cases = self.list(offset, limit, |n| self.one_case(n))?;
-        Ok(cases.into_iter().filter(|case| state.is_empty() || case.state.id() == state).collect())
+    fn cases(&self, filter: &CaseFilter, seek: &Seek, limit: u32) -> Result<Vec<Case>, DeskError> {
+        let all = self.list(0, u32::MAX, |n| self.one_case(n))?.into_iter();
+        let all: Vec<Case> = all
+            .filter(|case| filter.state.is_none_or(|state| case.state == state))
+            .filter(|case| filter.family.as_ref().is_none_or(|family| case.family == *family))
+            .collect();
+        let place = |mark: &Mark| all.iter().position(|case| case.id == mark.id).unwrap_or(all.len());
+        let limit = limit as usize;
+        Ok(match seek {
+            Seek::Newest => all.iter().take(limit).cloned().collect(),
+            Seek::Older(mark) => all.iter().skip(place(mark) + 1).take(limit).cloned().collect(),
+            Seek::Newer(mark) => {
+                let end = place(mark);
+                all[end.saturating_sub(limit)..end].to_vec()
+            }
+        })
+    }
+
+    fn judge_cases(
+        &self,
+        of: &CasesOf,
+        verb: &CaseVerb,
+        person: &str,
+        why: &str,
+    ) -> Result<JudgedCases, DeskError> {
+        self.up()?;
+        self.performed.lock().unwrap().push(format!("{verb:?} {of:?} by {person}: {why}"));
+        let done = match of {
+            CasesOf::These(ids) => ids.len() as u64,
+            CasesOf::All(_) => 10_000,
+        };
+        let left = if done > 1 { vec![(self.text("the case is closed"), 1)] } else { Vec::new() };
+        Ok(JudgedCases { done: done - left.len() as u64, left, more: done > 100 })
+    }
+
+    fn campaigns(&self) -> Result<Vec<CampaignLine>, DeskError> {
+        let stop = StopLine {
+            scope: "campaign:x".into(),
+            since: at("2026-11-20T03:12:00Z"),
+            person: self.text("Aoki"),
+            why: self.text("a wrong list"),
+        };
+        self.list(0, u32::MAX, |n| CampaignLine {
+            campaign: self.text(&format!("campaign {n}")),
+            cases: 1_234,
+            states: vec![(CaseState::Open, 1_000), (CaseState::Clean, 234)],
+            since: at("2026-11-01T03:12:00Z"),
+            last_seen: at("2026-11-20T03:12:00Z"),
+            stopped: (n == 1).then(|| stop.clone()),
+        })
     }
 
     fn case(&self, id: &Id) -> Result<CaseStory, DeskError> {
@@ -341,7 +390,8 @@ impl Desk for InMemory {
             ),
             line("2026-11-20T03:12:00Z", "seen", "connection to a sinkhole", None, None),
         ];
-        Ok(CaseStory { case, reference: self.text("AB3D-9XK2"), story })
+        let beside = vec![self.one_case(1)];
+        Ok(CaseStory { case, reference: self.text("AB3D-9XK2"), story, waiting: true, beside })
     }
 
     fn steps(&self, offset: u64, limit: u32) -> Result<Vec<StepLine>, DeskError> {

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at once")]
 
+mod acts;
 mod desk;
+mod door;
 mod every_page;
 mod operator;
 mod subscriber;
@@ -84,7 +86,7 @@ struct LoggedIn {
 impl LoggedIn {
     async fn new(desk: InMemory) -> Self {
         let key = ConsoleKey::random().unwrap();
-        let router = console(Arc::new(desk), key.clone()).unwrap();
+        let router = console(Arc::new(desk), Arc::new(door::InMemoryDoor::default()), key.clone()).unwrap();
         let answer = get(&router, &key.login_path()).await;
         assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/"));
         let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
@@ -94,6 +96,7 @@ impl LoggedIn {
     async fn send(&self, method: &str, path: &str) -> Answer {
         let mut request = request(method, path);
         request.headers_mut().insert(header::COOKIE, self.cookie.parse().unwrap());
+        request.headers_mut().insert("sec-fetch-site", "same-origin".parse().unwrap());
         send(&self.router, request).await
     }
 

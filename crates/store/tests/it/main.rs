@@ -90,6 +90,8 @@ fn case(n: u64, party: &str, state: CaseState) -> Case {
         held_out_until: None,
         closed: None,
         reinfected: false,
+        held_by: None,
+        merged_into: None,
     }
 }
 
