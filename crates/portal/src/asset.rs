@@ -36,6 +36,7 @@ static CSS: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("portal", "css", "text/css; charset=utf-8", include_str!("../assets/portal.css"))
 });
 static PASSKEY: LazyLock<Asset> = LazyLock::new(|| script("passkey", include_str!("../assets/passkey.js")));
+static LIVE: LazyLock<Asset> = LazyLock::new(|| script("live", include_str!("../assets/live.js")));
 
 fn script(stem: &str, body: &'static str) -> Asset {
     Asset::new(stem, "js", "text/javascript; charset=utf-8", body)
@@ -60,7 +61,12 @@ type Served = &'static [&'static LazyLock<Asset>];
 /// The subscribers' files: looks, no scripts.
 const FOR_SUBSCRIBERS: Served = &[&CSS];
 /// The console's.
-const FOR_THE_CONSOLE: Served = &[&CSS, &PASSKEY];
+const FOR_THE_CONSOLE: Served = &[&CSS, &PASSKEY, &LIVE];
+
+/// The address of the script that keeps Today as it is now.
+pub(crate) fn live_path() -> String {
+    LIVE.path()
+}
 
 /// The subscribers' files.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {

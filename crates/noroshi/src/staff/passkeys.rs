@@ -16,10 +16,12 @@ use noroshi_store::staff::Passkey;
 use webauthn_rp::bin::{Decode as _, Encode as _};
 use webauthn_rp::request::auth::{AuthenticationVerificationOptions, DiscoverableCredentialRequestOptions};
 use webauthn_rp::request::register::{
-    PublicKeyCredentialCreationOptions, PublicKeyCredentialUserEntity, RegistrationVerificationOptions,
-    UserHandle16,
+    CredProtect, PublicKeyCredentialCreationOptions, PublicKeyCredentialUserEntity,
+    RegistrationVerificationOptions, UserHandle16,
 };
-use webauthn_rp::request::{AsciiDomain, FixedCapHashSet, InsertResult, PublicKeyCredentialDescriptor, RpId};
+use webauthn_rp::request::{
+    AsciiDomain, ExtensionInfo, FixedCapHashSet, InsertResult, PublicKeyCredentialDescriptor, RpId,
+};
 use webauthn_rp::response::auth::DiscoverableAuthentication16;
 use webauthn_rp::response::register::{CompressedPubKey, DynamicState, StaticState};
 use webauthn_rp::response::{AuthTransports, CredentialId};
@@ -86,7 +88,10 @@ impl Passkeys {
             display_name: person.name.as_str().try_into().ok(),
         };
         let known = known.iter().filter_map(descriptor).collect();
-        let options = PublicKeyCredentialCreationOptions::passkey(&self.rp, user, known);
+        let mut options = PublicKeyCredentialCreationOptions::passkey(&self.rp, user, known);
+        // Asked for and not insisted on: many authenticators verify their person always, and know no such extension.
+        options.extensions.cred_protect =
+            CredProtect::UserVerificationRequired(ExtensionInfo::AllowDontEnforceValue);
         let (ours, theirs) = options.start_ceremony().map_err(|e| declined("no passkey can be made", e))?;
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         match made.insert_or_replace_all_expired(ours) {

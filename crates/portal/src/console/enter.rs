@@ -48,6 +48,11 @@ pub(super) struct Who {
 }
 
 impl Who {
+    /// What their cookie holds.
+    pub(super) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Whether they may; says why not.
     pub(super) fn must(&self, right: Right) -> Result<(), Response> {
         if self.person.may(right) {

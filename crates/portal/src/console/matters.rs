@@ -33,14 +33,19 @@ impl TodayView<'_> {
     }
 }
 
+/// How many things ask for somebody, in words.
+pub(super) fn needs(things: usize) -> String {
+    match things {
+        0 => "Nothing needs you".to_owned(),
+        1 => "1 thing needs you".to_owned(),
+        n => format!("{n} things need you"),
+    }
+}
+
 pub(super) async fn today(State(counter): State<Counter>, asked: Asked) -> Response {
     match counter.ask(|desk| desk.today()).await {
         Ok(t) => {
-            let needs = match t.attention.len() {
-                0 => "Nothing needs you".to_owned(),
-                1 => "1 thing needs you".to_owned(),
-                n => format!("{n} things need you"),
-            };
+            let needs = needs(t.attention.len());
             asked.answer(&TodayView { here: asked.here("today"), t: &t, needs }, &t)
         }
         Err(error) => asked.trouble(&error),

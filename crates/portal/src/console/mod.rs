@@ -10,6 +10,7 @@ mod cases;
 mod enter;
 mod intake;
 mod key;
+mod live;
 mod matters;
 mod page;
 mod records;
@@ -46,6 +47,7 @@ struct Office {
     door: Counter<dyn Door>,
     key: ConsoleKey,
     texts: Arc<Catalogue>,
+    streams: live::Streams,
 }
 
 impl FromRef<Office> for Arc<Catalogue> {
@@ -76,7 +78,7 @@ impl FromRef<Office> for ConsoleKey {
 pub fn console(desk: Arc<dyn Desk>, door: Arc<dyn Door>, key: ConsoleKey) -> Result<Router, TextError> {
     let texts = Arc::new(intake::texts()?);
     let (counter, door) = (Counter::new(desk, CONSOLE_SEATS), Counter::new(door, CONSOLE_SEATS));
-    let office = Office { counter, door, key, texts };
+    let office = Office { counter, door, key, texts, streams: live::Streams::default() };
     let router = Router::new()
         .route(LOGIN_PATH, get(key::login))
         .route("/login/begin", post(enter::begin_login))
@@ -92,6 +94,7 @@ pub fn console(desk: Arc<dyn Desk>, door: Arc<dyn Door>, key: ConsoleKey) -> Res
         .route("/people.json", get(enter::people))
         .route("/", get(matters::today))
         .route("/today.json", get(matters::today))
+        .route("/live", get(live::live))
         .route("/cases", get(cases::cases).post(cases::judge))
         .route("/cases.json", get(cases::cases))
         .route("/cases/{id}", get(cases::case))

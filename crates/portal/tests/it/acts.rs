@@ -279,3 +279,22 @@ async fn many_cases_are_judged_at_once_with_a_reason_and_it_is_said_what_was_lef
     reader.says_not("Say something of the marked cases\"><button");
     reader.says_not("type=\"checkbox\" name=\"case\"");
 }
+
+#[tokio::test]
+async fn today_is_told_live_until_whoever_listens_has_left() {
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    let office = Office::new();
+    assert_eq!(office.get("nobody", "/live").await.status, StatusCode::UNAUTHORIZED);
+    let mut asked = request("GET", "/live");
+    asked.headers_mut().insert(header::COOKIE, "noroshi-person=auditor".parse().unwrap());
+    let answer = office.router.clone().oneshot(asked).await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    let mut body = answer.into_body();
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    let first = String::from_utf8(first.to_vec()).unwrap();
+    assert!(first.starts_with("event: today\ndata: {\"needs\":\"3 things need you\""), "{first}");
+    office.post("auditor", "/me", "verb=leave", HERE).await;
+    assert!(body.frame().await.is_none(), "the stream ends with the session");
+}

@@ -26,6 +26,7 @@ use noroshi_store::queue::{Job, LEASE, OBSERVED};
 use noroshi_store::{Address, Store, StoreError, Tx};
 
 mod approvals;
+mod cases;
 mod evidence;
 mod foreign;
 mod gathered;
@@ -35,6 +36,7 @@ mod out;
 mod quarantine;
 mod returns;
 mod sources;
+mod staff;
 
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
@@ -88,7 +90,7 @@ fn case(n: u64, party: &str, state: CaseState) -> Case {
         last_step: Some(at(1)),
         next: None,
         held_out_until: None,
-        closed: None,
+        closed: (!state.is_open()).then(|| at(6)),
         reinfected: false,
         held_by: None,
         merged_into: None,
@@ -294,21 +296,6 @@ fn no_more_is_handed_over_in_an_hour_than_is_allowed_and_nothing_that_is_stopped
         assert!(go_on("campaign:wrong"));
         assert_eq!(claim(7203), 1);
         assert_eq!(store.tx("t", |tx| tx.stopped()).unwrap()[0].scope, "channel:sms");
-    });
-}
-
-#[test]
-fn a_party_has_one_open_case_of_a_family() {
-    on_both(|store| {
-        store.tx("t", |tx| tx.put_case(&case(1, "p", CaseState::Notified))).unwrap();
-        assert!(store.tx("t", |tx| tx.put_case(&case(2, "p", CaseState::Open))).is_err());
-        store.tx("t", |tx| tx.put_case(&case(1, "p", CaseState::Clean))).unwrap();
-        store.tx("t", |tx| tx.put_case(&case(2, "p", CaseState::Open))).unwrap();
-        let latest = store.tx("t", |tx| tx.latest_case("p", "mirai")).unwrap().unwrap();
-        assert_eq!(latest, case(2, "p", CaseState::Open), "the open one comes first");
-        assert_eq!(store.tx("t", |tx| tx.cases("clean", 0, 10)).unwrap().len(), 1);
-        let quiet = store.tx("t", |tx| tx.quiet_cases(at(5), 10)).unwrap();
-        assert_eq!(quiet.len(), 1);
     });
 }
 
