@@ -1,7 +1,7 @@
 //! The operator's console: what needs a person today, and behind it every record it stands on.
 //!
-//! `enter` and `key` who gets in; `asked` what the address asks for; `page` how it is answered; `records`, `matters` and `intake`
-//! the pages. Every list is paged here and filtered in the address, and `.json` behind its path
+//! `enter` and `key` who gets in; `asked` what the address asks for; `page` how it is answered; `records`, `matters`, `outcome` and
+//! `intake` the pages. Every list is paged here and filtered in the address, and `.json` behind its path
 //! gives the same as data.
 
 mod asked;
@@ -12,6 +12,7 @@ mod intake;
 mod key;
 mod live;
 mod matters;
+mod outcome;
 mod page;
 mod records;
 mod said;
@@ -104,9 +105,9 @@ pub fn console(desk: Arc<dyn Desk>, door: Arc<dyn Door>, key: ConsoleKey) -> Res
         .route("/steps.json", get(steps::steps))
         .route("/steps/{case}/{number}", post(steps::judge))
         .route("/switch", post(steps::switch))
-        .route("/outcome", get(matters::outcome))
-        .route("/outcome.json", get(matters::outcome))
-        .route("/outcome/{picture}", get(matters::picture))
+        .route("/outcome", get(outcome::outcome))
+        .route("/outcome.json", get(outcome::outcome))
+        .route("/outcome/{picture}", get(outcome::picture))
         .route("/intake", get(intake::intake))
         .route("/intake.json", get(intake::intake))
         .route(METRICS_PATH, get(intake::metrics))
