@@ -28,13 +28,14 @@ pub fn letter<P: NoticePurpose>(
         let operator = Operator { page: Some(page), ..facts.operator.clone() };
         let says = says(&to, P::MEASURE, &Facts { operator: &operator, link: facts.portal, ..*facts });
         let text = facts.templates.render(template::TEXT, &says).map_err(|e| failed = Some(e)).ok()?;
+        let subject = facts.templates.subject(&says).map_err(|e| failed = Some(e)).ok()?;
         let cells = [
             facts.case.reference(),
             to.lang.tag().to_owned(),
             to.name.clone(),
             address,
             code::code(facts.case),
-            says.t["subject"].clone(),
+            subject,
             text,
         ];
         Some(csv::line(&cells))

@@ -5,7 +5,7 @@
 //!                 └─▶ plan (one case, one mail, or a reason not to) ─▶ notice (the mail) ─▶ smtp (sent once)
 //! ```
 //!
-//! In reading order: [`clocks`] how wrong each access server's clock is; [`directory`] who a contract is; [`plan`] what to do about it; [`notice`] the mail; [`template`] its two forms; [`dkim`] signs it; [`smtp`] sending it so
+//! In reading order: [`clocks`] how wrong each access server's clock is; [`directory`] who a contract is; [`plan`] what to do about it; [`notice`] the mail; [`template`] its two forms; [`wording`] others of them, to find out which works; [`dkim`] signs it; [`smtp`] sending it so
 //! that it is known whether it was sent.
 //!
 //! **Invariant:** nothing here guesses. An answer of the book is one subscriber with a margin, or none, or ambiguous with a
@@ -23,3 +23,4 @@ pub mod plan;
 pub mod short;
 pub mod smtp;
 pub mod template;
+pub mod wording;

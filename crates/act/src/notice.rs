@@ -208,13 +208,14 @@ fn write(to: &Subscriber, measure: &str, facts: &Facts<'_>) -> Result<Mail, Noti
     let compose = |e: TemplateError| NoticeError::Compose(e.to_string());
     let text = facts.templates.render(template::TEXT, &says).map_err(compose)?;
     let html = facts.templates.render(template::HTML, &says).map_err(compose)?;
+    let subject = facts.templates.subject(&says).map_err(compose)?;
 
     let from: lettre::Address = facts.operator.from.parse().map_err(|_| NoticeError::Address("sender"))?;
     let recipient: lettre::Address = to.mail.parse().map_err(|_| NoticeError::Address("recipient"))?;
     let mut message = Message::builder()
         .from(Mailbox::new(Some(facts.operator.name.clone()), from.clone()))
         .to(Mailbox::new(Some(to.name.clone()), recipient.clone()))
-        .subject(says.t["subject"].clone())
+        .subject(subject)
         .date(facts.now.into())
         .message_id(Some(facts.message_id.to_owned()))
         .multipart(MultiPart::alternative_plain_html(text, html))

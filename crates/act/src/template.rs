@@ -1,4 +1,5 @@
-//! The mail's two forms as templates (Jinja), which an operator may replace by their own: `notice.txt` and `notice.html`.
+//! The mail's two forms and its subject as templates (Jinja), which an operator may replace by their own: `notice.txt`,
+//! `notice.html` and `subject.txt`.
 //!
 //! They are given everything a notice says, each text already in the reader's language ([`Says`]). A template that mentions what
 //! there is not does not render, and [`Templates::lint`] holds it against every family and language before any mail is
@@ -8,14 +9,27 @@ use std::collections::BTreeMap;
 
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, escape_formatter};
+use noroshi_model::Id;
 use serde::Serialize;
 
 /// The text form.
 pub const TEXT: &str = "notice.txt";
 /// The HTML form.
 pub const HTML: &str = "notice.html";
-const SHIPPED: [(&str, &str); 2] =
-    [(TEXT, include_str!("../templates/notice.txt")), (HTML, include_str!("../templates/notice.html"))];
+/// The subject.
+pub const SUBJECT: &str = "subject.txt";
+/// All forms, with ours.
+const SHIPPED: [(&str, &str); 3] = [
+    (TEXT, include_str!("../templates/notice.txt")),
+    (HTML, include_str!("../templates/notice.html")),
+    (SUBJECT, "{{ t[\"subject\"] }}"),
+];
+/// The names of all forms.
+pub const FORMS: [&str; 3] = [TEXT, HTML, SUBJECT];
+/// Longest subject, in characters: more is cut off by mail programs, on telephones long before.
+pub const SUBJECT_CHARS_MAX: usize = 100;
+/// Digits by which a form is told from others.
+const FORM_DIGITS: usize = 8;
 /// Steps a template may take, so that a loop in it ends.
 const FUEL: u64 = 1_000_000;
 
@@ -85,9 +99,13 @@ impl From<minijinja::Error> for TemplateError {
     }
 }
 
-/// Both forms.
+/// All forms.
 #[derive(Debug)]
-pub struct Templates(Environment<'static>);
+pub struct Templates {
+    environment: Environment<'static>,
+    /// A hash of what was written in them.
+    form: String,
+}
 
 impl Templates {
     /// Ours, and instead of them those that are given, by name.
@@ -103,15 +121,28 @@ impl Templates {
             AutoEscape::Html if !value.is_safe() => Ok(write!(out, "{}", escaped(&value.to_string()))?),
             _ => escape_formatter(out, state, value),
         });
-        for (name, shipped) in SHIPPED {
-            environment.add_template_owned(name, own.get(name).map_or(shipped, String::as_str).to_owned())?;
+        let texts = SHIPPED.map(|(name, shipped)| own.get(name).map_or(shipped, String::as_str));
+        for (name, text) in FORMS.into_iter().zip(texts) {
+            environment.add_template_owned(name, text.to_owned())?;
         }
-        Ok(Self(environment))
+        let mut form = Id::of("form", &texts.map(str::as_bytes)).to_string();
+        form.truncate(FORM_DIGITS);
+        Ok(Self { environment, form })
+    }
+
+    /// Eight hexadecimal digits of a hash of what was written in the forms: another text is another form.
+    pub fn form(&self) -> &str {
+        &self.form
     }
 
     /// One of the forms.
     pub fn render(&self, name: &str, says: &Says) -> Result<String, TemplateError> {
-        Ok(self.0.get_template(name)?.render(Serde(says))?)
+        Ok(self.environment.get_template(name)?.render(Serde(says))?)
+    }
+
+    /// The subject, in one line.
+    pub fn subject(&self, says: &Says) -> Result<String, TemplateError> {
+        Ok(self.render(SUBJECT, says)?.split_whitespace().collect::<Vec<_>>().join(" "))
     }
 
     /// What is wrong with the forms for this notice: what a reader must be told and is not, and what may not be in a mail.
@@ -130,7 +161,28 @@ impl Templates {
                 Err(e) => wrong.push(e.to_string()),
             }
         }
+        match self.subject(says) {
+            Ok(subject) => {
+                wrong.extend(amiss(&subject).map(|what| format!("{SUBJECT} ({}): {what}", says.lang)));
+            }
+            Err(e) => wrong.push(e.to_string()),
+        }
         wrong
+    }
+}
+
+/// What is wrong with a subject.
+fn amiss(subject: &str) -> Option<String> {
+    match subject.chars().count() {
+        0 => Some("the subject is empty".into()),
+        1..=SUBJECT_CHARS_MAX if subject.contains("://") => {
+            Some("a link in the subject: a notice has one, below".into())
+        }
+        1..=SUBJECT_CHARS_MAX if subject.chars().any(char::is_control) => {
+            Some("a control character in the subject".into())
+        }
+        1..=SUBJECT_CHARS_MAX => None,
+        chars => Some(format!("the subject has {chars} characters; at most {SUBJECT_CHARS_MAX}")),
     }
 }
 

@@ -4,16 +4,21 @@
 
 use std::fmt::Write as _;
 
-use noroshi_model::outcome::{Arm, Effect, Trial, interval};
+use noroshi_model::outcome::{Arm, Effect, Trial, Z, interval, interval_at};
 
 use crate::funnel::share;
 
 /// The difference of the two arms; none while one of them says nothing.
 pub fn effect(told: &Arm, held_out: &Arm) -> Option<Effect> {
-    let of = |arm: &Arm| {
-        interval(arm.gone, arm.observed).map(|(l, h)| (arm.gone as f64 / arm.observed as f64, l, h))
+    difference((told.gone, told.observed), (held_out.gone, held_out.observed), Z)
+}
+
+/// The difference of two shares, each so many of so many, with its interval for a quantile.
+pub(crate) fn difference(one: (u64, u64), other: (u64, u64), z: f64) -> Option<Effect> {
+    let of = |(part, whole): (u64, u64)| {
+        interval_at(part, whole, z).map(|(l, h)| (part as f64 / whole as f64, l, h))
     };
-    let ((p1, l1, u1), (p2, l2, u2)) = (of(told)?, of(held_out)?);
+    let ((p1, l1, u1), (p2, l2, u2)) = (of(one)?, of(other)?);
     let difference = p1 - p2;
     Some(Effect {
         difference,

@@ -1,9 +1,10 @@
-//! What came of it: a case that stays quiet closes as clean, the funnel is shown as numbers and as a picture, and what telling
-//! does is measured.
+//! What came of it: a case that stays quiet closes as clean, the funnel is shown as numbers and as a picture, and it is measured what
+//! telling does ([`effect`]) and in which words ([`wording`]).
 
 pub mod effect;
 pub mod funnel;
 pub mod recheck;
+pub mod wording;
 
 use jiff::Timestamp;
 use noroshi_model::case::QUIET;

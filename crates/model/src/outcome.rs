@@ -122,7 +122,7 @@ impl Trial {
     }
 }
 
-/// The difference of two shares, told less held out, each from -1 to 1.
+/// The difference of two shares, the first less the second (told less held out), each from -1 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Effect {
@@ -145,17 +145,23 @@ impl Effect {
     }
 }
 
+/// The normal distribution's 97.5 % quantile: what makes an interval one of 95 %.
+pub const Z: f64 = 1.959_963_984_540_054;
+
 /// The 95 % interval of a share by the score method (Wilson, JASA 22 (1927) 209-212); none where there is nothing.
 pub fn interval(part: u64, whole: u64) -> Option<(f64, f64)> {
-    /// The normal distribution's 97.5 % quantile.
-    const Z: f64 = 1.959_963_984_540_054;
+    interval_at(part, whole, Z)
+}
+
+/// The same for another quantile than [`Z`].
+pub fn interval_at(part: u64, whole: u64, z: f64) -> Option<(f64, f64)> {
     if whole == 0 {
         return None;
     }
     let (n, p) = (whole as f64, part.min(whole) as f64 / whole as f64);
-    let middle = p + Z * Z / (2.0 * n);
-    let reach = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-    let scale = 1.0 + Z * Z / n;
+    let middle = p + z * z / (2.0 * n);
+    let reach = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
+    let scale = 1.0 + z * z / n;
     Some((((middle - reach) / scale).max(0.0), ((middle + reach) / scale).min(1.0)))
 }
 

@@ -15,6 +15,7 @@ use crate::feeds::FeedCommand;
 use crate::garden::GardenCommand;
 use crate::ladder::{LadderCommand, StepCommand};
 use crate::law::LawCommand;
+use crate::outcome::OutcomeCommand;
 use crate::quarantine::QuarantineCommand;
 use crate::sources::commands::SourceCommand;
 use crate::staff::StaffCommand;
@@ -94,18 +95,8 @@ pub enum Command {
     /// Check and export the record of every look
     #[command(subcommand)]
     Evidence(Evidence),
-    /// Show what came of it, by campaign
-    Outcome {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-        /// Show what telling does: cases that were told beside those that chance held out
-        #[arg(long, conflicts_with = "svg")]
-        effect: bool,
-        /// Print one campaign's funnel as SVG
-        #[arg(long, value_name = "CAMPAIGN")]
-        svg: Option<String>,
-    },
+    /// Show what came of it: by campaign, by wording, by network
+    Outcome(OutcomeCommand),
     /// Measures, rules, and what they say
     #[command(subcommand)]
     Law(LawCommand),
@@ -265,8 +256,20 @@ pub enum NoticeCommand {
         /// The short message instead, which is also what is said on the telephone
         #[arg(long, conflicts_with = "html")]
         short: bool,
+        /// The subject instead
+        #[arg(long, conflicts_with_all = ["html", "short"])]
+        subject: bool,
+        /// A wording that is tried out
+        #[arg(long, value_name = "ID", default_value = "standard")]
+        wording: String,
     },
-    /// Hold the mails of every family, language and measure against what a notice has to say
+    /// List the wordings, and how many of a hundred new cases get each
+    Wordings {
+        /// Print JSON lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Hold the mails of every wording, family, language and measure against what a notice has to say
     Lint,
 }
 

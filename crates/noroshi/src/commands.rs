@@ -29,8 +29,8 @@ use crate::sessions::SessionsCommand;
 use crate::stages::Stage;
 use crate::{cases, garden, ladder, staff};
 use crate::{
-    counters, demo, doctor, events, evidence, languages, law, lists, maps, notices, quarantine, report,
-    returns, sources,
+    counters, demo, doctor, events, evidence, languages, law, lists, maps, notices, outcome, quarantine,
+    report, returns, sources,
 };
 
 /// A check found something wrong.
@@ -57,8 +57,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Garden(what) => garden::command(&at, &what),
         Command::Mail(what) => mails(&at, what),
         Command::Evidence(what) => evidence::run(&at, what),
-        Command::Outcome { json, effect: true, .. } => effect(&at.look()?, json),
-        Command::Outcome { json, svg, .. } => outcome(&at.look()?, json, svg.as_deref()),
+        Command::Outcome(what) => outcome::command(&at.look()?, &what),
         Command::Sessions(what) => sessions(&at, what),
         Command::Law(what) => law::run(|| at.visit(), || at.look(), what),
         Command::Consent(what) => consent(&at, what),
@@ -281,33 +280,6 @@ fn mails(at: &Where, what: MailCommand) -> anyhow::Result<ExitCode> {
                 bail!("there is no mail {number} in doubt in case {case}");
             }
         }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn effect(house: &House, as_json: bool) -> anyhow::Result<ExitCode> {
-    let trials = report::trials(house)?;
-    if as_json {
-        report::json(&trials)?;
-    } else if trials.is_empty() {
-        eprintln!(
-            "no case was held out yet; `noroshi config show` says how many are to be: outcome.hold-out-percent"
-        );
-    } else {
-        say_on!("{}", noroshi_improve::effect::table(&trials));
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn outcome(house: &House, as_json: bool, svg: Option<&str>) -> anyhow::Result<ExitCode> {
-    let funnels = house.store.tx("outcome", |tx| tx.funnels())?;
-    if let Some(campaign) = svg {
-        let funnel = funnels.iter().find(|f| f.campaign == campaign).context("there is no such campaign")?;
-        say!("{}", noroshi_improve::funnel::svg(funnel));
-    } else if as_json {
-        report::json(&funnels)?;
-    } else {
-        say_on!("{}", noroshi_improve::funnel::table(&funnels));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -30,6 +30,7 @@ use crate::returns::{Returns, ReturnsFile};
 use crate::sessions::{FollowFile, RadiusFile, SessionsFile};
 use crate::sources::{Origin, PushFile, Source, SourceFile, secret};
 use crate::tables::EnrichFile;
+use crate::wording::{NoticeFile, WordingFile};
 
 /// Where everything lives unless said otherwise.
 pub const DATA_DIR: &str = "noroshi-data";
@@ -58,6 +59,8 @@ pub struct File {
     pub network: NetworkFile,
     /// The mail server.
     pub mail: MailFile,
+    /// What is said.
+    pub notice: NoticeFile,
     /// By which ways subscribers are told, in which order.
     pub ladder: LadderFile,
     /// The gateway of short messages.
@@ -122,7 +125,7 @@ pub struct OperatorFile {
     pub desk: Option<String>,
     /// The sender's address.
     pub from: Option<String>,
-    /// Folder of your own forms of the mail: `notice.txt`, `notice.html`.
+    /// Folder of your own forms of the mail: `notice.txt`, `notice.html`, `subject.txt`.
     pub templates: Option<PathBuf>,
     /// Your own page with a field for the code in a notice, in words or as an address.
     pub page: Option<String>,
@@ -278,6 +281,8 @@ pub struct Config {
     pub dkim: Option<DkimFile>,
     /// Folder of the operator's own forms of the mail.
     pub templates: Option<PathBuf>,
+    /// Wordings that are tried out, as written.
+    pub wordings: Vec<WordingFile>,
     /// Folder of further languages.
     pub languages: Option<PathBuf>,
     /// Where the subscribers' pages are served.
@@ -403,6 +408,7 @@ impl TryFrom<File> for Config {
             mail_log: file.mail.log,
             languages: file.operator.languages,
             templates: file.operator.templates,
+            wordings: file.notice.wording,
             dkim: file.mail.dkim.map(|dkim| DkimFile {
                 domain: if dkim.domain.is_empty() { domain.to_owned() } else { dkim.domain },
                 ..dkim
@@ -548,6 +554,7 @@ impl Config {
                 dkim: self.dkim.clone(),
                 returns: self.returns.as_ref().map(|returns| returns.file.clone()),
             },
+            notice: NoticeFile { wording: self.wordings.clone() },
             ladder: LadderFile {
                 zone: self.reach.ladder.zone.iana_name().map(str::to_owned),
                 rung: self.reach.ladder.rungs.clone(),

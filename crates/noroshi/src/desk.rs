@@ -13,6 +13,7 @@ use noroshi_law::evidence::disclosure::Disclosure;
 use noroshi_model::case::StepState;
 use noroshi_model::code;
 use noroshi_model::link::{LINK_LIFE, LinkError};
+use noroshi_model::wording::WordingTrial;
 use noroshi_model::{Case, CaseFilter, CaseState, Funnel, Id, Seek, Trial, VisitKind};
 use noroshi_orient::enrich::embedded;
 use noroshi_portal::desk::{
@@ -501,6 +502,16 @@ impl Desk for HouseDesk {
 
     fn trials(&self) -> Result<Vec<Trial>, DeskError> {
         report::trials(&self.house).map_err(unavailable)
+    }
+
+    fn wordings(&self) -> Result<Vec<WordingTrial>, DeskError> {
+        report::wordings(&self.house).map_err(unavailable)
+    }
+
+    fn wordings_svg(&self, round: &str) -> Result<String, DeskError> {
+        let trials = self.wordings()?;
+        let trial = trials.iter().find(|trial| trial.name() == round).ok_or(DeskError::NotFound)?;
+        Ok(noroshi_improve::wording::svg(trial))
     }
 
     fn funnel_svg(&self, campaign: &str) -> Result<String, DeskError> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 use anyhow::{Context as _, bail};
 use noroshi_act::directory::{CsvDirectory, Directory};
 use noroshi_act::dkim::Dkim;
-use noroshi_act::template::Templates;
+use noroshi_act::wording::Wordings;
 use noroshi_book::{Book, BookError};
 use noroshi_directory::{HttpDirectory, LdapDirectory, SqlDirectory};
 use noroshi_law::evidence::note::Signer;
@@ -27,8 +27,8 @@ use noroshi_store::{Address, Store, StoreError};
 use crate::config::{Config, DirectoryFile, DkimFile};
 use crate::keys;
 use crate::languages::Texts;
-use crate::notices;
 use crate::receipts::Receipts;
+use crate::{notices, wording};
 
 /// Everything at hand.
 pub struct House {
@@ -54,8 +54,8 @@ pub struct House {
     pub rulebook: CedarRulebook,
     /// What is said to subscribers, in every language.
     pub texts: Texts,
-    /// The mail's forms.
-    pub templates: Templates,
+    /// The mail's forms, in every wording.
+    pub wordings: Wordings,
     /// Who is behind a contract.
     pub directory: Arc<dyn Directory>,
     /// What the mail server did with a mail.
@@ -105,11 +105,11 @@ impl House {
         let origin = config.operator.from.rsplit('@').next().unwrap_or("localhost").to_owned();
         let directory = directory(&config.directory)?;
         let texts = Texts::read(config.languages.as_deref()).context("operator.languages")?;
-        let templates = notices::templates(config.templates.as_deref()).context("operator.templates")?;
-        if config.templates.is_some()
-            && let [first, rest @ ..] = notices::lint(&config.operator, &texts, &templates).as_slice()
+        let wordings = wording::wordings(&config)?;
+        if (config.templates.is_some() || wordings.is_trial())
+            && let [first, rest @ ..] = notices::lint(&config.operator, &texts, &wordings).as_slice()
         {
-            bail!("operator.templates: {first} ({} more; see `noroshi notice lint`)", rest.len());
+            bail!("the mail's forms: {first} ({} more; see `noroshi notice lint`)", rest.len());
         }
         let house = Self {
             store: Store::open(config.database.clone())?,
@@ -122,7 +122,7 @@ impl House {
             register: Register::shipped()?,
             rulebook: CedarRulebook::shipped()?,
             texts,
-            templates,
+            wordings,
             directory,
             receipts,
             clock,

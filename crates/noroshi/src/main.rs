@@ -32,6 +32,7 @@ mod lists;
 mod maps;
 mod metrics;
 mod notices;
+mod outcome;
 mod outgoing;
 mod quarantine;
 mod receipts;
@@ -44,6 +45,7 @@ mod sources;
 mod staff;
 mod stages;
 mod tables;
+mod wording;
 
 use std::process::ExitCode;
 

@@ -1,8 +1,6 @@
 //! The mail before it is sent to anybody: shown for a made-up case, and held against everything a notice has to say.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail, ensure};
@@ -10,35 +8,33 @@ use jiff::{SignedDuration, Timestamp};
 use noroshi_act::notice::{Facts, Operator, says};
 use noroshi_act::short::words;
 use noroshi_act::template::{self, Templates};
+use noroshi_act::wording::Wordings;
 use noroshi_law::{InfectionNotice, Purpose as _, TakedownNotice};
 use noroshi_model::guide::Guide;
 use noroshi_model::{ContractRef, Id, Lang, Subscriber};
 
 use crate::cli::NoticeCommand;
 use crate::config::Config;
-use crate::languages::{Texts, text};
-use crate::report::say;
+use crate::languages::Texts;
+use crate::report::{self, say};
+use crate::wording::wordings;
 
 /// The measures under which mails are written.
 const MEASURES: [&str; 2] = [TakedownNotice::MEASURE, InfectionNotice::MEASURE];
 
-/// The mail's forms: ours, or those in a folder of the operator's.
-pub fn templates(folder: Option<&Path>) -> anyhow::Result<Templates> {
-    let mut own = BTreeMap::new();
-    for name in [template::TEXT, template::HTML] {
-        if let Some(path) = folder.map(|folder| folder.join(name)).filter(|path| path.exists()) {
-            own.insert(name.to_owned(), text(&path)?);
-        }
-    }
-    Ok(Templates::new(&own)?)
-}
-
 /// Shows a mail, or holds all of them against what they have to say.
 pub fn command(config: &Config, what: &NoticeCommand) -> anyhow::Result<ExitCode> {
     let texts = Texts::read(config.languages.as_deref()).context("operator.languages")?;
-    let templates = templates(config.templates.as_deref()).context("operator.templates")?;
+    let wordings = wordings(config)?;
     match what {
-        NoticeCommand::Preview { family, lang, measure, html, short } => {
+        NoticeCommand::Wordings { json } => {
+            list(&wordings, *json)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        NoticeCommand::Preview { family, lang, measure, html, short, subject, wording } => {
+            let Some((_, templates)) = wordings.named(wording) else {
+                bail!("there is no wording '{wording}'; see `noroshi notice wordings`")
+            };
             let wanted = Lang::parse(lang).and_then(|lang| lang.among(&texts.notice.spoken()));
             let Some(lang) = wanted else {
                 bail!("{lang} is not spoken; `noroshi config check` lists what is")
@@ -48,9 +44,13 @@ pub fn command(config: &Config, what: &NoticeCommand) -> anyhow::Result<ExitCode
                 "no mail is written under '{measure}': {}",
                 MEASURES.join(", ")
             );
-            let sample = Sample::new(&config.operator, &texts, &templates, texts.guides.family(family));
+            let sample = Sample::new(&config.operator, &texts, templates, texts.guides.family(family));
             if *short {
                 say!("{}", sample.told(lang, words));
+                return Ok(ExitCode::SUCCESS);
+            }
+            if *subject {
+                say!("{}", sample.with(lang, measure, |says| templates.subject(says))?);
                 return Ok(ExitCode::SUCCESS);
             }
             let name = if *html { template::HTML } else { template::TEXT };
@@ -58,12 +58,13 @@ pub fn command(config: &Config, what: &NoticeCommand) -> anyhow::Result<ExitCode
             Ok(ExitCode::SUCCESS)
         }
         NoticeCommand::Lint => {
-            let wrong = lint(&config.operator, &texts, &templates);
+            let wrong = lint(&config.operator, &texts, &wordings);
             wrong.iter().for_each(|line| say!("{line}"));
             let (languages, families) = (texts.notice.spoken().len(), texts.guides.iter().count());
             eprintln!(
-                "{languages} languages, {families} guides, {} measures: {} to mend",
+                "{languages} languages, {families} guides, {} measures, {} wordings: {} to mend",
                 MEASURES.len(),
+                wordings.iter().count(),
                 wrong.len()
             );
             Ok(if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) })
@@ -71,14 +72,33 @@ pub fn command(config: &Config, what: &NoticeCommand) -> anyhow::Result<ExitCode
     }
 }
 
-/// What is wrong with the mails of every family, language and measure.
-pub fn lint(operator: &Operator, texts: &Texts, templates: &Templates) -> Vec<String> {
+/// Which wordings there are, and how many of a hundred new cases get each.
+fn list(wordings: &Wordings, as_json: bool) -> anyhow::Result<()> {
+    for (share, _) in wordings.iter() {
+        let (id, percent, form) = (&share.wording, share.percent, &share.form);
+        if as_json {
+            report::json(&serde_json::json!({ "id": id, "share": percent, "form": form }))?;
+        } else {
+            say!("{id:<32} {percent:>3} %  form {form}");
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with the mails of every wording, family, language and measure.
+pub fn lint(operator: &Operator, texts: &Texts, wordings: &Wordings) -> Vec<String> {
     let mut wrong = Vec::new();
-    for guide in texts.guides.iter() {
-        let sample = Sample::new(operator, texts, templates, guide);
-        for lang in texts.notice.spoken() {
-            for measure in MEASURES {
-                wrong.extend(sample.linted(lang, measure));
+    for (share, templates) in wordings.iter() {
+        let of = match wordings.is_trial() {
+            true => format!("{}: ", share.wording),
+            false => String::new(),
+        };
+        for guide in texts.guides.iter() {
+            let sample = Sample::new(operator, texts, templates, guide);
+            for lang in texts.notice.spoken() {
+                for measure in MEASURES {
+                    wrong.extend(sample.linted(lang, measure).into_iter().map(|what| format!("{of}{what}")));
+                }
             }
         }
     }
@@ -148,7 +168,17 @@ impl<'a> Sample<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::config::File;
+    use crate::wording::WordingFile;
+
+    fn templates(folder: Option<&Path>) -> anyhow::Result<Wordings> {
+        let mut config = Config::try_from(File::default())?;
+        config.templates = folder.map(Path::to_owned);
+        wordings(&config)
+    }
 
     fn operator() -> Operator {
         Operator {
@@ -164,7 +194,8 @@ mod tests {
         let (texts, templates) = (Texts::read(None).unwrap(), templates(None).unwrap());
         assert_eq!(lint(&operator(), &texts, &templates), [""; 0]);
         let operator = operator();
-        let sample = Sample::new(&operator, &texts, &templates, texts.guides.family("mirai"));
+        let (_, standard) = templates.of(None);
+        let sample = Sample::new(&operator, &texts, standard, texts.guides.family("mirai"));
         let html = sample.rendered(template::HTML, Lang::JA, TakedownNotice::MEASURE).unwrap();
         assert!(html.contains("例示 &lt;ISP&gt; &amp; Co") && !html.contains("<ISP>"), "{html}");
         assert!(html.contains("href=\"https://care.example.ne.jp/n/SAMPLE\""), "{html}");
@@ -185,7 +216,7 @@ mod tests {
             assert!(short.contains(missing), "{missing}: {short}");
         }
         assert!(told("{{ nothing_like_it }}").unwrap().contains("notice.txt, line 1"));
-        assert!(told("{% for x in steps %}").unwrap_err().to_string().contains("notice.txt"));
+        assert!(told("{% for x in steps %}").is_err_and(|e| format!("{e:#}").contains("notice.txt")));
         let all = include_str!("../../act/templates/notice.txt");
         assert_eq!(told(&format!("Hello!\n{all}")).unwrap(), "");
         assert!(
@@ -206,5 +237,41 @@ mod tests {
         std::fs::remove_file(folder.path().join(template::HTML)).unwrap();
         let endless = "{% for a in range(10000) %}{% for b in range(10000) %}x{% endfor %}{% endfor %}";
         assert!(!told(endless).unwrap().is_empty(), "a loop ends");
+    }
+
+    #[test]
+    fn a_wording_is_held_against_what_a_notice_has_to_say_like_the_standard_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let texts = Texts::read(None).unwrap();
+        let mut config = Config::try_from(File::default()).unwrap();
+        config.wordings =
+            vec![WordingFile { id: "short".into(), templates: folder.path().into(), share: 50 }];
+        let e = format!("{:#}", wordings(&config).unwrap_err());
+        assert!(e.contains("has none of notice.txt, notice.html, subject.txt"), "{e}");
+        let told = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).unwrap();
+            lint(&operator(), &texts, &wordings(&config).unwrap()).join("\n")
+        };
+        let subject =
+            "{% if lang == \"en\" %}A device of yours is infected{% else %}{{ t[\"subject\"] }}{% endif %}\n";
+        assert_eq!(told(template::SUBJECT, subject), "");
+        let all = wordings(&config).unwrap();
+        let short = all.named("short").unwrap().1;
+        let operator = operator();
+        let sample = Sample::new(&operator, &texts, short, texts.guides.family("mirai"));
+        let said = |lang| sample.with(lang, TakedownNotice::MEASURE, |says| short.subject(says)).unwrap();
+        assert_eq!(said(Lang::EN), "A device of yours is infected");
+        assert_ne!(said(Lang::JA), said(Lang::EN));
+        let wrong = told(template::TEXT, "{{ operator }}: {{ link }}\n");
+        assert!(wrong.contains("short: notice.txt") && !wrong.contains("standard:"), "{wrong}");
+        for (subject, what) in [
+            ("", "the subject is empty"),
+            ("{{ steps[0].body }}{{ about }}{{ about }}{{ about }}", "at most 100"),
+            ("https://x.example", "a link in the subject"),
+            ("{{ nothing }}", "subject.txt, line 1"),
+        ] {
+            let wrong = told(template::SUBJECT, subject);
+            assert!(wrong.contains(what), "{what}: {wrong}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::io::Write as _;
 use noroshi_act::clocks::Clocks;
 use noroshi_improve::funnel::table;
 use noroshi_model::Trial;
+use noroshi_model::wording::WordingTrial;
 use noroshi_orient::clock::{FeedClock, Forms};
 use noroshi_store::StoreError;
 use serde::Serialize;
@@ -107,6 +108,14 @@ pub fn loop_in_numbers(house: &House, as_json: bool) -> anyhow::Result<()> {
     }
     say!("\n{}", table(&funnels));
     Ok(())
+}
+
+/// Which wording works, of every round of wordings, the newest first.
+pub fn wordings(house: &House) -> Result<Vec<WordingTrial>, StoreError> {
+    let (days, now) = (house.config.reach.outcome.hold_out_days, house.clock.now());
+    let mut trials = house.store.tx("outcome.wordings", |tx| tx.wording_trials(days, now))?;
+    trials.iter_mut().for_each(noroshi_improve::wording::compare);
+    Ok(trials)
 }
 
 /// What telling does, of every campaign of which chance held somebody out.

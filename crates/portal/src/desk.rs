@@ -11,6 +11,7 @@ use noroshi_law::evidence::disclosure::Disclosure;
 use noroshi_model::guide::{Guide, Texts};
 use noroshi_model::link::LinkError;
 use noroshi_model::outcome::Recheck;
+use noroshi_model::wording::WordingTrial;
 use noroshi_model::{Case, CaseFilter, CaseState, Channel, Funnel, Id, Seek, Tally, Trial, VisitKind};
 use serde::Serialize;
 
@@ -505,6 +506,10 @@ pub trait Desk: Send + Sync + 'static {
     fn outcome(&self) -> Result<Vec<Funnel>, DeskError>;
     /// What telling does, by campaign.
     fn trials(&self) -> Result<Vec<Trial>, DeskError>;
+    /// Which wording works, by round, the newest first.
+    fn wordings(&self) -> Result<Vec<WordingTrial>, DeskError>;
+    /// One round of wordings as SVG.
+    fn wordings_svg(&self, round: &str) -> Result<String, DeskError>;
     /// One campaign's funnel as SVG.
     fn funnel_svg(&self, campaign: &str) -> Result<String, DeskError>;
 }

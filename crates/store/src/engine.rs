@@ -12,7 +12,7 @@ use crate::log::Glimpse;
 use crate::row::{Row, Value};
 
 /// Migrations in order; the database's version is how many of them it has.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 10] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/evidence-tiles.sql"),
     include_str!("../migrations/approvals.sql"),
@@ -22,6 +22,7 @@ const MIGRATIONS: [&str; 9] = [
     include_str!("../migrations/garden.sql"),
     include_str!("../migrations/staff.sql"),
     include_str!("../migrations/cases.sql"),
+    include_str!("../migrations/wordings.sql"),
 ];
 /// How long SQLite waits for another writer, in milliseconds.
 const BUSY_MS: u64 = 10_000;

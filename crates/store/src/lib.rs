@@ -9,7 +9,7 @@
 //! there are; then one file per noun, each adding methods to [`Tx`]: [`log`] (the events), [`events`] (how they came in),
 //! [`sources`], [`quarantine`], [`aggregates`], [`lists`], [`clocks`], [`queue`], [`findings`],
 //! [`cases`], [`outbox`], [`returns`], [`visits`], [`consent`], [`approvals`], [`staff`], [`evidence`], [`tiles`] (the same as files), [`disclosure`]
-//! (what is told of it), [`totals`], [`cursors`] (what went out), [`gauges`].
+//! (what is told of it), [`totals`], `trials` and `wordings` (what telling does, and which words), [`cursors`] (what went out), [`gauges`].
 //!
 //! **Invariant:** no SQL outside this crate. **Invariant:** whatever a closure did is durable when `tx` returns `Ok`, and
 //! never happened when it returns `Err`.
@@ -40,6 +40,7 @@ pub mod tiles;
 pub mod totals;
 mod trials;
 pub mod visits;
+mod wordings;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};

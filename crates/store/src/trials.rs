@@ -4,6 +4,7 @@
 //! if anybody of its campaign was: a feed that told of nobody in those days would not have told of this line either.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use jiff::Timestamp;
 use noroshi_model::Trial;
@@ -12,7 +13,13 @@ use noroshi_model::outcome::Arm;
 use crate::row::values;
 use crate::{StoreError, Tx};
 
-const DAY_MS: i64 = 86_400_000;
+/// Milliseconds of a day.
+pub(crate) const DAY_MS: i64 = 86_400_000;
+
+/// The days that lie wholly in the second half of so many days, whenever on the first day it began.
+pub(crate) fn second_half(first: i64, days: u32) -> RangeInclusive<i64> {
+    first + i64::from(days.div_ceil(2)) + 1..=first + i64::from(days) - 1
+}
 
 impl Tx<'_> {
     /// The trial of every campaign of which chance held somebody out, by name; the effect is not worked out.
@@ -58,9 +65,7 @@ impl Tx<'_> {
                 let arm = if row.int(0)? == 0 { &mut trial.told } else { &mut trial.held_out };
                 let (day, count) = (row.int(1)?, row.count(3)?);
                 arm.cases += count;
-                // The days that lie wholly in the second half, whenever on that day the case was opened.
-                let window = day + i64::from(days.div_ceil(2)) + 1..=day + i64::from(days) - 1;
-                if told.range(window).next().is_some() {
+                if told.range(second_half(day, days)).next().is_some() {
                     arm.observed += count;
                     arm.gone += if row.flag(2)? { count } else { 0 };
                 }
@@ -71,7 +76,11 @@ impl Tx<'_> {
     }
 
     /// The days on which a campaign's feed told of anybody.
-    fn days_told(&mut self, campaign: &str, since: Timestamp) -> Result<BTreeSet<i64>, StoreError> {
+    pub(crate) fn days_told(
+        &mut self,
+        campaign: &str,
+        since: Timestamp,
+    ) -> Result<BTreeSet<i64>, StoreError> {
         let rows = self.rows(
             "SELECT DISTINCT s.at_ms / ?3 FROM case_sighting s JOIN cases c ON c.id = s.case_id
              WHERE c.campaign = ?1 AND s.at_ms >= ?2",

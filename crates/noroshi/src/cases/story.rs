@@ -26,7 +26,9 @@ pub fn case_story(tx: &mut Tx<'_>, id: &Id) -> Result<Option<CaseStory>, StoreEr
         );
         line(i.at, "identified", text, Some(case.measure.clone()), i.evidence);
     }
+    let words = tx.words_of(id)?;
     for mail in tx.steps(id)? {
+        let said = words.get(&mail.step.number).map(|words| format!(" (in the words {words})"));
         let text = match (mail.step.state, mail.step.channel) {
             (StepState::Pending, _) => format!("waits in the outbox {}", mail.step.reply),
             (_, Channel::Mail) => format!("{} {}", mail.message_id, mail.step.reply),
@@ -35,7 +37,7 @@ pub fn case_story(tx: &mut Tx<'_>, id: &Id) -> Result<Option<CaseStory>, StoreEr
         line(
             mail.changed,
             mail.step.channel.id(),
-            format!("step {}: {}", mail.step.number, text.trim()),
+            format!("step {}: {}{}", mail.step.number, text.trim(), said.unwrap_or_default()),
             Some(mail.step.state.to_string()),
             None,
         );

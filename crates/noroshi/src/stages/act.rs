@@ -306,7 +306,7 @@ fn open_case<P: NoticePurpose>(
 
 /// For how long a new case is not told, to measure what telling does: by chance, and the same for a subscriber and family
 /// whenever they are found again. Never in an emergency.
-fn hold_out<P: NoticePurpose>(house: &House, party: &str, family: &str) -> Option<SignedDuration> {
+pub(super) fn hold_out<P: NoticePurpose>(house: &House, party: &str, family: &str) -> Option<SignedDuration> {
     let outcome = &house.config.reach.outcome;
     if P::Basis::KIND == BasisKind::Emergency {
         return None;

@@ -12,7 +12,9 @@ use noroshi_store::outbox::EVERYTHING;
 use noroshi_store::{StoreError, Tx};
 
 use super::StageError;
+use super::tell::IN_A_WORDING;
 use crate::house::House;
+use crate::wording::drawn;
 
 /// Cases looked at in one transaction.
 const BATCH: u32 = 100;
@@ -63,6 +65,10 @@ fn look(tx: &mut Tx<'_>, house: &House, case: &Case, now: Timestamp) -> Result<(
             };
             let message_id = Step::message_id(&case.id, number, &house.config.submission.helo);
             tx.insert_step(&step, &message_id, now)?;
+            let is_first = !taken.iter().any(|step| IN_A_WORDING.contains(&step.channel));
+            if house.wordings.is_trial() && is_first && IN_A_WORDING.contains(&channel) {
+                tx.allot_wording(&case.id, house.wordings.round(), drawn(house, &case), now)?;
+            }
             (case.steps, case.last_step) = (number, Some(now));
             None
         }

@@ -8,7 +8,7 @@ use noroshi_act::notice::{Addressee, Facts, LISTED_MAX};
 use noroshi_decide::{ask_infection, ask_takedown};
 use noroshi_law::{Ask, InfectionNotice, Lawful, NoticePurpose, Permit, Purpose as _, TakedownNotice, Use};
 use noroshi_model::link::LINK_LIFE;
-use noroshi_model::{Case, CaseState, Subscriber};
+use noroshi_model::{Case, CaseState, Channel, Subscriber};
 use noroshi_store::StoreError;
 use noroshi_store::outbox::Outgoing;
 
@@ -16,6 +16,9 @@ use super::StageError;
 use super::outbox::{Fate, settle};
 use crate::house::House;
 use crate::outgoing;
+
+/// The ways that say the whole notice, so that its wording matters.
+pub const IN_A_WORDING: [Channel; 2] = [Channel::Mail, Channel::Letter];
 
 /// A way of telling.
 pub trait Teller {
@@ -46,8 +49,15 @@ fn tell_about<P: NoticePurpose>(
     teller: &impl Teller,
 ) -> Result<Fate, StageError> {
     let (house, case, now) = (about.house, about.case, about.house.clock.now());
-    let (seen, seen_total) = house.store.tx("tell.seen", |tx| {
-        Ok::<_, StoreError>((tx.sightings(&case.id, LISTED_MAX as u32)?, tx.sighting_count(&case.id)?))
+    let step = &about.handed.step;
+    let (seen, seen_total, (_, templates)) = house.store.tx("tell.seen", |tx| {
+        let allotted = tx.wording_of(&case.id)?;
+        let wording = house.wordings.of(allotted.as_deref());
+        if allotted.is_some() && IN_A_WORDING.contains(&step.channel) {
+            tx.say_in_words(&case.id, step.number, &wording.0.words())?;
+        }
+        let seen = tx.sightings(&case.id, LISTED_MAX as u32)?;
+        Ok::<_, StoreError>((seen, tx.sighting_count(&case.id)?, wording))
     })?;
     let link_until = now + LINK_LIFE;
     let link = format!("{}/n/{}", house.config.base_url, house.links.token(&case.id, link_until));
@@ -65,7 +75,7 @@ fn tell_about<P: NoticePurpose>(
         link_until,
         now,
         texts: &house.texts.notice,
-        templates: &house.templates,
+        templates,
     };
     teller.tell(to, &facts, about)
 }

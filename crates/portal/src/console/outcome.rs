@@ -1,16 +1,17 @@
-//! The pages about what came of it: the funnel of each campaign, and what telling does.
+//! The pages about what came of it: the funnel of each campaign and what telling does; which wording works.
 
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use noroshi_model::wording::{Stage, WordingArm, WordingTrial};
 use noroshi_model::{Funnel, Trial};
 use serde_json::json;
 
 use super::asked::{Asked, Here, Pager};
 use super::rows;
 use crate::counter::Counter;
-use crate::desk::DeskError;
+use crate::desk::{Desk, DeskError};
 
 const SVG: &str = "image/svg+xml; charset=utf-8";
 
@@ -30,11 +31,7 @@ impl OutcomeView<'_> {
 }
 
 pub(super) async fn outcome(State(counter): State<Counter>, asked: Asked) -> Response {
-    let list = rows(&counter, &asked, "", |desk, offset, limit| {
-        let funnels = desk.outcome()?;
-        let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
-        Ok(funnels.into_iter().skip(skipped).take(limit as usize).collect())
-    });
+    let list = rows(&counter, &asked, "", |desk, offset, limit| Ok(page_of(desk.outcome()?, offset, limit)));
     let (funnels, pager) = match list.await {
         Ok(list) => list,
         Err(response) => return response,
@@ -58,9 +55,77 @@ pub(super) async fn picture(
     asked: Asked,
     name: Option<Path<String>>,
 ) -> Response {
-    let campaign = name.and_then(|Path(name)| name.strip_suffix(".svg").map(str::to_owned));
-    let Some(campaign) = campaign else { return asked.trouble(&DeskError::NotFound) };
-    match counter.ask(move |desk| desk.funnel_svg(&campaign)).await {
+    drawn(&counter, &asked, name, |desk, campaign| desk.funnel_svg(campaign)).await
+}
+
+#[derive(Template)]
+#[template(path = "console/wordings.html")]
+struct WordingsView<'a> {
+    here: Here<'a>,
+    trials: &'a [WordingTrial],
+    pager: &'a Pager,
+}
+
+impl WordingsView<'_> {
+    fn heading(&self, stage: &Stage) -> &'static str {
+        match stage {
+            Stage::Opened => "Opened",
+            Stage::Steps => "Steps",
+            Stage::Done => "Done",
+            Stage::Clean => "Clean, of observed",
+        }
+    }
+
+    fn at(&self, arm: &WordingArm, stage: &Stage) -> (u64, u64) {
+        arm.at(*stage)
+    }
+
+    /// How the intervals were made.
+    fn method(&self, trial: &WordingTrial) -> String {
+        match trial.pairs {
+            0 | 1 => format!("Intervals of {} % (Newcombe's).", trial.sure_percent),
+            pairs => format!(
+                "Intervals (Newcombe's) of {pairs} pairs, widened so that they hold together with {} % (Bonferroni).",
+                trial.sure_percent
+            ),
+        }
+    }
+}
+
+pub(super) async fn wordings(State(counter): State<Counter>, asked: Asked) -> Response {
+    let list = rows(&counter, &asked, "", |desk, offset, limit| Ok(page_of(desk.wordings()?, offset, limit)));
+    let (trials, pager) = match list.await {
+        Ok(list) => list,
+        Err(response) => return response,
+    };
+    let twin = json!({ "page": pager.page, "next": pager.next_page, "rounds": trials });
+    asked.answer(&WordingsView { here: asked.here("outcome"), trials: &trials, pager: &pager }, &twin)
+}
+
+/// A round of wordings, drawn by the program behind the desk.
+pub(super) async fn wordings_picture(
+    State(counter): State<Counter>,
+    asked: Asked,
+    name: Option<Path<String>>,
+) -> Response {
+    drawn(&counter, &asked, name, |desk, round| desk.wordings_svg(round)).await
+}
+
+/// What a page shows of a list that is looked up whole.
+fn page_of<T>(all: Vec<T>, offset: u64, limit: u32) -> Vec<T> {
+    let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
+    all.into_iter().skip(skipped).take(limit as usize).collect()
+}
+
+async fn drawn(
+    counter: &Counter,
+    asked: &Asked,
+    name: Option<Path<String>>,
+    draw: impl FnOnce(&dyn Desk, &str) -> Result<String, DeskError> + Send + 'static,
+) -> Response {
+    let name = name.and_then(|Path(name)| name.strip_suffix(".svg").map(str::to_owned));
+    let Some(name) = name else { return asked.trouble(&DeskError::NotFound) };
+    match counter.ask(move |desk| draw(desk, &name)).await {
         Ok(svg) => ([(header::CONTENT_TYPE, SVG)], svg).into_response(),
         Err(error) => asked.trouble(&error),
     }

@@ -11,6 +11,7 @@ use noroshi_law::{Role, Use};
 use noroshi_model::guide::{Guide, Guides, Texts};
 use noroshi_model::link::LinkError;
 use noroshi_model::outcome::Recheck;
+use noroshi_model::wording::{Comparison, Stage, WordingArm, WordingTrial};
 use noroshi_model::{Case, CaseFilter, CaseState, Funnel, Id, Lang, Mark, Seek, Tally, Trial, VisitKind};
 use noroshi_portal::desk::*;
 use serde_json::json;
@@ -576,6 +577,53 @@ impl Desk for InMemory {
             tool: 40,
             check: 30,
         })
+    }
+
+    fn wordings(&self) -> Result<Vec<WordingTrial>, DeskError> {
+        let arm = |n: u64, wording: &str| WordingArm {
+            wording: self.text(wording),
+            percent: 50,
+            form: "1f0c33ab".into(),
+            cases: 1_022,
+            notified: 1_001,
+            otherwise: n,
+            opened: 400 + n,
+            steps: 300,
+            done: 200,
+            aged: 900,
+            observed: 880,
+            clean: 600 + n,
+        };
+        let comparison = |stage: &Stage, n: u64| Comparison {
+            stage: *stage,
+            wording: self.text("short"),
+            with: self.text("standard"),
+            effect: (n > 0).then_some(noroshi_model::outcome::Effect {
+                difference: 0.02,
+                low: -0.01,
+                high: 0.05,
+            }),
+            says: self.text("no difference can be told"),
+        };
+        self.list(0, 10, |n| WordingTrial {
+            round: Id::of("round", &[&n.to_be_bytes()]),
+            since: at("2026-11-20T03:12:00Z"),
+            until: at("2026-11-24T03:12:00Z"),
+            days: 14,
+            arms: vec![arm(0, "standard"), arm(n, "short")],
+            pairs: 1,
+            sure_percent: 95,
+            comparisons: Stage::ALL.iter().map(|stage| comparison(stage, n)).collect(),
+        })
+    }
+
+    fn wordings_svg(&self, round: &str) -> Result<String, DeskError> {
+        let is_known = self.wordings()?.iter().any(|trial| trial.name() == round);
+        if is_known {
+            Ok("<svg xmlns=\"http://www.w3.org/2000/svg\"/>".into())
+        } else {
+            Err(DeskError::NotFound)
+        }
     }
 
     fn funnel_svg(&self, campaign: &str) -> Result<String, DeskError> {

@@ -47,8 +47,17 @@ async fn answers(kept: Kept) -> Vec<(String, Answer)> {
 
     let console = LoggedIn::new(InMemory::new(kept)).await;
     let id = noroshi_model::Id::of("case", &[&0_u64.to_be_bytes()]);
-    let pages =
-        ["/", "/cases", "/quarantine", "/law", "/law/refusals", "/law/consents", "/evidence", "/outcome"];
+    let pages = [
+        "/",
+        "/cases",
+        "/quarantine",
+        "/law",
+        "/law/refusals",
+        "/law/consents",
+        "/evidence",
+        "/outcome",
+        "/outcome/wordings",
+    ];
     let others = [
         "/evidence/7",
         "/people",
@@ -61,6 +70,7 @@ async fn answers(kept: Kept) -> Vec<(String, Answer)> {
         "/nothing",
         "/login?key=x",
         "/outcome/x.svg",
+        "/outcome/wordings/x.svg",
     ];
     for path in pages.into_iter().chain(others).map(str::to_owned).chain([format!("/cases/{id}")]) {
         all.push((format!("console {path}"), console.get(&path).await));

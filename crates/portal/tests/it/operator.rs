@@ -13,7 +13,7 @@ use super::door::InMemoryDoor;
 use super::{LoggedIn, get, request, send};
 
 /// Pages of records.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "/",
     "/intake",
     "/cases",
@@ -25,13 +25,14 @@ const PAGES: [&str; 12] = [
     "/law/consents",
     "/evidence",
     "/outcome",
+    "/outcome/wordings",
     "/evidence/7",
 ];
 
 /// Pages about who works here.
 const DOOR: [&str; 2] = ["/people", "/me"];
 
-const TWINS: [&str; 13] = [
+const TWINS: [&str; 14] = [
     "/today.json",
     "/intake.json",
     "/cases.json?state=",
@@ -43,6 +44,7 @@ const TWINS: [&str; 13] = [
     "/law/consents.json",
     "/evidence.json",
     "/outcome.json",
+    "/outcome/wordings.json",
     "/people.json",
     "/me.json",
 ];
@@ -315,6 +317,7 @@ async fn an_empty_list_says_why_and_what_would_fill_it() {
         ("/law/consents", "No consent is recorded"),
         ("/evidence", "Nothing was looked at yet"),
         ("/outcome", "No campaign has a case yet"),
+        ("/outcome/wordings", "No other wording was tried out yet"),
     ] {
         console.get(path).await.says(text);
     }
@@ -351,6 +354,24 @@ async fn a_funnel_is_a_table_and_a_picture() {
     let picture = console.get("/outcome/shadowserver-sinkhole.mirai-0.svg").await;
     assert_eq!(picture.header("content-type"), "image/svg+xml; charset=utf-8");
     picture.says("<svg");
+}
+
+#[tokio::test]
+async fn wordings_are_shown_with_what_can_be_told_of_their_difference() {
+    let console = LoggedIn::new(InMemory::new(Kept::Usual)).await;
+    let page = console.get("/outcome/wordings").await;
+    for text in
+        ["no difference can be told", "400: 39.1 %", "36.2 to 42.2 %", "600: 68.2 %", "+2.0", "-1.0 to +5.0"]
+    {
+        page.says(text);
+    }
+    let twin = console.get("/outcome/wordings.json").await.json();
+    let round = twin["rounds"][0]["round"].as_str().unwrap();
+    page.says(&format!("src=\"/outcome/wordings/{}.svg\"", &round[..8]));
+    let picture = console.get(&format!("/outcome/wordings/{}.svg", &round[..8])).await;
+    assert_eq!(picture.header("content-type"), "image/svg+xml; charset=utf-8");
+    assert_eq!(console.get("/outcome/wordings/none.svg").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(twin["rounds"][0]["comparisons"][0]["says"], "no difference can be told");
 }
 
 #[tokio::test]

@@ -153,4 +153,8 @@ fn a_database_of_before_the_ladder_keeps_its_mails_and_for_whom_they_are() {
     assert_eq!(store.tx("t", |tx| tx.addressee(&two)).unwrap(), None);
     let claimed = store.tx("t", |tx| tx.claim_steps(noroshi_model::Channel::Mail, None, 10, at(0))).unwrap();
     assert_eq!(claimed.iter().map(|step| step.step.number).collect::<Vec<_>>(), [2]);
+    assert!(
+        store.tx("t", |tx| tx.words_of(&one)).unwrap().is_empty(),
+        "nobody knows in which words they were said"
+    );
 }

@@ -37,6 +37,7 @@ mod quarantine;
 mod returns;
 mod sources;
 mod staff;
+mod wordings;
 
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
