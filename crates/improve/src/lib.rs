@@ -1,8 +1,9 @@
 //! What came of it: a case that stays quiet closes as clean, the funnel is shown as numbers and as a picture, and it is measured what
-//! telling does ([`effect`]) and in which words ([`wording`]).
+//! telling does ([`effect`]), in which words ([`wording`]), and how infected each network is from week to week ([`networks`]).
 
 pub mod effect;
 pub mod funnel;
+pub mod networks;
 pub mod recheck;
 pub mod wording;
 

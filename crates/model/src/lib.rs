@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A type lives here when two stages speak of it. In the order in which data moves: [`fields`] (an event while a feed is
-//! read), [`event`] and its vocabulary [`rsit`] and [`tlp`]; [`finding`]; [`decision`]; [`case`]; [`outcome`] and [`wording`]. Beside them [`intake`] (quarantine and the counts that
+//! read), [`event`] and its vocabulary [`rsit`] and [`tlp`]; [`finding`]; [`decision`]; [`case`]; [`outcome`], [`wording`] and [`network`]. Beside them [`intake`] (quarantine and the counts that
 //! must add up), [`subscriber`], [`staff`] (who works here), [`seek`] (a place in a long list), [`guide`] (what to do about a malware family), [`link`] (the unforgeable link of a
 //! notice), [`text`] (what people read, in their language), [`clock`] and [`id`].
 
@@ -21,6 +21,7 @@ pub mod id;
 pub mod intake;
 pub mod lang;
 pub mod link;
+pub mod network;
 pub mod outcome;
 pub mod return_path;
 pub mod rsit;

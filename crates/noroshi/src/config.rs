@@ -15,6 +15,7 @@ use noroshi_act::notice::Operator;
 use noroshi_act::smtp::{ANSWER_S, Encryption, Submission};
 use noroshi_book::Rules;
 use noroshi_directory::{HttpFile, LdapFile, SqlFile};
+use noroshi_model::network::{Networks, Part};
 use noroshi_orient::aggregate::Aggregation;
 use noroshi_orient::list::ListRule;
 use noroshi_store::Address;
@@ -145,6 +146,8 @@ pub struct NetworkFile {
     pub border_s: Option<i64>,
     /// By how many seconds a feed's times may be wrong, by campaign, where that is known; elsewhere it is judged from them.
     pub clock_error_s: BTreeMap<String, u32>,
+    /// Networks that are told apart in the outcome. Default: each of `own`.
+    pub part: Vec<Part>,
     /// Shared addresses whose ports are given by rule, each with the time in which it was in force.
     pub nat: Vec<NatRule>,
 }
@@ -261,6 +264,8 @@ pub struct Config {
     pub operator: Operator,
     /// Our prefixes.
     pub own: Vec<IpNet>,
+    /// Networks that are told apart in the outcome.
+    pub networks: Networks,
     /// How addresses are attributed.
     pub rules: Rules,
     /// By how many seconds a feed's times may be wrong, by campaign, where that is known.
@@ -368,16 +373,7 @@ impl TryFrom<File> for Config {
         check_holders(&file.follow, &file.directory)?;
         check_kept(&file.aggregate, &file.list)?;
         file.enrich.check()?;
-        let read = |(name, file): (String, SourceFile)| -> anyhow::Result<_> {
-            let source = Source::read(&name, &file).with_context(|| format!("[source.{name}]"))?;
-            Ok((name, (file, source)))
-        };
-        let sources = file.source.into_iter().map(read).collect::<anyhow::Result<BTreeMap<_, _>>>()?;
-        if file.push.listen.is_none()
-            && let Some((name, _)) = sources.iter().find(|(_, (_, s))| matches!(s.origin, Origin::Push))
-        {
-            bail!("[source.{name}] waits for what others send: set push.listen, e.g. \"127.0.0.1:8482\"");
-        }
+        let sources = sources(file.source, &file.push)?;
         Ok(Self {
             reach: Reach::read(Ways {
                 ladder: file.ladder,
@@ -395,6 +391,7 @@ impl TryFrom<File> for Config {
             follow: file.follow,
             sessions: file.sessions,
             database,
+            networks: Networks::new(file.network.part, &file.network.own).context("[[network.part]]")?,
             own: file.network.own,
             rules: Rules {
                 border_s: file.network.border_s.unwrap_or(Rules::BORDER_S),
@@ -454,6 +451,24 @@ fn base_url(file: &PortalFile, portal: SocketAddr) -> anyhow::Result<String> {
         bail!("portal.base-url must begin with https:// (or http:// for trying out): {base_url}");
     }
     Ok(base_url.trim_end_matches('/').to_owned())
+}
+
+/// Where reports come from by themselves.
+fn sources(
+    written: BTreeMap<String, SourceFile>,
+    push: &PushFile,
+) -> anyhow::Result<BTreeMap<String, (SourceFile, Source)>> {
+    let read = |(name, file): (String, SourceFile)| -> anyhow::Result<_> {
+        let source = Source::read(&name, &file).with_context(|| format!("[source.{name}]"))?;
+        Ok((name, (file, source)))
+    };
+    let sources = written.into_iter().map(read).collect::<anyhow::Result<BTreeMap<_, _>>>()?;
+    if push.listen.is_none()
+        && let Some((name, _)) = sources.iter().find(|(_, (_, s))| matches!(s.origin, Origin::Push))
+    {
+        bail!("[source.{name}] waits for what others send: set push.listen, e.g. \"127.0.0.1:8482\"");
+    }
+    Ok(sources)
 }
 
 /// How mail is handed over.
@@ -535,6 +550,7 @@ impl Config {
             },
             network: NetworkFile {
                 own: self.own.clone(),
+                part: self.networks.parts().to_vec(),
                 shared: self.rules.shared.clone(),
                 border_s: Some(self.rules.border_s),
                 clock_error_s: self.clock_error_s.clone(),

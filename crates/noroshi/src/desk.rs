@@ -13,6 +13,7 @@ use noroshi_law::evidence::disclosure::Disclosure;
 use noroshi_model::case::StepState;
 use noroshi_model::code;
 use noroshi_model::link::{LINK_LIFE, LinkError};
+use noroshi_model::network::NetworkRate;
 use noroshi_model::wording::WordingTrial;
 use noroshi_model::{Case, CaseFilter, CaseState, Funnel, Id, Seek, Trial, VisitKind};
 use noroshi_orient::enrich::embedded;
@@ -512,6 +513,16 @@ impl Desk for HouseDesk {
         let trials = self.wordings()?;
         let trial = trials.iter().find(|trial| trial.name() == round).ok_or(DeskError::NotFound)?;
         Ok(noroshi_improve::wording::svg(trial))
+    }
+
+    fn networks(&self) -> Result<Vec<NetworkRate>, DeskError> {
+        report::networks(&self.house, false).map_err(unavailable)
+    }
+
+    fn network_svg(&self, network: &str) -> Result<String, DeskError> {
+        let rates = self.networks()?;
+        let rate = rates.iter().find(|rate| rate.network == network).ok_or(DeskError::NotFound)?;
+        Ok(noroshi_improve::networks::svg(rate))
     }
 
     fn funnel_svg(&self, campaign: &str) -> Result<String, DeskError> {

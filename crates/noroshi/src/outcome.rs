@@ -1,10 +1,10 @@
-//! `noroshi outcome`: what came of it, by campaign, by wording.
+//! `noroshi outcome`: what came of it, by campaign, by wording, by network.
 
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
-use noroshi_improve::{effect, funnel, wording};
+use noroshi_improve::{effect, funnel, networks, wording};
 
 use crate::house::House;
 use crate::report::{self, say, say_on};
@@ -21,7 +21,13 @@ pub struct OutcomeCommand {
     /// Show which wording works: the cases of each wording that is or was tried out
     #[arg(long, conflicts_with = "effect")]
     wordings: bool,
-    /// Print as SVG one campaign's funnel; with --wordings one round
+    /// Show how infected each network is, week by week
+    #[arg(long, conflicts_with_all = ["effect", "wordings"])]
+    networks: bool,
+    /// Leave out what would tell of few people: numbers from 1 to 4, and what they would follow from
+    #[arg(long, requires = "networks")]
+    public: bool,
+    /// Print as SVG one campaign's funnel; with --wordings one round, with --networks one network (* is all of them)
     #[arg(long, value_name = "NAME", conflicts_with = "json")]
     svg: Option<String>,
 }
@@ -31,6 +37,9 @@ pub fn command(house: &House, what: &OutcomeCommand) -> anyhow::Result<ExitCode>
     match what {
         OutcomeCommand { effect: true, json, .. } => effects(house, *json),
         OutcomeCommand { wordings: true, json, svg, .. } => wordings(house, *json, svg.as_deref()),
+        OutcomeCommand { networks: true, json, svg, public, .. } => {
+            of_networks(house, *public, *json, svg.as_deref())
+        }
         OutcomeCommand { json, svg, .. } => funnels(house, *json, svg.as_deref()),
     }?;
     Ok(ExitCode::SUCCESS)
@@ -67,6 +76,28 @@ fn wordings(house: &House, as_json: bool, svg: Option<&str>) -> anyhow::Result<(
         eprintln!("no other wording was tried out yet; [[notice.wording]] in the configuration names one");
     }
     say_on!("{}", wording::table(&trials));
+    Ok(())
+}
+
+fn of_networks(house: &House, public: bool, as_json: bool, svg: Option<&str>) -> anyhow::Result<()> {
+    let rates = report::networks(house, public)?;
+    if let Some(name) = svg {
+        let rate = rates.iter().find(|rate| rate.network == name);
+        say!(
+            "{}",
+            networks::svg(rate.context("there is no such network; `noroshi outcome --networks` lists them")?)
+        );
+        return Ok(());
+    }
+    if as_json {
+        return report::json(&rates);
+    }
+    if rates.is_empty() {
+        eprintln!(
+            "nothing was counted yet: where `noroshi run` works the stage improve, that is done every hour"
+        );
+    }
+    say_on!("{}", networks::table(&rates));
     Ok(())
 }
 

@@ -6,7 +6,9 @@ use std::io::Write as _;
 
 use noroshi_act::clocks::Clocks;
 use noroshi_improve::funnel::table;
+use noroshi_improve::networks;
 use noroshi_model::Trial;
+use noroshi_model::network::{NetworkRate, Week};
 use noroshi_model::wording::WordingTrial;
 use noroshi_orient::clock::{FeedClock, Forms};
 use noroshi_store::StoreError;
@@ -113,9 +115,20 @@ pub fn loop_in_numbers(house: &House, as_json: bool) -> anyhow::Result<()> {
 /// Which wording works, of every round of wordings, the newest first.
 pub fn wordings(house: &House) -> Result<Vec<WordingTrial>, StoreError> {
     let (days, now) = (house.config.reach.outcome.hold_out_days, house.clock.now());
-    let mut trials = house.store.tx("outcome.wordings", |tx| tx.wording_trials(days, now))?;
+    let mut trials = house.store.look("outcome.wordings", |tx| tx.wording_trials(days, now))?;
     trials.iter_mut().for_each(noroshi_improve::wording::compare);
     Ok(trials)
+}
+
+/// How infected each network is, week by week: everything, or what the public may be told.
+pub fn networks(house: &House, for_the_public: bool) -> Result<Vec<NetworkRate>, StoreError> {
+    let from = Week::of(house.clock.now()).before(networks::WEEKS_MAX);
+    let counted = house.store.look("outcome.networks", |tx| tx.counted_weeks(from))?;
+    let mut rates = networks::rates(&counted);
+    if for_the_public {
+        networks::for_the_public(&mut rates);
+    }
+    Ok(rates)
 }
 
 /// What telling does, of every campaign of which chance held somebody out.

@@ -10,6 +10,7 @@ use noroshi_law::evidence::Entry;
 use noroshi_law::evidence::disclosure::Disclosure;
 use noroshi_model::guide::{Guide, Texts};
 use noroshi_model::link::LinkError;
+use noroshi_model::network::NetworkRate;
 use noroshi_model::outcome::Recheck;
 use noroshi_model::wording::WordingTrial;
 use noroshi_model::{Case, CaseFilter, CaseState, Channel, Funnel, Id, Seek, Tally, Trial, VisitKind};
@@ -510,6 +511,10 @@ pub trait Desk: Send + Sync + 'static {
     fn wordings(&self) -> Result<Vec<WordingTrial>, DeskError>;
     /// One round of wordings as SVG.
     fn wordings_svg(&self, round: &str) -> Result<String, DeskError>;
+    /// How infected each network is, week by week, all of them together first.
+    fn networks(&self) -> Result<Vec<NetworkRate>, DeskError>;
+    /// One network's weeks as SVG.
+    fn network_svg(&self, network: &str) -> Result<String, DeskError>;
     /// One campaign's funnel as SVG.
     fn funnel_svg(&self, campaign: &str) -> Result<String, DeskError>;
 }

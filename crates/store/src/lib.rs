@@ -9,7 +9,7 @@
 //! there are; then one file per noun, each adding methods to [`Tx`]: [`log`] (the events), [`events`] (how they came in),
 //! [`sources`], [`quarantine`], [`aggregates`], [`lists`], [`clocks`], [`queue`], [`findings`],
 //! [`cases`], [`outbox`], [`returns`], [`visits`], [`consent`], [`approvals`], [`staff`], [`evidence`], [`tiles`] (the same as files), [`disclosure`]
-//! (what is told of it), [`totals`], `trials` and `wordings` (what telling does, and which words), [`cursors`] (what went out), [`gauges`].
+//! (what is told of it), [`totals`], `trials` and `wordings` (what telling does, and which words), [`networks`] (how infected each is), [`cursors`] (what went out), [`gauges`].
 //!
 //! **Invariant:** no SQL outside this crate. **Invariant:** whatever a closure did is durable when `tx` returns `Ok`, and
 //! never happened when it returns `Err`.
@@ -29,6 +29,7 @@ pub mod garden;
 pub mod gauges;
 pub mod lists;
 pub mod log;
+pub mod networks;
 pub mod outbox;
 pub mod quarantine;
 pub mod queue;

@@ -72,6 +72,14 @@ impl Row {
         u64::try_from(v).map_err(|_| unexpected("a count", column, self.0.get(column)))
     }
 
+    /// A count or nothing.
+    pub fn count_opt(&self, column: usize) -> Result<Option<u64>, StoreError> {
+        match self.0.get(column) {
+            Some(Value::Null) => Ok(None),
+            _ => self.count(column).map(Some),
+        }
+    }
+
     /// A flag.
     pub fn flag(&self, column: usize) -> Result<bool, StoreError> {
         Ok(self.int(column)? != 0)

@@ -1,13 +1,20 @@
-//! Improve, driven: cases of which nothing was seen for the quiet time are closed.
+//! Improve, driven: cases of which nothing was seen for the quiet time are closed, and it is counted how infected each network is.
 
+use jiff::Timestamp;
 use noroshi_improve::close_if_quiet;
+use noroshi_improve::networks::{Tally, WEEKS_MAX, due};
 use noroshi_model::case::QUIET;
+use noroshi_model::network::Week;
 use noroshi_store::StoreError;
+use noroshi_store::networks::After;
 
 use super::{BATCH, StageError};
 use crate::house::House;
 
-/// Closes what has stayed quiet.
+/// Cases read at once while a week is counted: others write in between.
+const PAGE: u32 = 5000;
+
+/// Closes what has stayed quiet, and counts the networks' week where it is time.
 pub fn step(house: &House) -> Result<usize, StageError> {
     let now = house.clock.now();
     let closed = house.store.tx("improve.close", |tx| {
@@ -21,5 +28,26 @@ pub fn step(house: &House) -> Result<usize, StageError> {
         }
         Ok::<_, StoreError>(closed.len())
     })?;
-    Ok(closed)
+    Ok(closed + count_networks(house, now)?)
+}
+
+/// Counts one week of the operator's networks, where one is due.
+fn count_networks(house: &House, now: Timestamp) -> Result<usize, StoreError> {
+    let (networks, from) = (&house.config.networks, Week::of(now).before(WEEKS_MAX));
+    let key = networks.key();
+    let (counted, first) = house
+        .store
+        .look("improve.weeks", |tx| Ok::<_, StoreError>((tx.weeks_counted(from)?, tx.first_opened()?)))?;
+    let Some(week) = due(&counted, &key, first, now) else { return Ok(0) };
+    let mut tally = Tally::new(networks, week);
+    let mut after = After::NOTHING;
+    while after != After::Everything {
+        let (cases, next) =
+            house.store.look("improve.week-cases", |tx| tx.infected_in(week, &after, PAGE))?;
+        cases.iter().for_each(|case| tally.add(case));
+        after = next;
+    }
+    let counts = tally.counts(now);
+    house.store.tx("improve.week", |tx| tx.put_counted(week, &key, &counts, now))?;
+    Ok(1)
 }

@@ -17,6 +17,7 @@ mod lists;
 mod mail;
 mod names;
 mod nats;
+mod outcome;
 mod pages;
 mod postgres;
 mod returns;

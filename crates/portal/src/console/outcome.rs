@@ -1,9 +1,11 @@
-//! The pages about what came of it: the funnel of each campaign and what telling does; which wording works.
+//! The pages about what came of it: the funnel of each campaign and what telling does; which wording works; how infected
+//! each network is.
 
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use noroshi_model::network::{NetworkRate, NetworkWeek};
 use noroshi_model::wording::{Stage, WordingArm, WordingTrial};
 use noroshi_model::{Funnel, Trial};
 use serde_json::json;
@@ -12,6 +14,7 @@ use super::asked::{Asked, Here, Pager};
 use super::rows;
 use crate::counter::Counter;
 use crate::desk::{Desk, DeskError};
+use crate::show;
 
 const SVG: &str = "image/svg+xml; charset=utf-8";
 
@@ -109,6 +112,51 @@ pub(super) async fn wordings_picture(
     name: Option<Path<String>>,
 ) -> Response {
     drawn(&counter, &asked, name, |desk, round| desk.wordings_svg(round)).await
+}
+
+/// Weeks of a network on the page, half a year; its twin has all.
+const WEEKS_SHOWN: usize = 26;
+
+#[derive(Template)]
+#[template(path = "console/networks.html")]
+struct NetworksView<'a> {
+    here: Here<'a>,
+    rates: &'a [NetworkRate],
+    pager: &'a Pager,
+}
+
+impl NetworksView<'_> {
+    /// The newest first.
+    fn newest<'b>(&self, rate: &'b NetworkRate) -> impl Iterator<Item = &'b NetworkWeek> + use<'b> {
+        rate.weeks.iter().rev().take(WEEKS_SHOWN)
+    }
+
+    fn count(&self, count: &Option<u64>, none: &str) -> String {
+        count.as_ref().map_or_else(|| none.to_owned(), show::count)
+    }
+
+    fn rate(&self, rate: &Option<f64>) -> String {
+        rate.map_or_else(|| "–".to_owned(), |rate| format!("{rate:.2}"))
+    }
+}
+
+pub(super) async fn networks(State(counter): State<Counter>, asked: Asked) -> Response {
+    let list = rows(&counter, &asked, "", |desk, offset, limit| Ok(page_of(desk.networks()?, offset, limit)));
+    let (rates, pager) = match list.await {
+        Ok(list) => list,
+        Err(response) => return response,
+    };
+    let twin = json!({ "page": pager.page, "next": pager.next_page, "networks": rates });
+    asked.answer(&NetworksView { here: asked.here("outcome"), rates: &rates, pager: &pager }, &twin)
+}
+
+/// A network's weeks, drawn by the program behind the desk.
+pub(super) async fn network_picture(
+    State(counter): State<Counter>,
+    asked: Asked,
+    name: Option<Path<String>>,
+) -> Response {
+    drawn(&counter, &asked, name, |desk, network| desk.network_svg(network)).await
 }
 
 /// What a page shows of a list that is looked up whole.

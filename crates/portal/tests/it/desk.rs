@@ -10,6 +10,7 @@ use noroshi_law::evidence::{Digest, Entry, Kind, Record};
 use noroshi_law::{Role, Use};
 use noroshi_model::guide::{Guide, Guides, Texts};
 use noroshi_model::link::LinkError;
+use noroshi_model::network::{NetworkRate, NetworkWeek, Week};
 use noroshi_model::outcome::Recheck;
 use noroshi_model::wording::{Comparison, Stage, WordingArm, WordingTrial};
 use noroshi_model::{Case, CaseFilter, CaseState, Funnel, Id, Lang, Mark, Seek, Tally, Trial, VisitKind};
@@ -619,6 +620,33 @@ impl Desk for InMemory {
 
     fn wordings_svg(&self, round: &str) -> Result<String, DeskError> {
         let is_known = self.wordings()?.iter().any(|trial| trial.name() == round);
+        if is_known {
+            Ok("<svg xmlns=\"http://www.w3.org/2000/svg\"/>".into())
+        } else {
+            Err(DeskError::NotFound)
+        }
+    }
+
+    fn networks(&self) -> Result<Vec<NetworkRate>, DeskError> {
+        let week = |n: u32| NetworkWeek {
+            week: Week::of(at("2026-11-20T03:12:00Z")).before(30 - n),
+            lines: (n > 1).then_some(1_204_112),
+            infected: Some(3_420),
+            infected_per_10k: (n > 1).then_some(28.4),
+            seen: Some(if n == 29 { 0 } else { 2_000 }),
+            opened: Some(412),
+            opened_per_10k: (n > 1).then_some(3.42),
+            counted: at("2026-11-20T03:12:00Z"),
+        };
+        self.list(0, u32::MAX, |n| NetworkRate {
+            network: self.text(&format!("net-{n}")),
+            weeks: (0..=30).map(week).collect(),
+        })
+    }
+
+    fn network_svg(&self, network: &str) -> Result<String, DeskError> {
+        self.up()?;
+        let is_known = network.starts_with("net-");
         if is_known {
             Ok("<svg xmlns=\"http://www.w3.org/2000/svg\"/>".into())
         } else {

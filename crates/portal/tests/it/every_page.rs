@@ -57,6 +57,7 @@ async fn answers(kept: Kept) -> Vec<(String, Answer)> {
         "/evidence",
         "/outcome",
         "/outcome/wordings",
+        "/outcome/networks",
     ];
     let others = [
         "/evidence/7",

@@ -13,7 +13,7 @@ use super::door::InMemoryDoor;
 use super::{LoggedIn, get, request, send};
 
 /// Pages of records.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     "/",
     "/intake",
     "/cases",
@@ -25,6 +25,7 @@ const PAGES: [&str; 13] = [
     "/law/consents",
     "/evidence",
     "/outcome",
+    "/outcome/networks",
     "/outcome/wordings",
     "/evidence/7",
 ];
@@ -32,7 +33,7 @@ const PAGES: [&str; 13] = [
 /// Pages about who works here.
 const DOOR: [&str; 2] = ["/people", "/me"];
 
-const TWINS: [&str; 14] = [
+const TWINS: [&str; 15] = [
     "/today.json",
     "/intake.json",
     "/cases.json?state=",
@@ -44,6 +45,7 @@ const TWINS: [&str; 14] = [
     "/law/consents.json",
     "/evidence.json",
     "/outcome.json",
+    "/outcome/networks.json",
     "/outcome/wordings.json",
     "/people.json",
     "/me.json",
@@ -236,6 +238,7 @@ async fn ten_thousand_rows_come_fifty_at_a_time() {
         ("/law/refusals", "refusals"),
         ("/law/consents", "consents"),
         ("/outcome", "campaigns"),
+        ("/outcome/networks", "networks"),
     ] {
         let first = console.get(&format!("{path}.json")).await.json();
         assert_eq!(first[list].as_array().unwrap().len(), 50, "{path}");
@@ -317,6 +320,7 @@ async fn an_empty_list_says_why_and_what_would_fill_it() {
         ("/law/consents", "No consent is recorded"),
         ("/evidence", "Nothing was looked at yet"),
         ("/outcome", "No campaign has a case yet"),
+        ("/outcome/networks", "Nothing was counted yet"),
         ("/outcome/wordings", "No other wording was tried out yet"),
     ] {
         console.get(path).await.says(text);
@@ -372,6 +376,25 @@ async fn wordings_are_shown_with_what_can_be_told_of_their_difference() {
     assert_eq!(picture.header("content-type"), "image/svg+xml; charset=utf-8");
     assert_eq!(console.get("/outcome/wordings/none.svg").await.status, StatusCode::NOT_FOUND);
     assert_eq!(twin["rounds"][0]["comparisons"][0]["says"], "no difference can be told");
+}
+
+#[tokio::test]
+async fn a_networks_weeks_are_a_picture_and_a_table_of_half_a_year() {
+    let console = LoggedIn::new(InMemory::new(Kept::Usual)).await;
+    let page = console.get("/outcome/networks").await;
+    for text in ["2026-W47", "not over", "2026-W22", "28.40", "1,204,112", "have the feeds fallen silent?"] {
+        page.says(text);
+    }
+    page.says_not("2026-W21");
+    page.says("src=\"/outcome/networks/net-0.svg\"");
+    let twin = console.get("/outcome/networks.json").await.json();
+    let weeks = twin["networks"][0]["weeks"].as_array().unwrap();
+    assert_eq!(
+        (weeks.len(), &weeks[30]["week"], &weeks[0]["lines"]),
+        (31, &"2026-W47".into(), &serde_json::Value::Null)
+    );
+    assert_eq!(console.get("/outcome/networks/net-0.svg").await.status, StatusCode::OK);
+    assert_eq!(console.get("/outcome/networks/none.svg").await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

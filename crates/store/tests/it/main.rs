@@ -32,6 +32,7 @@ mod foreign;
 mod gathered;
 mod ladder;
 mod log;
+mod networks;
 mod out;
 mod quarantine;
 mod returns;
