@@ -132,7 +132,7 @@ async function examined(browser, name, url, { before, after } = {}) {
     await check(`${name} at ${width} px`, async () => {
       const { page, told, close } = await open(browser, width);
       if (before) await before(page);
-      await page.goto(url, { waitUntil: 'networkidle0' });
+      await page.goto(url, { waitUntil: 'networkidle2' });
       if (after) await after(page);
       same(told.issues, [], 'issues');
       const wide = await page.$eval('html', (html) => html.scrollWidth - html.clientWidth);
