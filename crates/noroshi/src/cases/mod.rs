@@ -97,7 +97,7 @@ fn judge_batch(
             CaseVerb::Merge(into) => tx.case(into)?,
             _ => None,
         };
-        let cases = ids.iter().map(|id| Ok(tx.case(id)?.map(|case| known(tx, case)).transpose()?));
+        let cases = ids.iter().map(|id| tx.case(id)?.map(|case| known(tx, case)).transpose());
         Ok::<_, StoreError>((into, cases.collect::<Result<Vec<_>, StoreError>>()?))
     });
     let (into, cases) = found?;

@@ -156,7 +156,7 @@ async fn list(
 }
 
 pub(super) async fn judge(State(counter): State<Counter>, who: Who, asked: Asked, said: Said) -> Response {
-    if let Err(response) = who.must(Right::Judge) {
+    if let Some(response) = who.refused(Right::Judge) {
         return response;
     }
     let wanted = Wanted::read(|name| said.of(name));

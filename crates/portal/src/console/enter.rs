@@ -53,10 +53,10 @@ impl Who {
         &self.token
     }
 
-    /// Whether they may; says why not.
-    pub(super) fn must(&self, right: Right) -> Result<(), Response> {
+    /// What they are told who may not.
+    pub(super) fn refused(&self, right: Right) -> Option<Response> {
         if self.person.may(right) {
-            return Ok(());
+            return None;
         }
         let text = match (self.by_key, right) {
             (true, _) => {
@@ -69,7 +69,7 @@ impl Who {
                 self.person.roles_text()
             ),
         };
-        Err(page::turned(StatusCode::FORBIDDEN, "This is not yours to do", &text))
+        Some(page::turned(StatusCode::FORBIDDEN, "This is not yours to do", &text))
     }
 }
 
@@ -335,7 +335,7 @@ pub(super) async fn change_people(
     asked: Asked,
     said: Said,
 ) -> Response {
-    if let Err(response) = who.must(Right::People) {
+    if let Some(response) = who.refused(Right::People) {
         return response;
     }
     let act = match staff_act(&said) {

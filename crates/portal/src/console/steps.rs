@@ -64,7 +64,7 @@ pub(super) async fn judge(
     path: Result<Path<(String, u32)>, PathRejection>,
     said: Said,
 ) -> Response {
-    if let Err(response) = who.must(Right::Judge) {
+    if let Some(response) = who.refused(Right::Judge) {
         return response;
     }
     let case = path.ok().and_then(|Path((case, number))| Some((Id::parse(&case)?, number)));
@@ -78,7 +78,7 @@ pub(super) async fn judge(
 }
 
 pub(super) async fn switch(State(counter): State<Counter>, who: Who, asked: Asked, said: Said) -> Response {
-    if let Err(response) = who.must(Right::Switch) {
+    if let Some(response) = who.refused(Right::Switch) {
         return response;
     }
     // Percent-encoded in the page, so that nothing of a name is in it as it is.

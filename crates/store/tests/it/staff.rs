@@ -28,10 +28,10 @@ fn a_name_is_somebodys_for_ever() {
     on_both(|store| {
         let aoki = person(1, "青木 花子", "analyst,legal");
         assert!(store.tx("t", |tx| tx.insert_person(&aoki, None)).unwrap());
-        let gone = Person { ended: Some(at(9)), ..aoki.clone() };
+        let gone = Person { ended: Some(at(9)), ..aoki };
         assert!(store.tx("t", |tx| tx.put_person(&gone)).unwrap());
         assert!(!store.tx("t", |tx| tx.insert_person(&person(2, "青木 花子", "admin"), None)).unwrap());
-        assert_eq!(store.look("t", |tx| tx.person_named("青木 花子")).unwrap(), Some(gone.clone()));
+        assert_eq!(store.look("t", |tx| tx.person_named("青木 花子")).unwrap(), Some(gone));
         let sub = Some("https://id.example#17");
         assert!(store.tx("t", |tx| tx.insert_person(&person(3, "Baba", "admin"), sub)).unwrap());
         assert!(!store.tx("t", |tx| tx.insert_person(&person(4, "Chiba", "admin"), sub)).unwrap());
@@ -51,7 +51,7 @@ fn a_link_invites_once_and_the_newest_alone() {
         store.tx("t", |tx| tx.invite("two", &baba.id, "aoki", at(1), at(100))).unwrap();
         let invited = |hash: &str, now| store.look("t", |tx| tx.invited(hash, at(now))).unwrap();
         assert_eq!(invited("one", 2), None, "a newer link was made");
-        assert_eq!(invited("two", 2), Some(baba.clone()));
+        assert_eq!(invited("two", 2), Some(baba));
         assert_eq!(invited("two", 100), None, "expired");
         assert!(store.tx("t", |tx| tx.use_invitation("two", at(3))).unwrap());
         assert!(!store.tx("t", |tx| tx.use_invitation("two", at(3))).unwrap());
@@ -74,7 +74,7 @@ fn whoever_leaves_is_out_at_once() {
         };
         assert_eq!(inside(1), ["Aoki", "Baba"]);
         store.tx("t", |tx| tx.invite("link", &baba.id, "aoki", at(0), at(100))).unwrap();
-        let gone = Person { ended: Some(at(2)), ..baba.clone() };
+        let gone = Person { ended: Some(at(2)), ..baba };
         store.tx("t", |tx| tx.put_person(&gone).and_then(|_| tx.end_sessions_of(&gone.id))).unwrap();
         assert_eq!(inside(2), ["Aoki"]);
         assert_eq!(store.look("t", |tx| tx.session("Baba", at(2))).unwrap(), None);
