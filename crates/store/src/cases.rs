@@ -8,7 +8,7 @@ use noroshi_model::{Case, CaseFilter, CaseState, Id, Mark, Seek};
 use crate::row::{Row, Value, values};
 use crate::{StoreError, Tx};
 
-const COLUMNS: &str = "id, party, family, campaign, measure, state, opened_ms, first_ms, last_ms, steps, last_step_ms, \
+pub(crate) const COLUMNS: &str = "id, party, family, campaign, measure, state, opened_ms, first_ms, last_ms, steps, last_step_ms, \
                        next_ms, held_out_until_ms, closed_ms, reinfected, held_by, merged_into";
 
 /// How far merged cases are followed.
@@ -143,6 +143,7 @@ impl Tx<'_> {
 
     /// Stores or replaces a case.
     pub fn put_case(&mut self, c: &Case) -> Result<(), StoreError> {
+        self.tell_of_case(c)?;
         self.execute(
             "INSERT INTO cases (id, party, family, campaign, measure, state, opened_ms, first_ms, last_ms, steps,
                last_step_ms, next_ms, held_out_until_ms, closed_ms, reinfected, held_by, merged_into)
@@ -199,11 +200,15 @@ impl Tx<'_> {
 
     /// Takes held cases of a party up again, because its subscriber wants to be told after all.
     pub fn take_up_held(&mut self, party: &str, now: Timestamp) -> Result<u64, StoreError> {
-        self.execute(
-            "UPDATE cases SET next_ms = ?2, state = CASE WHEN steps > 0 THEN 'notified' ELSE 'open' END
-             WHERE party = ?1 AND state = 'held' AND held_by IS NULL",
-            values![party, now],
-        )
+        let sql =
+            format!("SELECT {COLUMNS} FROM cases WHERE party = ?1 AND state = 'held' AND held_by IS NULL");
+        let held = self.rows(&sql, values![party])?.iter().map(case).collect::<Result<Vec<_>, _>>()?;
+        let taken_up = held.len() as u64;
+        for case in held {
+            let state = if case.steps > 0 { CaseState::Notified } else { CaseState::Open };
+            self.put_case(&Case { state, next: Some(now), ..case })?;
+        }
+        Ok(taken_up)
     }
 
     /// Keeps for whom a case is, encrypted by the vault.
@@ -296,7 +301,7 @@ impl Tx<'_> {
     }
 }
 
-fn case(row: &Row) -> Result<Case, StoreError> {
+pub(crate) fn case(row: &Row) -> Result<Case, StoreError> {
     Ok(Case {
         id: row.id(0)?,
         party: row.text(1)?.into(),

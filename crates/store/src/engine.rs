@@ -12,7 +12,7 @@ use crate::log::Glimpse;
 use crate::row::{Row, Value};
 
 /// Migrations in order; the database's version is how many of them it has.
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/evidence-tiles.sql"),
     include_str!("../migrations/approvals.sql"),
@@ -24,6 +24,7 @@ const MIGRATIONS: [&str; 11] = [
     include_str!("../migrations/cases.sql"),
     include_str!("../migrations/wordings.sql"),
     include_str!("../migrations/networks.sql"),
+    include_str!("../migrations/api.sql"),
 ];
 /// How long SQLite waits for another writer, in milliseconds.
 const BUSY_MS: u64 = 10_000;

@@ -9,7 +9,8 @@
 //! there are; then one file per noun, each adding methods to [`Tx`]: [`log`] (the events), [`events`] (how they came in),
 //! [`sources`], [`quarantine`], [`aggregates`], [`lists`], [`clocks`], [`queue`], [`findings`],
 //! [`cases`], [`outbox`], [`returns`], [`visits`], [`consent`], [`approvals`], [`staff`], [`evidence`], [`tiles`] (the same as files), [`disclosure`]
-//! (what is told of it), [`totals`], `trials` and `wordings` (what telling does, and which words), [`networks`] (how infected each is), [`cursors`] (what went out), [`gauges`].
+//! (what is told of it), [`totals`], `trials` and `wordings` (what telling does, and which words), [`networks`] (how infected each is), [`cursors`] (what went out), [`gauges`], [`tokens`],
+//! [`pages`] (lists as the API reads them), [`webhooks`] (what is told as it happens).
 //!
 //! **Invariant:** no SQL outside this crate. **Invariant:** whatever a closure did is durable when `tx` returns `Ok`, and
 //! never happened when it returns `Err`.
@@ -31,6 +32,7 @@ pub mod lists;
 pub mod log;
 pub mod networks;
 pub mod outbox;
+pub mod pages;
 pub mod quarantine;
 pub mod queue;
 pub mod returns;
@@ -38,10 +40,12 @@ pub mod row;
 pub mod sources;
 pub mod staff;
 pub mod tiles;
+pub mod tokens;
 pub mod totals;
 mod trials;
 pub mod visits;
 mod wordings;
+pub mod webhooks;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};

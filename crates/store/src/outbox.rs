@@ -94,6 +94,9 @@ impl Tx<'_> {
                 now
             ],
         )?;
+        if new == 1 {
+            self.tell_of_step(None, step, now)?;
+        }
         Ok(new == 1)
     }
 
@@ -180,6 +183,9 @@ impl Tx<'_> {
                 was.id()
             ],
         )?;
+        if moved == 1 {
+            self.tell_of_step(Some(was), step, now)?;
+        }
         Ok(moved == 1)
     }
 
@@ -189,6 +195,9 @@ impl Tx<'_> {
             "INSERT INTO stopped (scope, since_ms, person, why) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
             values![stopped.scope.as_str(), stopped.since, stopped.person.as_str(), stopped.why.as_str()],
         )?;
+        if new == 1 {
+            self.tell_of_switch(&stopped.scope, true, stopped.since)?;
+        }
         Ok(new == 1)
     }
 
@@ -205,6 +214,9 @@ impl Tx<'_> {
              WHERE scope = ?1 AND until_ms IS NULL",
             values![scope, now, person, why],
         )?;
+        if ended == 1 {
+            self.tell_of_switch(scope, false, now)?;
+        }
         Ok(ended == 1)
     }
 
@@ -258,17 +270,6 @@ impl Tx<'_> {
              ORDER BY o.changed_ms, o.case_id, o.step LIMIT ?2 OFFSET ?1",
             values![offset, limit],
         )?;
-        let proposed = |row: &Row| {
-            Ok(Proposed {
-                case: row.id(0)?,
-                number: u32::try_from(row.int(1)?).unwrap_or(u32::MAX),
-                channel: row.parsed(2, Channel::parse)?,
-                since: row.time(3)?,
-                campaign: row.text(4)?.into(),
-                family: row.text(5)?.into(),
-                last_seen: row.time(6)?,
-            })
-        };
         rows.iter().map(proposed).collect()
     }
 
@@ -304,6 +305,19 @@ impl Tx<'_> {
         let sql = format!("SELECT {COLUMNS} FROM outbox WHERE case_id = ?1 ORDER BY step");
         self.rows(&sql, values![case])?.iter().map(outgoing).collect()
     }
+}
+
+/// A step that waits, as both lists of them read it.
+pub(crate) fn proposed(row: &Row) -> Result<Proposed, StoreError> {
+    Ok(Proposed {
+        case: row.id(0)?,
+        number: u32::try_from(row.int(1)?).unwrap_or(u32::MAX),
+        channel: row.parsed(2, Channel::parse)?,
+        since: row.time(3)?,
+        campaign: row.text(4)?.into(),
+        family: row.text(5)?.into(),
+        last_seen: row.time(6)?,
+    })
 }
 
 fn outgoing(row: &Row) -> Result<Outgoing, StoreError> {

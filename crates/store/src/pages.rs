@@ -1,0 +1,229 @@
+//! Lists as a program reads them: newest first, from where it left off, so that what comes in meanwhile shifts nothing and a page far
+//! back costs what the first one does. Where it left off is a time and what tells rows of one time apart ([`Place`]).
+
+use jiff::Timestamp;
+use noroshi_law::evidence::Entry;
+use noroshi_model::{Case, Id};
+
+use crate::cases::{COLUMNS as CASE_COLUMNS, case};
+use crate::consent::ConsentRow;
+use crate::outbox::Proposed;
+use crate::row::{Row, values};
+use crate::{StoreError, Tx};
+
+/// The row that was read last: when it was, in milliseconds since 1970, and its other keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// What tells rows of one time apart.
+    pub keys: Vec<String>,
+}
+
+impl Place {
+    fn key(place: Option<&Self>, number: usize) -> String {
+        place.and_then(|place| place.keys.get(number)).cloned().unwrap_or_default()
+    }
+
+    /// Newest first: what is not newer than this.
+    fn not_after(place: Option<&Self>) -> i64 {
+        place.map_or(i64::MAX, |place| place.at_ms)
+    }
+}
+
+/// Which cases; the default is all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CaseFilter {
+    /// In this state.
+    pub state: String,
+    /// Of this family.
+    pub family: String,
+    /// Of this campaign.
+    pub campaign: String,
+    /// Of this measure.
+    pub measure: String,
+    /// Opened at this time or later.
+    pub since: Option<Timestamp>,
+    /// Opened before this time.
+    pub until: Option<Timestamp>,
+}
+
+/// A refusal, with what tells it from others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Its id.
+    pub id: String,
+    /// When.
+    pub at: Timestamp,
+    /// The measure.
+    pub measure: String,
+    /// The rule.
+    pub rule: String,
+    /// Its words.
+    pub reason: String,
+    /// The case it was about, where it was about one.
+    pub case: Option<Id>,
+}
+
+/// A quarantined line, without what was in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadLine {
+    /// Its id.
+    pub id: String,
+    /// The campaign.
+    pub campaign: String,
+    /// The feed's name.
+    pub feed: String,
+    /// The file.
+    pub source: String,
+    /// The line, from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub reason: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// When it was read again, if it was.
+    pub replayed: Option<Timestamp>,
+    /// When it was read.
+    pub at: Timestamp,
+}
+
+impl Tx<'_> {
+    /// Cases, newest first, behind a place: (when opened; id).
+    pub fn cases_behind(
+        &mut self,
+        filter: &CaseFilter,
+        place: Option<&Place>,
+        limit: u32,
+    ) -> Result<Vec<Case>, StoreError> {
+        let sql = format!(
+            "SELECT {CASE_COLUMNS} FROM cases
+             WHERE opened_ms <= ?1 AND (opened_ms < ?1 OR id > ?2) AND opened_ms >= ?3 AND opened_ms < ?4
+               AND (CAST(?5 AS TEXT) = '' OR state = ?5) AND (CAST(?6 AS TEXT) = '' OR family = ?6)
+               AND (CAST(?7 AS TEXT) = '' OR campaign = ?7) AND (CAST(?8 AS TEXT) = '' OR measure = ?8)
+             ORDER BY opened_ms DESC, id LIMIT ?9"
+        );
+        let ms = |at: Option<Timestamp>, otherwise| at.map_or(otherwise, |at: Timestamp| at.as_millisecond());
+        let rows = self.rows(
+            &sql,
+            values![
+                Place::not_after(place),
+                Place::key(place, 0),
+                ms(filter.since, i64::MIN),
+                ms(filter.until, i64::MAX),
+                &filter.state,
+                &filter.family,
+                &filter.campaign,
+                &filter.measure,
+                limit
+            ],
+        )?;
+        rows.iter().map(case).collect()
+    }
+
+    /// Quarantined lines, newest first, behind a place: (when read; id).
+    pub fn quarantine_behind(
+        &mut self,
+        feed: &str,
+        place: Option<&Place>,
+        limit: u32,
+    ) -> Result<Vec<BadLine>, StoreError> {
+        let rows = self.rows(
+            "SELECT id, campaign, feed, source, line, reason, bytes, replayed_ms, at_ms FROM quarantine
+             WHERE at_ms <= ?1 AND (at_ms < ?1 OR id > ?2) AND (CAST(?3 AS TEXT) = '' OR feed = ?3)
+             ORDER BY at_ms DESC, id LIMIT ?4",
+            values![Place::not_after(place), Place::key(place, 0), feed, limit],
+        )?;
+        let line = |row: &Row| {
+            Ok(BadLine {
+                id: row.text(0)?.into(),
+                campaign: row.text(1)?.into(),
+                feed: row.text(2)?.into(),
+                source: row.text(3)?.into(),
+                line: row.count(4)?,
+                reason: row.text(5)?.into(),
+                bytes: row.count(6)?,
+                replayed: row.time_opt(7)?,
+                at: row.time(8)?,
+            })
+        };
+        rows.iter().map(line).collect()
+    }
+
+    /// Refusals, newest first, behind a place: (when; id).
+    pub fn refusals_behind(&mut self, place: Option<&Place>, limit: u32) -> Result<Vec<Refused>, StoreError> {
+        let rows = self.rows(
+            "SELECT id, at_ms, measure, rule, reason, case_id FROM refusal
+             WHERE at_ms <= ?1 AND (at_ms < ?1 OR id > ?2) ORDER BY at_ms DESC, id LIMIT ?3",
+            values![Place::not_after(place), Place::key(place, 0), limit],
+        )?;
+        let refused = |row: &Row| {
+            Ok(Refused {
+                id: row.text(0)?.into(),
+                at: row.time(1)?,
+                measure: row.text(2)?.into(),
+                rule: row.text(3)?.into(),
+                reason: row.text(4)?.into(),
+                case: row.text_opt(5)?.and_then(Id::parse),
+            })
+        };
+        rows.iter().map(refused).collect()
+    }
+
+    /// Consents, newest first, behind a place: (since when; scope, measure).
+    pub fn consents_behind(
+        &mut self,
+        place: Option<&Place>,
+        limit: u32,
+    ) -> Result<Vec<ConsentRow>, StoreError> {
+        let rows = self.rows(
+            "SELECT scope, measure, since_ms, granted, how FROM consent
+             WHERE since_ms <= ?1 AND (since_ms < ?1 OR scope > ?2 OR (scope = ?2 AND measure > ?3))
+             ORDER BY since_ms DESC, scope, measure LIMIT ?4",
+            values![Place::not_after(place), Place::key(place, 0), Place::key(place, 1), limit],
+        )?;
+        let consent = |row: &Row| {
+            Ok(ConsentRow {
+                scope: row.text(0)?.into(),
+                measure: row.text(1)?.into(),
+                since: row.time(2)?,
+                granted: row.flag(3)?,
+                how: row.text(4)?.into(),
+            })
+        };
+        rows.iter().map(consent).collect()
+    }
+
+    /// Steps that wait for a person, longest first, behind a place: (since when; case, number).
+    pub fn steps_proposed_behind(
+        &mut self,
+        place: Option<&Place>,
+        limit: u32,
+    ) -> Result<Vec<Proposed>, StoreError> {
+        let after = place.map_or(i64::MIN, |place| place.at_ms);
+        let number: i64 = Place::key(place, 1).parse().unwrap_or(0);
+        let rows = self.rows(
+            "SELECT o.case_id, o.step, o.channel, o.changed_ms, c.campaign, c.family, c.last_ms
+             FROM outbox o JOIN cases c ON c.id = o.case_id
+             WHERE o.channel IN ('mail', 'sms', 'letter', 'call', 'walled-garden') AND o.state = 'proposed'
+               AND o.changed_ms >= ?1
+               AND (o.changed_ms > ?1 OR o.case_id > ?2 OR (o.case_id = ?2 AND o.step > ?3))
+             ORDER BY o.changed_ms, o.case_id, o.step LIMIT ?4",
+            values![after, Place::key(place, 0), number, limit],
+        )?;
+        rows.iter().map(crate::outbox::proposed).collect()
+    }
+
+    /// Evidence entries, newest first, below an index.
+    pub fn evidence_below(&mut self, index: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        let rows = self.rows(
+            "SELECT body FROM evidence WHERE idx < ?1 ORDER BY idx DESC LIMIT ?2",
+            values![index, limit],
+        )?;
+        let entry = |row: &Row| {
+            Entry::from_bytes(row.bytes(0)?)
+                .ok_or_else(|| StoreError::Corrupt("an evidence entry does not read".into()))
+        };
+        rows.iter().map(entry).collect()
+    }
+}
