@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
+use crate::api::{ApiCommand, TokenCommand};
 use crate::cases::CaseCommand;
 use crate::demo;
 use crate::events::EventCommand;
@@ -20,6 +21,7 @@ use crate::quarantine::QuarantineCommand;
 use crate::sources::commands::SourceCommand;
 use crate::staff::StaffCommand;
 use crate::stages::Stage;
+use crate::webhooks::WebhookCommand;
 
 /// The dynamic-defence loop as one program: observe, orient, decide, act, improve
 #[derive(Debug, Parser)]
@@ -106,6 +108,15 @@ pub enum Command {
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Who may use the API
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// The API
+    #[command(subcommand)]
+    Api(ApiCommand),
+    /// Who is told what happens, and how that goes
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// Find out what is wrong and how to mend it
     Doctor {
         /// Print JSON

@@ -27,7 +27,7 @@ use crate::report::{say, say_on};
 use crate::serve::{Listeners, console_key, serve, until_interrupted, work};
 use crate::sessions::SessionsCommand;
 use crate::stages::Stage;
-use crate::{cases, garden, ladder, staff};
+use crate::{api, cases, garden, ladder, staff, webhooks};
 use crate::{
     counters, demo, doctor, events, evidence, languages, law, lists, maps, notices, outcome, quarantine,
     report, returns, sources,
@@ -62,6 +62,9 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Law(what) => law::run(|| at.visit(), || at.look(), what),
         Command::Consent(what) => consent(&at, what),
         Command::Config(what) => config(&at, &what),
+        Command::Token(what) => api::tokens(&at, &what),
+        Command::Api(what) => api::api(&what),
+        Command::Webhook(what) => webhooks::command(&at.look()?, &what),
         Command::Doctor { json } => doctor::examine(at.read()?, json),
         Command::ConsoleUrl => {
             let house = at.look()?;
@@ -117,6 +120,9 @@ fn run_loop(at: &Where, roles: &[Stage]) -> anyhow::Result<ExitCode> {
         let console_url = serve(Arc::clone(&house), listeners)?;
         eprintln!("portal   {}\nconsole  {console_url}", house.config.base_url);
         returns::start(&house)?;
+    }
+    if stages.contains(&Stage::Reach) {
+        webhooks::start(&house)?;
     }
     if stages.contains(&Stage::Observe) {
         sources::start(&house)?;

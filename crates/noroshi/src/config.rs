@@ -23,6 +23,7 @@ use noroshi_wire::SeizedFormat;
 use noroshi_wire::nat_rules::{NatRule, NatRules};
 use serde::{Deserialize, Serialize};
 
+use crate::api::ApiFile;
 use crate::garden::GardenFile;
 use crate::help::{CleanerFile, Help, HelperFile};
 use crate::ladder::{BatchFile, LadderFile, OutcomeFile, Reach, SmsFile, Ways};
@@ -32,6 +33,7 @@ use crate::sessions::{FollowFile, RadiusFile, SessionsFile};
 use crate::sources::{Origin, PushFile, Source, SourceFile, secret};
 use crate::tables::EnrichFile;
 use crate::wording::{NoticeFile, WordingFile};
+use crate::webhooks::{Outlet, WebhookFile, outlets};
 
 /// Where everything lives unless said otherwise.
 pub const DATA_DIR: &str = "noroshi-data";
@@ -106,6 +108,11 @@ pub struct File {
     pub follow: BTreeMap<String, FollowFile>,
     /// The session book.
     pub sessions: SessionsFile,
+    /// The API.
+    pub api: ApiFile,
+    /// Who is told what happens.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub webhook: Vec<WebhookFile>,
 }
 
 /// `[metrics]`
@@ -326,6 +333,12 @@ pub struct Config {
     pub follow: BTreeMap<String, FollowFile>,
     /// The session book.
     pub sessions: SessionsFile,
+    /// The API.
+    pub api: ApiFile,
+    /// Who is told what happens, as written.
+    pub webhook: Vec<WebhookFile>,
+    /// The same, read.
+    pub webhooks: Vec<Outlet>,
 }
 
 impl File {
@@ -373,6 +386,7 @@ impl TryFrom<File> for Config {
         check_holders(&file.follow, &file.directory)?;
         check_kept(&file.aggregate, &file.list)?;
         file.enrich.check()?;
+        file.api.check()?;
         let sources = sources(file.source, &file.push)?;
         Ok(Self {
             reach: Reach::read(Ways {
@@ -390,6 +404,9 @@ impl TryFrom<File> for Config {
             radius: file.radius,
             follow: file.follow,
             sessions: file.sessions,
+            api: file.api,
+            webhooks: outlets(&file.webhook).context("[[webhook]]")?,
+            webhook: file.webhook,
             database,
             networks: Networks::new(file.network.part, &file.network.own).context("[[network.part]]")?,
             own: file.network.own,
@@ -601,6 +618,8 @@ impl Config {
             radius: self.radius.clone(),
             follow: self.follow.clone(),
             sessions: self.sessions.clone(),
+            api: self.api.clone(),
+            webhook: self.webhook.clone(),
         }
     }
 
@@ -621,6 +640,9 @@ impl Config {
         }
         if self.push.listen.is_some_and(|at| !at.ip().is_loopback()) {
             told.push("push.listen is reached from outside without TLS: put a proxy before it".into());
+        }
+        if self.api.listen.is_some_and(|at| !at.ip().is_loopback()) {
+            told.push("api.listen is reached from outside without TLS: put a proxy before it".into());
         }
         if self.mail_log.is_none() {
             told.push(

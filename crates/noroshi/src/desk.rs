@@ -52,7 +52,7 @@ const COUNTED_MAX: u64 = 50_000;
 
 /// The desk.
 pub struct HouseDesk {
-    house: Arc<House>,
+    pub(crate) house: Arc<House>,
     /// What the public was told, and when.
     told: Mutex<Option<(Timestamp, Disclosure)>>,
     /// What takes long to count.
@@ -60,7 +60,7 @@ pub struct HouseDesk {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
-fn unavailable(e: StoreError) -> DeskError {
+pub(crate) fn unavailable(e: StoreError) -> DeskError {
     tracing::error!("the portal cannot read: {e}");
     DeskError::Unavailable(e.to_string())
 }
@@ -97,7 +97,7 @@ impl HouseDesk {
         self.house.store.tx(name, work).map_err(unavailable)
     }
 
-    fn read<T>(
+    pub(crate) fn read<T>(
         &self,
         name: &'static str,
         work: impl FnMut(&mut Tx<'_>) -> Result<T, StoreError>,

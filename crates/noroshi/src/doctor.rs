@@ -56,6 +56,10 @@ pub fn examine(config: Config, as_json: bool) -> anyhow::Result<ExitCode> {
             "fine if noroshi is running; else set console.listen",
         ),
     ];
+    if let Some(listen) = config.api.listen {
+        let mend = "fine if noroshi is running; else set api.listen";
+        checks.push(Check::of("API address", free(listen), mend));
+    }
     if let Some(listen) = config.push.listen {
         let mend = "fine if noroshi is running; else set push.listen";
         checks.push(Check::of("push address", free(listen), mend));
@@ -157,6 +161,13 @@ fn inside(house: &House) -> Vec<Check> {
             "mend [mail.returns]; until then nobody hears that a mail did not arrive",
         ));
     }
+    if !house.config.webhooks.is_empty() {
+        checks.push(Check::of(
+            "webhooks",
+            webhooks(house),
+            "`noroshi webhook list` shows each with its last failure; what waits is offered for a week",
+        ));
+    }
     if !house.config.sources.is_empty() {
         checks.push(Check::of(
             "sources",
@@ -224,6 +235,22 @@ fn followed(house: &House) -> Result<String, String> {
         std::fs::File::open(&newest).map_err(|e| format!("{name}: {}: {e}", newest.display()))?;
     }
     Ok(format!("{} can be read", house.config.follow.len()))
+}
+
+/// How the webhooks do.
+fn webhooks(house: &House) -> Result<String, String> {
+    let known = house.store.tx("doctor.webhooks", |tx| tx.webhooks()).map_err(|e| e.to_string())?;
+    let failing: Vec<String> = known
+        .iter()
+        .filter(|webhook| webhook.failures > 0 || webhook.given_up > 0)
+        .map(|w| {
+            format!("{} ({} wait, {} given up) {}", w.name, w.waiting, w.given_up, report::plain(&w.said))
+        })
+        .collect();
+    match failing.as_slice() {
+        [] => Ok(format!("{} configured, {} known, none failing", house.config.webhooks.len(), known.len())),
+        failing => Err(failing.join("; ")),
+    }
 }
 
 /// How the sources do.

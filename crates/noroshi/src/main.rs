@@ -7,6 +7,7 @@
 //! In reading order: [`cli`]; [`config`] what the file means; [`house`] everything at hand; [`intake`] and [`sources`] observe;
 //! [`stages`] orient to improve; [`desk`] what the pages show; [`law`] what counsel does; [`serve`]; [`demo`].
 
+mod api;
 mod cases;
 mod cli;
 mod commands;
@@ -46,6 +47,7 @@ mod staff;
 mod stages;
 mod tables;
 mod wording;
+mod webhooks;
 
 use std::process::ExitCode;
 

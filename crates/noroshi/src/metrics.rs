@@ -49,6 +49,7 @@ pub fn text(house: &House) -> Result<String, StoreError> {
         "Events that an export's receiver has not acknowledged",
         exports,
     );
+    webhooks(&mut registry, house)?;
     process(&mut registry);
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|e| StoreError::Corrupt(e.to_string()))?;
@@ -152,6 +153,26 @@ fn store(registry: &mut Registry, house: &House) -> Result<(), StoreError> {
         }
     }
     registry.register("noroshi_transactions", "Transactions of this process by name", transactions);
+    Ok(())
+}
+
+/// How those do who are told what happens; their number is the configuration's, so it is bounded.
+fn webhooks(registry: &mut Registry, house: &House) -> Result<(), StoreError> {
+    let (waiting, failures) = (Family::<Labels, Gauge>::default(), Family::<Labels, Gauge>::default());
+    let messages = Family::<Labels, Counter>::default();
+    for webhook in house.store.tx("metrics.webhooks", |tx| tx.webhooks())? {
+        let labels = vec![("webhook", label(&webhook.name))];
+        waiting.get_or_create(&labels).set(signed(webhook.waiting));
+        failures.get_or_create(&labels).set(signed(webhook.failures));
+        for (outcome, n) in [("delivered", webhook.delivered), ("given-up", webhook.given_up)] {
+            let mut labels = labels.clone();
+            labels.push(("outcome", outcome.to_owned()));
+            messages.get_or_create(&labels).inc_by(n);
+        }
+    }
+    registry.register("noroshi_webhook_waiting_messages", "Messages that wait for a webhook", waiting);
+    registry.register("noroshi_webhook_failures", "Failures of a webhook in a row", failures);
+    registry.register("noroshi_webhook_messages", "What became of messages to webhooks", messages);
     Ok(())
 }
 

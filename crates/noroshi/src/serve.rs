@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use noroshi_portal::{ConsoleKey, console, metrics_page, radius_page, subscriber_pages};
+use noroshi_portal::{ConsoleKey, api, console, metrics_page, radius_page, subscriber_pages};
 
 use crate::config::Config;
 use crate::desk::HouseDesk;
@@ -32,6 +32,8 @@ pub struct Listeners {
     pub metrics: Option<TcpListener>,
     /// For a RADIUS server that asks of lines that connect; loopback.
     pub radius: Option<TcpListener>,
+    /// For programs.
+    pub api: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -43,6 +45,7 @@ impl Listeners {
             portal: bind("portal", config.portal)?,
             console: bind("console", config.console)?,
             metrics: config.metrics.map(|at| bind("metrics", at)).transpose()?,
+            api: config.api.listen.map(|at| bind("api", at)).transpose()?,
             radius: radius.map(|at| bind("walled-garden", at)).transpose()?,
         })
     }
@@ -56,12 +59,14 @@ pub fn serve(house: Arc<House>, listeners: Listeners) -> anyhow::Result<String> 
     let url = format!("{origin}{}", key.login_path());
     let door = Arc::new(HouseDoor::new(Arc::clone(&house), &origin)?);
     let texts = Arc::clone(&house.texts.portal);
+    let per_second = house.config.api.per_second();
     let desk = Arc::new(HouseDesk::new(house));
     let mut pages = vec![
         (listeners.portal, subscriber_pages(Arc::clone(&desk) as _, texts)),
         (listeners.console, console(Arc::clone(&desk) as _, door, key)?),
     ];
     pages.extend(listeners.metrics.map(|listener| (listener, metrics_page(Arc::clone(&desk) as _))));
+    pages.extend(listeners.api.map(|listener| (listener, api::api(Arc::clone(&desk) as _, per_second))));
     pages.extend(listeners.radius.map(|listener| (listener, radius_page(desk))));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     std::thread::Builder::new().name("http".into()).spawn(move || {

@@ -3,13 +3,15 @@
 //! ```text
 //!   public listener ──▶ guard ──▶ subscriber pages ─┐
 //!                                                   ├─▶ counter (few seats) ──▶ Desk (the port, blocking)
-//!   loopback listener ─▶ guard ─▶ door ─▶ console ──┘
+//!   loopback listener ─▶ guard ─▶ door ─▶ console ──┤
+//!   API listener ──────▶ guard ─▶ token ─▶ API ─────┘
 //! ```
 //!
 //! Both are complete without scripts and send no cookie that a subscriber would have to agree to. [`guard`]
 //! holds what is true of every answer: headers, sizes, times. [`desk`] and [`door`] are what the program
 //! behind implements.
 
+pub mod api;
 mod asset;
 pub mod console;
 mod counter;

@@ -130,6 +130,7 @@ fn listen(once: bool) -> anyhow::Result<Listeners> {
         console: bind(CONSOLE_LISTEN)?,
         metrics: None,
         radius: None,
+        api: None,
     })
 }
 

@@ -56,7 +56,7 @@ impl Webhook {
         let host = uri.host().with_context(|| format!("{url} names no host"))?;
         ensure!(
             uri.scheme_str() == Some("https") || is_loopback(host),
-            "telephone numbers leave this machine over https:// only ({url})"
+            "what is posted leaves this machine over https:// only ({url})"
         );
         let written = secret(secret_file)?;
         let encoded = written.strip_prefix(PREFIX);
@@ -81,8 +81,13 @@ impl Webhook {
 
     /// Posts what happened, under an id that stays the same whenever it is posted again.
     pub fn post(&self, id: &Id, what: &str, data: &Value, now: Timestamp) -> Posted {
+        self.post_of(id, what, data, now, now)
+    }
+
+    /// The same of what happened some time ago, which it says whenever it is posted.
+    pub fn post_of(&self, id: &Id, what: &str, data: &Value, happened: Timestamp, now: Timestamp) -> Posted {
         let body =
-            serde_json::json!({ "type": what, "timestamp": now.to_string(), "data": data }).to_string();
+            serde_json::json!({ "type": what, "timestamp": happened.to_string(), "data": data }).to_string();
         let at = now.as_second().to_string();
         let signed = hmac::sign(&self.key, format!("{id}.{at}.{body}").as_bytes());
         let request = self

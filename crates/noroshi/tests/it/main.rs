@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+mod api;
 mod bad_input;
 mod counters;
 mod crash;

@@ -1,0 +1,56 @@
+//! Where a list was left, so that it is read on from there: opaque to who holds it, and nothing that has to be kept secret or believed,
+//! because a made-up one only asks for other rows of the same list.
+
+use data_encoding::BASE64URL_NOPAD;
+use serde::{Deserialize, Serialize};
+
+use super::problem::Problem;
+
+/// Longest cursor that is looked at.
+pub(super) const CHARS_MAX: usize = 1024;
+/// Keys besides the time.
+const KEYS_MAX: usize = 2;
+
+/// The row that was read last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cursor {
+    /// When it was, in milliseconds since 1970, or its number.
+    pub at: i64,
+    /// What tells rows of one time apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
+}
+
+impl Cursor {
+    pub(super) fn encode(&self) -> String {
+        BASE64URL_NOPAD.encode(&serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    pub(super) fn decode(text: &str) -> Result<Self, Problem> {
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok().filter(|_| text.len() <= CHARS_MAX);
+        let cursor: Option<Self> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let fits = |cursor: &Self| {
+            let plain = |key: &String| !key.contains(char::is_control);
+            cursor.keys.len() <= KEYS_MAX && cursor.keys.iter().all(plain)
+        };
+        cursor.filter(fits).ok_or_else(|| Problem::bad("this is no cursor that an answer gave as `next`"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_as_it_was_written_and_nothing_else_is_one() {
+        let cursor = Cursor { at: -5, keys: vec!["党".into(), "*".into()] };
+        assert_eq!(Cursor::decode(&cursor.encode()), Ok(cursor.clone()));
+        let hostile = Cursor { at: 0, keys: vec!["\0".into()] };
+        let many = Cursor { at: 0, keys: vec![String::new(); 3] };
+        let long = Cursor { at: 0, keys: vec!["x".repeat(CHARS_MAX)] };
+        for text in ["", "e30", "%%", "x", &hostile.encode(), &many.encode(), &long.encode()] {
+            assert_eq!(Cursor::decode(text).unwrap_err().status, 400, "{text}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What the API asks the program for, besides what the console does.
+
+use jiff::Timestamp;
+use noroshi_law::evidence::Entry;
+use noroshi_model::{CaseState, Id};
+
+use super::answers::{BadLineItem, CaseFile, CaseItem, ConsentItem, EventsPage, RefusalItem, StepItem};
+use super::cursor::Cursor;
+use super::scope::Caller;
+use crate::desk::{Desk, DeskError};
+
+/// Which cases; the default is all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CaseWish {
+    /// In this state.
+    pub state: Option<CaseState>,
+    /// Of this family.
+    pub family: String,
+    /// Of this campaign.
+    pub campaign: String,
+    /// Of this measure.
+    pub measure: String,
+    /// Opened at this time or later.
+    pub since: Option<Timestamp>,
+    /// Opened before this time.
+    pub until: Option<Timestamp>,
+}
+
+/// Which events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventWish {
+    /// With a higher number.
+    pub after: u64,
+    /// At most so many.
+    pub limit: u32,
+    /// Of this feed or campaign.
+    pub feed: Option<String>,
+    /// Of this RSIT type.
+    pub kind: Option<String>,
+}
+
+/// The program behind the API. Lists give at most `limit` rows behind a cursor.
+pub trait ApiDesk: Desk {
+    /// Who has a token; none where it opens nothing (any more). Asked for each request anew.
+    fn caller(&self, token: &str) -> Result<Option<Caller>, DeskError>;
+    /// Cases, newest first.
+    fn cases_behind(
+        &self,
+        wish: &CaseWish,
+        cursor: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Vec<CaseItem>, DeskError>;
+    /// One case with its story.
+    fn case_file(&self, id: &Id) -> Result<CaseFile, DeskError>;
+    /// Steps that wait for a person, longest first.
+    fn steps_behind(&self, cursor: Option<&Cursor>, limit: u32) -> Result<Vec<StepItem>, DeskError>;
+    /// The quarantine, newest first.
+    fn quarantine_behind(
+        &self,
+        feed: &str,
+        cursor: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Vec<BadLineItem>, DeskError>;
+    /// Refusals, newest first.
+    fn refusals_behind(&self, cursor: Option<&Cursor>, limit: u32) -> Result<Vec<RefusalItem>, DeskError>;
+    /// Consents, newest first.
+    fn consents_behind(&self, cursor: Option<&Cursor>, limit: u32) -> Result<Vec<ConsentItem>, DeskError>;
+    /// Evidence entries, newest first, below an index.
+    fn evidence_below(&self, index: u64, limit: u32) -> Result<Vec<Entry>, DeskError>;
+    /// Events, oldest first; none under a measure.
+    fn events_after(&self, wish: &EventWish) -> Result<EventsPage, DeskError>;
+}
