@@ -1,10 +1,11 @@
 // What a subscriber and an analyst meet, in a real Chromium, with a real Postfix between: from the delivered mail to "clean"
-// without JavaScript, the analyst's day, and every page before axe. `cargo xtask browser` installs what it takes and says
+// without JavaScript, the analyst's day, every page before axe, and the API before schemathesis. `cargo xtask browser` installs what it takes and says
 // where it is; the last line is "N passed, N failed".
 
 import { readFileSync, mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import puppeteer from 'puppeteer-core';
+import { examineApi } from './api.mjs';
 import { Noroshi, newMails, until } from './world.mjs';
 
 const env = (name) => process.env[name] ?? fail(`${name} is not set: run cargo xtask browser`);
@@ -318,6 +319,9 @@ try {
       await close();
     });
   }
+  // At the end: it throws the switch, too.
+  const found = await examineApi({ noroshi, program: env('NOROSHI_TEST_SCHEMATHESIS'), check });
+  console.log(`the API: ${found.requests} requests to ${found.operations} operations, ${found.failures} failures`);
 } finally {
   await noroshi.stop();
   noroshi.remove();

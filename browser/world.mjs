@@ -48,6 +48,7 @@ export class Noroshi {
   async #configure() {
     this.port ??= await freePort();
     this.consolePort ??= await freePort();
+    this.apiPort ??= await freePort();
     writeFileSync(this.config, `
 [operator]
 name = "例示 ISP"
@@ -73,6 +74,9 @@ how = { ja = "03-0000-0000、平日10時から17時、有料", en = "03-0000-000
 link = "https://help.example.jp/"
 [console]
 listen = "127.0.0.1:${this.consolePort}"
+[api]
+listen = "127.0.0.1:${this.apiPort}"
+per-second = 10000
 [directory]
 file = "${join(this.folder, 'people.csv')}"
 [seized.gate]

@@ -22,6 +22,7 @@
 //! NOROSHI_TEST_CHROMIUM     the browser's program
 //! NOROSHI_TEST_AICS         a Python that has aics-tlog
 //! NOROSHI_TEST_DKIMPY       a Python that has dkimpy
+//! NOROSHI_TEST_SCHEMATHESIS the program schemathesis, which asks the API what it can think of
 //! NOROSHI_TEST_SHARED_DATA  ../shared/data, where that lies beside the project
 //! ```
 
@@ -36,6 +37,7 @@ mod nginx;
 mod postfix;
 mod postgres;
 mod program;
+mod schemathesis;
 mod unbound;
 
 use std::net::TcpListener;
@@ -92,6 +94,7 @@ impl Servers {
         let mut servers = Self { ready: Vec::new(), skipped: Vec::new() };
         servers.add("Postfix", postfix::start, postfix::HOW);
         servers.add("Chromium", chromium::find, chromium::HOW);
+        servers.add("schemathesis", schemathesis::find, schemathesis::HOW);
         servers
     }
 

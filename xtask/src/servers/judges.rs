@@ -60,7 +60,8 @@ fn make(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn new_enough() -> Option<PathBuf> {
+/// A Python that is new enough.
+pub(super) fn new_enough() -> Option<PathBuf> {
     let on_path = NAMES.iter().filter_map(|name| on_path(name));
     on_path.chain(of_pyenv()).find(|python| {
         let tried = Command::new(python).args(["-c", NEW_ENOUGH]).output();
