@@ -32,8 +32,8 @@ use crate::returns::{Returns, ReturnsFile};
 use crate::sessions::{FollowFile, RadiusFile, SessionsFile};
 use crate::sources::{Origin, PushFile, Source, SourceFile, secret};
 use crate::tables::EnrichFile;
-use crate::wording::{NoticeFile, WordingFile};
 use crate::webhooks::{Outlet, WebhookFile, outlets};
+use crate::wording::{NoticeFile, WordingFile};
 
 /// Where everything lives unless said otherwise.
 pub const DATA_DIR: &str = "noroshi-data";

@@ -46,8 +46,8 @@ mod sources;
 mod staff;
 mod stages;
 mod tables;
-mod wording;
 mod webhooks;
+mod wording;
 
 use std::process::ExitCode;
 

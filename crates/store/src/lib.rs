@@ -44,8 +44,8 @@ pub mod tokens;
 pub mod totals;
 mod trials;
 pub mod visits;
-mod wordings;
 pub mod webhooks;
+mod wordings;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};

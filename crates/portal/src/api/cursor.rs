@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn a_cursor_reads_as_it_was_written_and_nothing_else_is_one() {
         let cursor = Cursor { at: -5, keys: vec!["党".into(), "*".into()] };
-        assert_eq!(Cursor::decode(&cursor.encode()), Ok(cursor.clone()));
+        assert_eq!(Cursor::decode(&cursor.encode()), Ok(cursor));
         let hostile = Cursor { at: 0, keys: vec!["\0".into()] };
         let many = Cursor { at: 0, keys: vec![String::new(); 3] };
         let long = Cursor { at: 0, keys: vec!["x".repeat(CHARS_MAX)] };
