@@ -86,14 +86,18 @@ pub fn api(what: &ApiCommand) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What the evidence log calls whoever makes or revokes a token: somebody with a shell on this machine.
+const TYPED: &str = "command line";
+
 /// Makes, lists, revokes.
 pub fn tokens(at: &Where, what: &TokenCommand) -> anyhow::Result<ExitCode> {
     match what {
         TokenCommand::Add(wish) => add(&at.visit()?, wish)?,
         TokenCommand::List { json } => list(&at.look()?, *json)?,
         TokenCommand::Revoke { name } => {
-            let house = at.look()?;
+            let house = at.visit()?;
             let now = house.clock.now();
+            house.note(TYPED, &format!("revoked the token {name}"))?;
             if !house.store.tx("token.revoke", |tx| tx.revoke_token(name, now))? {
                 bail!("no token of this name opens anything; see `noroshi token list`");
             }
@@ -123,6 +127,7 @@ fn add(house: &House, wish: &Add) -> anyhow::Result<()> {
         revoked: None,
     };
     let hash = Digest::of(secret.as_bytes());
+    house.note(TYPED, &format!("made the token {} for {}", token.name, token.scopes.join(", ")))?;
     let (room, new) = house.store.tx::<_, StoreError>("token.add", |tx| {
         if tx.good_tokens(now)? >= TOKENS_MAX {
             return Ok((false, false));
