@@ -202,7 +202,7 @@ async function analystsDay({ page, told }, console_) {
   await shot(page, 'console-case-1440');
   await press(page, 'main a[href^="/evidence/"]');
   if (!(await text(page, 'main')).length) fail('an evidence entry');
-  for (const path of ['/campaigns', '/steps', '/quarantine', '/law', '/evidence', '/outcome', '/intake', '/people', '/me']) {
+  for (const path of ['/campaigns', '/steps', '/quarantine', '/law', '/evidence', '/outcome', '/outcome/wordings', '/outcome/networks', '/intake', '/people', '/me']) {
     const answer = await page.goto(new URL(path, console_).href);
     same(answer.status(), 200, path);
     const twin = await page.goto(new URL(`${path}.json`, console_).href);
@@ -297,7 +297,7 @@ try {
   }
   const login = (page) => page.setCookie({ name: person.name, value: person.value, url: noroshi.console });
   const theirs = (path) => new URL(path, noroshi.console).href;
-  const paths = ['/', '/cases', '/cases?state=notified', '/campaigns', '/steps', '/people', '/me', '/quarantine', '/law', '/law/refusals', '/law/consents', '/evidence', '/outcome', '/intake', '/cases/none'];
+  const paths = ['/', '/cases', '/cases?state=notified', '/campaigns', '/steps', '/people', '/me', '/quarantine', '/law', '/law/refusals', '/law/consents', '/evidence', '/outcome', '/outcome/wordings', '/outcome/networks', '/intake', '/cases/none'];
   const one = await noroshi.oneCase();
   for (const path of [...paths, `/cases/${one}`, '/evidence/3']) await examined(browser, `console ${path.replace(one, 'ID')}`, theirs(path), { before: login });
 
