@@ -121,6 +121,12 @@ pub struct CaseFilter {
     pub family: Option<String>,
     /// The campaign.
     pub campaign: Option<String>,
+    /// The measure.
+    pub measure: Option<String>,
+    /// Opened at this time or later.
+    pub since: Option<Timestamp>,
+    /// Opened before this time.
+    pub until: Option<Timestamp>,
     /// The first hexadecimal digits of the id.
     pub digits: Option<String>,
     /// Only those with a step that waits for a person.

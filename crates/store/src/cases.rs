@@ -8,7 +8,7 @@ use noroshi_model::{Case, CaseFilter, CaseState, Id, Mark, Seek};
 use crate::row::{Row, Value, values};
 use crate::{StoreError, Tx};
 
-pub(crate) const COLUMNS: &str = "id, party, family, campaign, measure, state, opened_ms, first_ms, last_ms, steps, last_step_ms, \
+const COLUMNS: &str = "id, party, family, campaign, measure, state, opened_ms, first_ms, last_ms, steps, last_step_ms, \
                        next_ms, held_out_until_ms, closed_ms, reinfected, held_by, merged_into";
 
 /// How far merged cases are followed.
@@ -21,11 +21,18 @@ fn conditions(filter: &CaseFilter) -> (Vec<String>, Vec<Value>) {
         ("state", filter.state.map(CaseState::id)),
         ("family", filter.family.as_deref()),
         ("campaign", filter.campaign.as_deref()),
+        ("measure", filter.measure.as_deref()),
     ];
     for (column, wanted) in equal {
         if let Some(wanted) = wanted {
             values.push(Value::from(wanted));
             conditions.push(format!("{column} = ?{}", values.len()));
+        }
+    }
+    for (bound, at) in [("opened_ms >=", filter.since), ("opened_ms <", filter.until)] {
+        if let Some(at) = at {
+            values.push(Value::from(at));
+            conditions.push(format!("{bound} ?{}", values.len()));
         }
     }
     if let Some(digits) = &filter.digits {
@@ -34,8 +41,10 @@ fn conditions(filter: &CaseFilter) -> (Vec<String>, Vec<Value>) {
         conditions.push(format!("id >= ?{} AND id < ?{}", values.len() - 1, values.len()));
     }
     if filter.waiting {
-        let waits = "SELECT 1 FROM outbox o WHERE o.case_id = cases.id AND o.state = 'proposed'";
-        conditions.push(format!("EXISTS ({waits})"));
+        let ways = "'mail', 'sms', 'letter', 'call', 'walled-garden'";
+        conditions.push(format!(
+            "id IN (SELECT o.case_id FROM outbox o WHERE o.channel IN ({ways}) AND o.state = 'proposed')"
+        ));
     }
     (conditions, values)
 }
@@ -260,12 +269,15 @@ impl Tx<'_> {
     /// Cases of a kind, newest first, `limit` of them from a place on.
     pub fn cases(&mut self, wanted: &CaseFilter, seek: &Seek, limit: u32) -> Result<Vec<Case>, StoreError> {
         let (mut conditions, mut values) = conditions(wanted);
+        // Where few are asked for by other means, they are found by these and then put in order; the plus keeps the databases from
+        // walking all cases in order instead.
+        let opened = if wanted.digits.is_some() || wanted.waiting { "+opened_ms" } else { "opened_ms" };
         // The first comparison finds the place in the index, the second tells those of one moment apart.
         let mut beside = |mark: &Mark, edge: &str, before: &str| {
             values.extend([Value::from(mark.at), Value::from(&mark.id)]);
             let (at, id) = (values.len() - 1, values.len());
             conditions
-                .push(format!("opened_ms {edge} ?{at} AND (opened_ms {before} ?{at} OR id {before} ?{id})"));
+                .push(format!("{opened} {edge} ?{at} AND ({opened} {before} ?{at} OR id {before} ?{id})"));
         };
         let order = match seek {
             Seek::Newest => "DESC",
@@ -281,7 +293,7 @@ impl Tx<'_> {
         let conditions = if conditions.is_empty() { "1 = 1".to_owned() } else { conditions.join(" AND ") };
         values.push(Value::from(limit));
         let sql = format!(
-            "SELECT {COLUMNS} FROM cases WHERE {conditions} ORDER BY opened_ms {order}, id {order} LIMIT ?{}",
+            "SELECT {COLUMNS} FROM cases WHERE {conditions} ORDER BY {opened} {order}, id {order} LIMIT ?{}",
             values.len()
         );
         let mut cases: Vec<Case> = self.rows(&sql, &values)?.iter().map(case).collect::<Result<_, _>>()?;
@@ -301,7 +313,7 @@ impl Tx<'_> {
     }
 }
 
-pub(crate) fn case(row: &Row) -> Result<Case, StoreError> {
+fn case(row: &Row) -> Result<Case, StoreError> {
     Ok(Case {
         id: row.id(0)?,
         party: row.text(1)?.into(),

@@ -3,9 +3,8 @@
 
 use jiff::Timestamp;
 use noroshi_law::evidence::Entry;
-use noroshi_model::{Case, Id};
+use noroshi_model::Id;
 
-use crate::cases::{COLUMNS as CASE_COLUMNS, case};
 use crate::consent::ConsentRow;
 use crate::outbox::Proposed;
 use crate::row::{Row, values};
@@ -29,23 +28,6 @@ impl Place {
     fn not_after(place: Option<&Self>) -> i64 {
         place.map_or(i64::MAX, |place| place.at_ms)
     }
-}
-
-/// Which cases; the default is all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CaseFilter {
-    /// In this state.
-    pub state: String,
-    /// Of this family.
-    pub family: String,
-    /// Of this campaign.
-    pub campaign: String,
-    /// Of this measure.
-    pub measure: String,
-    /// Opened at this time or later.
-    pub since: Option<Timestamp>,
-    /// Opened before this time.
-    pub until: Option<Timestamp>,
 }
 
 /// A refusal, with what tells it from others.
@@ -89,38 +71,6 @@ pub struct BadLine {
 }
 
 impl Tx<'_> {
-    /// Cases, newest first, behind a place: (when opened; id).
-    pub fn cases_behind(
-        &mut self,
-        filter: &CaseFilter,
-        place: Option<&Place>,
-        limit: u32,
-    ) -> Result<Vec<Case>, StoreError> {
-        let sql = format!(
-            "SELECT {CASE_COLUMNS} FROM cases
-             WHERE opened_ms <= ?1 AND (opened_ms < ?1 OR id > ?2) AND opened_ms >= ?3 AND opened_ms < ?4
-               AND (CAST(?5 AS TEXT) = '' OR state = ?5) AND (CAST(?6 AS TEXT) = '' OR family = ?6)
-               AND (CAST(?7 AS TEXT) = '' OR campaign = ?7) AND (CAST(?8 AS TEXT) = '' OR measure = ?8)
-             ORDER BY opened_ms DESC, id LIMIT ?9"
-        );
-        let ms = |at: Option<Timestamp>, otherwise| at.map_or(otherwise, |at: Timestamp| at.as_millisecond());
-        let rows = self.rows(
-            &sql,
-            values![
-                Place::not_after(place),
-                Place::key(place, 0),
-                ms(filter.since, i64::MIN),
-                ms(filter.until, i64::MAX),
-                &filter.state,
-                &filter.family,
-                &filter.campaign,
-                &filter.measure,
-                limit
-            ],
-        )?;
-        rows.iter().map(case).collect()
-    }
-
     /// Quarantined lines, newest first, behind a place: (when read; id).
     pub fn quarantine_behind(
         &mut self,

@@ -2,14 +2,14 @@
 //! address, a bad line without what was in it, and of the events none that came in under a measure.
 
 use noroshi_law::evidence::{Digest, Entry};
-use noroshi_model::Id;
+use noroshi_model::{CaseFilter, Id, Seek};
 use noroshi_portal::DeskError;
 use noroshi_portal::api::{
-    ApiDesk, BadLineItem, Caller, CaseFile, CaseItem, CaseWish, ConsentItem, Cursor, EventItem, EventWish,
-    EventsPage, RefusalItem, Scope, StepItem, StepOfCase, StoryItem,
+    ApiDesk, BadLineItem, Caller, CaseFile, CaseItem, ConsentItem, Cursor, EventItem, EventWish, EventsPage,
+    RefusalItem, Scope, StepItem, StepOfCase, StoryItem,
 };
 use noroshi_store::log::id_from_bytes;
-use noroshi_store::pages::{CaseFilter, Place};
+use noroshi_store::pages::Place;
 
 use crate::cases::case_story;
 use crate::desk::{HouseDesk, unavailable};
@@ -40,22 +40,8 @@ impl ApiDesk for HouseDesk {
         }))
     }
 
-    fn cases_behind(
-        &self,
-        wish: &CaseWish,
-        cursor: Option<&Cursor>,
-        limit: u32,
-    ) -> Result<Vec<CaseItem>, DeskError> {
-        let filter = CaseFilter {
-            state: wish.state.map_or("", |state| state.id()).to_owned(),
-            family: wish.family.clone(),
-            campaign: wish.campaign.clone(),
-            measure: wish.measure.clone(),
-            since: wish.since,
-            until: wish.until,
-        };
-        let place = place(cursor);
-        let cases = self.read("api.cases", |tx| tx.cases_behind(&filter, place.as_ref(), limit))?;
+    fn cases_behind(&self, filter: &CaseFilter, seek: &Seek, limit: u32) -> Result<Vec<CaseItem>, DeskError> {
+        let cases = self.read("api.cases", |tx| tx.cases(filter, seek, limit))?;
         Ok(cases.into_iter().map(Into::into).collect())
     }
 

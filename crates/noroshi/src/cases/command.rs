@@ -120,7 +120,7 @@ pub fn run(at: &Where, what: CaseCommand) -> anyhow::Result<ExitCode> {
 
 fn list(house: &House, which: Which, after: Option<Mark>, json: bool) -> anyhow::Result<ExitCode> {
     let Which { state, family, campaign, waiting } = which;
-    let filter = CaseFilter { state, family, campaign, digits: None, waiting };
+    let filter = CaseFilter { state, family, campaign, waiting, ..CaseFilter::default() };
     let seek = after.map_or(Seek::Newest, Seek::Older);
     let cases = house.store.look("case.list", |tx| tx.cases(&filter, &seek, PAGE))?;
     for case in &cases {

@@ -1,14 +1,14 @@
 //! What is asked for: parameters and bodies. Unknown ones are refused, so that a mistyped filter does not give everything.
 
 use jiff::Timestamp;
-use noroshi_model::{CaseState, ClassificationType};
+use noroshi_model::{CaseFilter, CaseState, ClassificationType, Seek};
 use serde::Deserialize;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 
 use super::answers::case_states;
 use super::cursor::Cursor;
-use super::desk::{CaseWish, EventWish};
+use super::desk::EventWish;
 use super::problem::Problem;
 
 /// Rows on a page, where nothing else is said.
@@ -89,18 +89,21 @@ pub(super) struct CasesQuery {
 }
 
 impl CasesQuery {
-    pub(super) fn read(self) -> Result<(CaseWish, u32, Option<Cursor>), Problem> {
+    pub(super) fn read(self) -> Result<(CaseFilter, u32, Seek), Problem> {
         let page = PageQuery { limit: self.limit, cursor: self.cursor }.read()?;
         let state = |name: &str| CaseState::parse(name).ok_or_else(|| Problem::bad("there is no such state"));
-        let wish = CaseWish {
+        let named = |what, name| Ok::<_, Problem>(Some(name_of(what, name)?).filter(|name| !name.is_empty()));
+        let filter = CaseFilter {
             state: self.state.as_deref().map(state).transpose()?,
-            family: name_of("family", self.family)?,
-            campaign: name_of("campaign", self.campaign)?,
-            measure: name_of("measure", self.measure)?,
+            family: named("family", self.family)?,
+            campaign: named("campaign", self.campaign)?,
+            measure: named("measure", self.measure)?,
             since: self.opened_since,
             until: self.opened_until,
+            ..CaseFilter::default()
         };
-        Ok((wish, page.0, page.1))
+        let seek = page.1.map_or(Ok(Seek::Newest), |cursor| cursor.mark().map(Seek::Older))?;
+        Ok((filter, page.0, seek))
     }
 }
 

@@ -2,6 +2,8 @@
 //! because a made-up one only asks for other rows of the same list.
 
 use data_encoding::BASE64URL_NOPAD;
+use jiff::Timestamp;
+use noroshi_model::{Id, Mark};
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
@@ -34,8 +36,19 @@ impl Cursor {
             let plain = |key: &String| !key.contains(char::is_control);
             cursor.keys.len() <= KEYS_MAX && cursor.keys.iter().all(plain)
         };
-        cursor.filter(fits).ok_or_else(|| Problem::bad("this is no cursor that an answer gave as `next`"))
+        cursor.filter(fits).ok_or_else(no_cursor)
     }
+
+    /// The place in a list that is ordered by time and id.
+    pub(super) fn mark(&self) -> Result<Mark, Problem> {
+        let id = self.keys.first().and_then(|id| Id::parse(id));
+        let at = Timestamp::from_millisecond(self.at).ok();
+        at.zip(id).map(|(at, id)| Mark { at, id }).ok_or_else(no_cursor)
+    }
+}
+
+fn no_cursor() -> Problem {
+    Problem::bad("this is no cursor that an answer gave as `next`")
 }
 
 #[cfg(test)]

@@ -1,30 +1,12 @@
 //! What the API asks the program for, besides what the console does.
 
-use jiff::Timestamp;
 use noroshi_law::evidence::Entry;
-use noroshi_model::{CaseState, Id};
+use noroshi_model::{CaseFilter, Id, Seek};
 
 use super::answers::{BadLineItem, CaseFile, CaseItem, ConsentItem, EventsPage, RefusalItem, StepItem};
 use super::cursor::Cursor;
 use super::scope::Caller;
 use crate::desk::{Desk, DeskError};
-
-/// Which cases; the default is all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CaseWish {
-    /// In this state.
-    pub state: Option<CaseState>,
-    /// Of this family.
-    pub family: String,
-    /// Of this campaign.
-    pub campaign: String,
-    /// Of this measure.
-    pub measure: String,
-    /// Opened at this time or later.
-    pub since: Option<Timestamp>,
-    /// Opened before this time.
-    pub until: Option<Timestamp>,
-}
 
 /// Which events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,12 +26,7 @@ pub trait ApiDesk: Desk {
     /// Who has a token; none where it opens nothing (any more). Asked for each request anew.
     fn caller(&self, token: &str) -> Result<Option<Caller>, DeskError>;
     /// Cases, newest first.
-    fn cases_behind(
-        &self,
-        wish: &CaseWish,
-        cursor: Option<&Cursor>,
-        limit: u32,
-    ) -> Result<Vec<CaseItem>, DeskError>;
+    fn cases_behind(&self, filter: &CaseFilter, seek: &Seek, limit: u32) -> Result<Vec<CaseItem>, DeskError>;
     /// One case with its story.
     fn case_file(&self, id: &Id) -> Result<CaseFile, DeskError>;
     /// Steps that wait for a person, longest first.

@@ -35,7 +35,7 @@ pub use answers::{
     StoryItem,
 };
 pub use cursor::Cursor;
-pub use desk::{ApiDesk, CaseWish, EventWish};
+pub use desk::{ApiDesk, EventWish};
 pub use document::document;
 pub use scope::{Caller, Scope};
 

@@ -58,8 +58,8 @@ async fn cases(
     _: May<CasesRead>,
     asked: Asked<CasesQuery>,
 ) -> Answer<CasesPage> {
-    let (wish, limit, cursor) = asked?.0.read()?;
-    let rows = office.counter.ask(move |desk| desk.cases_behind(&wish, cursor.as_ref(), limit + 1)).await?;
+    let (filter, limit, seek) = asked?.0.read()?;
+    let rows = office.counter.ask(move |desk| desk.cases_behind(&filter, &seek, limit + 1)).await?;
     Ok(Json(CasesPage::of(rows, limit)))
 }
 

@@ -58,6 +58,7 @@ impl Wanted {
             campaign: text("campaign"),
             digits,
             waiting: value("waiting") == "1",
+            ..CaseFilter::default()
         };
         Self { filter, typed }
     }

@@ -3,9 +3,9 @@
 
 use noroshi_law::evidence::Digest;
 use noroshi_model::case::StepState;
-use noroshi_model::{Case, CaseState, Channel, Step};
+use noroshi_model::{Case, CaseFilter, CaseState, Channel, Mark, Seek, Step};
 use noroshi_store::outbox::Stopped;
-use noroshi_store::pages::{CaseFilter, Place};
+use noroshi_store::pages::Place;
 use noroshi_store::tokens::Token;
 use noroshi_store::webhooks::{LEASE, Message, OFFERED_FOR, REFUSALS_MAX, Told};
 use noroshi_store::{Store, StoreError};
@@ -63,11 +63,11 @@ fn a_list_read_on_from_a_place_has_every_row_once_whatever_came_in_meanwhile() {
         (0..25).for_each(|n| put(n, (n / 5) as i64, CaseState::Open, "mirai"));
         (25..30).for_each(|n| put(n, 2, CaseState::Clean, "qakbot"));
         let walk = |filter: &CaseFilter, disturb: bool| {
-            let (mut place, mut found) = (None, Vec::new());
+            let (mut seek, mut found) = (Seek::Newest, Vec::new());
             loop {
-                let page = store.tx("t", |tx| tx.cases_behind(filter, place.as_ref(), 4)).unwrap();
+                let page = store.look("t", |tx| tx.cases(filter, &seek, 4)).unwrap();
                 let Some(last) = page.last() else { return found };
-                place = Some(Place { at_ms: last.opened.as_millisecond(), keys: vec![last.id.to_string()] });
+                seek = Seek::Older(Mark { at: last.opened, id: last.id.clone() });
                 found.extend(page.iter().map(|case| (case.opened, case.id.clone())));
                 if disturb && found.len() == 4 {
                     put(100, 1000, CaseState::Open, "mirai");
@@ -76,18 +76,23 @@ fn a_list_read_on_from_a_place_has_every_row_once_whatever_came_in_meanwhile() {
         };
         let all = walk(&CaseFilter::default(), true);
         let mut sorted = all.clone();
-        sorted.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+        sorted.sort_by(|a, b| b.cmp(a));
         sorted.dedup();
         assert_eq!((all.len(), &all), (30, &sorted));
         let of = |filter| walk(&filter, false).len();
         let filter = CaseFilter::default;
-        assert_eq!(of(CaseFilter { state: "clean".into(), ..filter() }), 5);
+        assert_eq!(of(CaseFilter { state: Some(CaseState::Clean), ..filter() }), 5);
         assert_eq!(
-            of(CaseFilter { family: "mirai".into(), since: Some(at(2)), until: Some(at(4)), ..filter() }),
+            of(CaseFilter {
+                family: Some("mirai".into()),
+                since: Some(at(2)),
+                until: Some(at(4)),
+                ..filter()
+            }),
             10
         );
-        assert_eq!(of(CaseFilter { campaign: "nowhere".into(), ..filter() }), 0);
-        assert_eq!(of(CaseFilter { measure: "nowhere' OR ''='".into(), ..filter() }), 0);
+        assert_eq!(of(CaseFilter { campaign: Some("nowhere".into()), ..filter() }), 0);
+        assert_eq!(of(CaseFilter { measure: Some("nowhere' OR ''='".into()), ..filter() }), 0);
 
         for n in 0..7 {
             let scope = format!("scope {}", n % 3);
