@@ -32,6 +32,15 @@ impl<T: Send + Sync + 'static> Counting<T> {
         Arc::new(Self { count: Box::new(count), last: Mutex::new(last) })
     }
 
+    /// Counts for the first time, aside; whoever asks meanwhile waits for that.
+    pub fn begin(self: &Arc<Self>) {
+        let ours = Arc::clone(self);
+        let begun = std::thread::Builder::new().name("counting".into()).spawn(move || drop(ours.now()));
+        if let Err(e) = begun {
+            tracing::warn!("what the console shows is counted when somebody asks: {e}");
+        }
+    }
+
     /// What was counted last. Whoever asks first counts; later, somebody else does meanwhile.
     pub fn now(self: &Arc<Self>) -> Result<Arc<T>, StoreError> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);

@@ -57,6 +57,8 @@ pub struct HouseDesk {
     told: Mutex<Option<(Timestamp, Disclosure)>>,
     /// What takes long to count.
     counted: Arc<Counting<Counted>>,
+    /// What telling does, which takes longer.
+    trials: Arc<Counting<Vec<Trial>>>,
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
@@ -80,7 +82,15 @@ impl HouseDesk {
                 })
             })
         });
-        Self { house, told: Mutex::new(None), counted }
+        let trying = Arc::clone(&house);
+        let trials = Counting::new(move || report::trials(&trying));
+        Self { house, told: Mutex::new(None), counted, trials }
+    }
+
+    /// Begins to count, so that whoever comes first need not wait for all of it.
+    pub fn begin(&self) {
+        self.counted.begin();
+        self.trials.begin();
     }
 
     /// What takes long to count, as it was at most a moment and one counting ago.
@@ -502,7 +512,7 @@ impl Desk for HouseDesk {
     }
 
     fn trials(&self) -> Result<Vec<Trial>, DeskError> {
-        report::trials(&self.house).map_err(unavailable)
+        Ok(self.trials.now().map_err(unavailable)?.to_vec())
     }
 
     fn wordings(&self) -> Result<Vec<WordingTrial>, DeskError> {

@@ -61,6 +61,7 @@ pub fn serve(house: Arc<House>, listeners: Listeners) -> anyhow::Result<String> 
     let texts = Arc::clone(&house.texts.portal);
     let per_second = house.config.api.per_second();
     let desk = Arc::new(HouseDesk::new(house));
+    desk.begin();
     let mut pages = vec![
         (listeners.portal, subscriber_pages(Arc::clone(&desk) as _, texts)),
         (listeners.console, console(Arc::clone(&desk) as _, door, key)?),
