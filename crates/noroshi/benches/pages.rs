@@ -23,7 +23,7 @@ const OPENED: usize = 500;
 fn case_of(n: u64, begun: Timestamp) -> Case {
     let opened = begun + SignedDuration::from_secs((n * 30) as i64);
     // One in ten is still open.
-    let state = CaseState::ALL[if n % 10 == 0 { (n / 10 % 4) as usize } else { 4 }];
+    let state = CaseState::ALL[if n.is_multiple_of(10) { (n / 10 % 4) as usize } else { 4 }];
     Case {
         id: Id::of("case", &[&n.to_be_bytes()]),
         party: format!("party {n}"),
@@ -39,7 +39,7 @@ fn case_of(n: u64, begun: Timestamp) -> Case {
         next: None,
         held_out_until: None,
         closed: (!state.is_open()).then_some(opened + SignedDuration::from_hours(400)),
-        reinfected: n % 17 == 0,
+        reinfected: n.is_multiple_of(17),
         held_by: None,
         merged_into: None,
     }
@@ -66,7 +66,7 @@ fn fill(database: &Path, cases: u64) {
                     };
                     tx.insert_step(&step, &format!("<{n}@example.jp>"), case.opened)?;
                     tx.add_sighting(&case.id, case.opened, [198, 51, 100, (n % 250) as u8].into())?;
-                    if n % 3 == 0 {
+                    if n.is_multiple_of(3) {
                         tx.visit(&case.id, VisitKind::Opened, case.opened)?;
                     }
                 }

@@ -134,7 +134,7 @@ pub fn networks(house: &House, for_the_public: bool) -> Result<Vec<NetworkRate>,
 /// What telling does, of every campaign of which chance held somebody out.
 pub fn trials(house: &House) -> Result<Vec<Trial>, StoreError> {
     let (days, now) = (house.config.reach.outcome.hold_out_days, house.clock.now());
-    let mut trials = house.store.tx("outcome.trials", |tx| tx.trials(days, now))?;
+    let mut trials = house.store.look("outcome.trials", |tx| tx.trials(days, now))?;
     for trial in &mut trials {
         trial.effect = noroshi_improve::effect::effect(&trial.told, &trial.held_out);
     }
