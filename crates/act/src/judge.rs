@@ -7,7 +7,7 @@
 //!        └──reject──▶ rejected (not a case: a wrong list, a wrong line)
 //! ```
 //!
-//! Whoever opted out stays untold whatever a person says: a release gives back what a hold took, and no more.
+//! Whoever opted out or complained stays untold whatever a person says: a release gives back what a hold took, and no more.
 
 use jiff::{SignedDuration, Timestamp};
 use noroshi_model::{Case, CaseState};
@@ -30,23 +30,11 @@ pub enum Judgement {
     Merge(Box<Case>),
 }
 
-impl Judgement {
-    /// In a word.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Judgement::Hold => "held",
-            Judgement::Release => "released",
-            Judgement::Reject => "rejected",
-            Judgement::Merge(_) => "merged",
-        }
-    }
-}
-
 /// What else is known of the case.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Known {
-    /// Its subscriber does not want to be told.
-    pub opted_out: bool,
+    /// Its subscriber does not want to be told: opted out, or called a mail about it abuse.
+    pub unwilling: bool,
     /// Its subscriber said that the steps are done.
     pub reported: bool,
     /// Somebody was told, as far as is known.
@@ -77,7 +65,7 @@ pub fn judge(
         Judgement::Release if case.held_by.is_none() => Err("nobody holds it"),
         Judgement::Release => {
             let (state, next) = match known {
-                Known { opted_out: true, .. } => (CaseState::Held, None),
+                Known { unwilling: true, .. } => (CaseState::Held, None),
                 Known { reported: true, .. } => (CaseState::Reported, Some(now)),
                 Known { told: true, .. } => (CaseState::Notified, Some(now)),
                 _ => (CaseState::Open, Some(now)),
@@ -156,12 +144,12 @@ mod tests {
     }
 
     #[test]
-    fn a_release_tells_nobody_who_opted_out() {
-        let opted_out = Known { opted_out: true, ..Known::default() };
-        let held = judge(&case(1, CaseState::Held), &Judgement::Hold, opted_out, "aoki", at(2)).unwrap();
-        let free = judge(&held, &Judgement::Release, opted_out, "aoki", at(3)).unwrap();
+    fn a_release_tells_nobody_who_does_not_want_to_be_told() {
+        let unwilling = Known { unwilling: true, ..Known::default() };
+        let held = judge(&case(1, CaseState::Held), &Judgement::Hold, unwilling, "aoki", at(2)).unwrap();
+        let free = judge(&held, &Judgement::Release, unwilling, "aoki", at(3)).unwrap();
         assert_eq!((free.state, free.next, free.held_by.clone()), (CaseState::Held, None, None));
-        assert!(judge(&free, &Judgement::Release, opted_out, "aoki", at(4)).is_err());
+        assert!(judge(&free, &Judgement::Release, unwilling, "aoki", at(4)).is_err());
     }
 
     #[test]

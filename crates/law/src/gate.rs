@@ -322,6 +322,7 @@ impl<'a> Gate<'a> {
         Record {
             kind: Kind::Act,
             at: now,
+            // A person; which roles they have in the console, the entries about people say.
             role: Role::Analyst,
             measure: dossier.map(|d| d.id.clone()).unwrap_or_default(),
             measure_version: dossier.map_or(0, |d| d.version),

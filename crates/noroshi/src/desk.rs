@@ -30,6 +30,7 @@ use noroshi_store::{StoreError, Tx};
 use crate::counting::Counting;
 use crate::house::House;
 use crate::ladder::acts::{self, Verdict};
+use crate::returns::COMPLAINT;
 use crate::{cases, counters, evidence, metrics, report};
 
 /// What takes long to count.
@@ -42,7 +43,7 @@ struct Counted {
 }
 
 /// Cases judged at once, where all of a filter are.
-const JUDGED_MAX: u32 = 10_000;
+const JUDGED_MAX: u64 = 10_000;
 /// Sightings shown to a subscriber.
 const SEEN_MAX: u32 = 20;
 /// For how long what the public is told is told again, without looking: anybody may ask, as often as they like.
@@ -278,7 +279,7 @@ impl Desk for HouseDesk {
             let kinds = returns.iter().filter(|(kind, ..)| kind == wanted);
             kinds.map(|(_, _, count)| count).sum()
         };
-        match (came_back("complaint"), came_back("failed")) {
+        match (came_back(COMPLAINT), came_back("failed")) {
             (0, 0) => {}
             (0, failed) => tell(false, format!("mails that came back: {failed}"), "/cases"),
             (complaints, failed) => {
@@ -341,17 +342,13 @@ impl Desk for HouseDesk {
         person: &str,
         why: &str,
     ) -> Result<JudgedCases, DeskError> {
-        let (ids, more) = match of {
-            CasesOf::These(ids) => (ids.clone(), false),
-            CasesOf::All(filter) => {
-                let found =
-                    self.read("desk.all-cases", |tx| tx.cases(filter, &Seek::Newest, JUDGED_MAX + 1))?;
-                let more = found.len() > JUDGED_MAX as usize;
-                (found.into_iter().take(JUDGED_MAX as usize).map(|case| case.id).collect(), more)
+        let judged = match of {
+            CasesOf::These(ids) => {
+                cases::judge_all(&self.house, ids, verb, person, why).map(|judged| (judged, false))
             }
+            CasesOf::All(filter) => cases::judge_matching(&self.house, filter, verb, person, why, JUDGED_MAX),
         };
-        let judged = cases::judge_all(&self.house, &ids, verb, person, why)
-            .map_err(|e| DeskError::Unavailable(format!("{e:#}")))?;
+        let (judged, more) = judged.map_err(|e| DeskError::Unavailable(format!("{e:#}")))?;
         let left = judged.left.into_iter().map(|(why, count)| (why.to_owned(), count)).collect();
         Ok(JudgedCases { done: judged.done, left, more })
     }

@@ -186,9 +186,10 @@ impl Connection {
     ) -> Result<Result<T, E>, StoreError> {
         match self {
             Self::Sqlite(connection) => {
+                // Said each time, so that it does not matter how the one before ended.
                 connection.execute_batch(match manner {
                     Manner::Look => "PRAGMA query_only = 1; BEGIN",
-                    Manner::Write | Manner::InTurn(_) => "BEGIN IMMEDIATE",
+                    Manner::Write | Manner::InTurn(_) => "PRAGMA query_only = 0; BEGIN IMMEDIATE",
                 })?;
                 let mut tx =
                     Tx { inner: Inner::Sqlite(connection), disturbed: None, log: Glimpse::default() };
@@ -198,12 +199,9 @@ impl Connection {
                 if let Err(e) = connection.execute_batch(end) {
                     // A failed commit leaves the transaction open; a failed rollback has ended it already.
                     let _ended = connection.execute_batch("ROLLBACK");
-                    if result.is_ok() && manner != Manner::Look {
+                    if result.is_ok() {
                         return Err(e.into());
                     }
-                }
-                if manner == Manner::Look {
-                    connection.execute_batch("PRAGMA query_only = 0")?;
                 }
                 undisturbed(result, disturbed)
             }

@@ -15,13 +15,14 @@ use std::collections::BTreeMap;
 use noroshi_act::judge::{Judgement, Known, joined, judge};
 use noroshi_law::evidence::Ledger as _;
 use noroshi_model::case::StepState;
-use noroshi_model::{Case, Id, VisitKind};
+use noroshi_model::{Case, CaseFilter, Id, Mark, Seek, VisitKind};
 use noroshi_portal::desk::CaseVerb;
 use noroshi_store::cases::CaseAct;
 use noroshi_store::{StoreError, Tx};
 
 use crate::house::House;
 use crate::ladder::acts::{self, Verdict};
+use crate::returns::COMPLAINT;
 
 /// Cases judged under one append to the evidence log and in one transaction.
 const BATCH: usize = 200;
@@ -76,11 +77,51 @@ fn approve(house: &House, id: &Id, person: &str, why: &str, judged: &mut Judged)
     Ok(())
 }
 
+/// Says it of all cases that a filter shows, newest first, until it was done to so many; whether there may be more. What it cannot
+/// be done to is passed over, so that saying it again goes on with the rest.
+pub fn judge_matching(
+    house: &House,
+    filter: &CaseFilter,
+    verb: &CaseVerb,
+    person: &str,
+    why: &str,
+    most: u64,
+) -> anyhow::Result<(Judged, bool)> {
+    let (mut judged, mut seek) = (Judged::default(), Seek::Newest);
+    loop {
+        let found = house.store.look("case.matching", |tx| tx.cases(filter, &seek, BATCH as u32))?;
+        let Some(last) = found.last() else { return Ok((judged, false)) };
+        seek = Seek::Older(Mark { at: last.opened, id: last.id.clone() });
+        // What is closed is closed, and nothing can be said of it.
+        let ids: Vec<Id> =
+            found.into_iter().filter(|case| case.state.is_open()).map(|case| case.id).collect();
+        let of_these = judge_all(house, &ids, verb, person, why)?;
+        judged.done += of_these.done;
+        of_these.left.into_iter().for_each(|(why, count)| *judged.left.entry(why).or_default() += count);
+        if judged.done >= most {
+            return Ok((judged, true));
+        }
+    }
+}
+
 /// A case as it was, and as it shall be.
 struct Change {
     before: Case,
     after: Case,
-    into: Option<Case>,
+}
+
+/// What is said, as it is judged; `into` is the case that it names.
+fn judgement(verb: &CaseVerb, into: Option<Case>) -> Result<Judgement, &'static str> {
+    match verb {
+        CaseVerb::Hold => Ok(Judgement::Hold),
+        CaseVerb::Release => Ok(Judgement::Release),
+        CaseVerb::Reject => Ok(Judgement::Reject),
+        CaseVerb::Merge(_) => {
+            let into = into.ok_or("there is no such case to merge into")?;
+            Ok(Judgement::Merge(Box::new(into)))
+        }
+        CaseVerb::Approve => Err("steps are approved, and cases are not"),
+    }
 }
 
 fn judge_batch(
@@ -101,15 +142,12 @@ fn judge_batch(
         Ok::<_, StoreError>((into, cases.collect::<Result<Vec<_>, StoreError>>()?))
     });
     let (into, cases) = found?;
-    let judgement = match (verb, into.clone()) {
-        (CaseVerb::Hold, _) => Judgement::Hold,
-        (CaseVerb::Release, _) => Judgement::Release,
-        (CaseVerb::Merge(_), Some(into)) => Judgement::Merge(Box::new(into)),
-        (CaseVerb::Merge(_), None) => {
-            judged.leave("there is no such case to merge into");
+    let judgement = match judgement(verb, into) {
+        Ok(judgement) => judgement,
+        Err(why) => {
+            ids.iter().for_each(|_| judged.leave(why));
             return Ok(());
         }
-        (CaseVerb::Reject | CaseVerb::Approve, _) => Judgement::Reject,
     };
     let mut changes = Vec::new();
     for found in cases {
@@ -118,7 +156,7 @@ fn judge_batch(
             continue;
         };
         match judge(&before, &judgement, known, person, now) {
-            Ok(after) => changes.push(Change { before, after, into: into.clone() }),
+            Ok(after) => changes.push(Change { before, after }),
             Err(why) => judged.leave(why),
         }
     }
@@ -126,8 +164,9 @@ fn judge_batch(
         .iter()
         .map(|change| {
             let of = house.register.measure(&change.before.measure);
-            let target = change.into.as_ref().map(|into| format!(" into {}", into.id)).unwrap_or_default();
-            let did = format!("{} case {}{target}: {why}", judgement.word(), change.before.id);
+            let into =
+                change.after.merged_into.as_ref().map(|into| format!(" into {into}")).unwrap_or_default();
+            let did = format!("{} case {}{into}: {why}", verb.word(), change.before.id);
             house.gate().acted(of, person, &did, now)
         })
         .collect();
@@ -137,7 +176,7 @@ fn judge_batch(
         evidence,
         at: now,
         person: person.to_owned(),
-        what: judgement.word().to_owned(),
+        what: verb.word().to_owned(),
         why: why.to_owned(),
     };
     let done = house.store.tx("case.judge", |tx| {
@@ -155,7 +194,8 @@ fn judge_batch(
 fn known(tx: &mut Tx<'_>, case: Case) -> Result<(Case, Known), StoreError> {
     let visits = tx.visits_of(&case.id)?;
     let known = Known {
-        opted_out: tx.opted_out(&case.party, &case.measure)?,
+        unwilling: tx.opted_out(&case.party, &case.measure)?
+            || tx.returns_of(&case.id)?.iter().any(|came| came.kind == COMPLAINT),
         reported: visits.iter().any(|(kind, ..)| *kind == VisitKind::Done),
         told: tx.steps(&case.id)?.iter().any(|step| step.step.state.may_have_reached()),
     };
@@ -168,8 +208,8 @@ fn write(tx: &mut Tx<'_>, change: &Change, act: &CaseAct) -> Result<bool, StoreE
     if tx.case(&before.id)?.as_ref() != Some(before) {
         return Ok(false);
     }
-    if let Some(into) = &change.into {
-        let Some(into) = tx.case(&into.id)?.filter(|into| into.state.is_open()) else { return Ok(false) };
+    if let Some(into) = &after.merged_into {
+        let Some(into) = tx.case(into)?.filter(|into| into.state.is_open()) else { return Ok(false) };
         tx.copy_sightings(&before.id, &into.id)?;
         tx.put_case(&joined(&into, before, act.at))?;
     }
@@ -177,13 +217,11 @@ fn write(tx: &mut Tx<'_>, change: &Change, act: &CaseAct) -> Result<bool, StoreE
     let why = format!("{} by {}", act.what, act.person);
     if after.next.is_none() {
         tx.stop_steps(&after.id, &why, act.at)?;
+        // A line does not stay in the walled garden for what nobody goes on with.
+        tx.ask_out(&after.id, &why, act.at)?;
     }
     if !after.state.is_open() {
         tx.forget_addressee(&after.id)?;
-    }
-    if after.next.is_none() {
-        // A line does not stay in the walled garden for what nobody goes on with.
-        tx.ask_out(&after.id, &why, act.at)?;
     }
     tx.put_case_act(act)?;
     Ok(true)

@@ -190,7 +190,7 @@ fn row(id: Id, about: &Step, what: &What, at: jiff::Timestamp) -> Return {
             )
         }
         What::Delivered => ("delivered", String::new(), String::new(), String::new()),
-        What::Complaint(kind) => ("complaint", kind.clone(), String::new(), String::new()),
+        What::Complaint(kind) => (COMPLAINT, kind.clone(), String::new(), String::new()),
         What::Read => ("read", String::new(), String::new(), String::new()),
         What::AutoReply => ("auto-reply", String::new(), String::new(), String::new()),
         What::Answer => ("answer", String::new(), String::new(), String::new()),
@@ -206,6 +206,9 @@ fn row(id: Id, about: &Step, what: &What, at: jiff::Timestamp) -> Return {
         at,
     }
 }
+
+/// What a mail that was called abuse is kept as.
+pub const COMPLAINT: &str = "complaint";
 
 /// What follows from it for the mail and its case.
 fn follow(

@@ -130,7 +130,7 @@ impl Asked {
             Seek::Newer(mark) => format!("before={mark}"),
         };
         Pager {
-            page: 1 + u64::from(*seek != Seek::Newest),
+            page: 1,
             next_page: None,
             next: last.as_ref().map(Mark::to_string),
             newer: first.map(|mark| format!("{path}?{filter}before={mark}")),
@@ -178,6 +178,7 @@ impl Asked {
 /// Where a page of a list lies among the others.
 #[derive(Debug)]
 pub(super) struct Pager {
+    /// Its number, and that of the next, in a list by number.
     pub(super) page: u64,
     pub(super) next_page: Option<u64>,
     /// The place behind this page, in a list by place.
