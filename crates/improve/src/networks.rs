@@ -4,8 +4,9 @@
 //!   cases open in a week ──▶ Tally ──▶ counts in the store ──▶ rates ──▶ table, picture; without small numbers for the public
 //! ```
 //!
-//! A week is counted every hour while it lasts, and the last time when it has been over for two days; after that it cannot change, since
-//! when cases are opened and closed is written down at that moment. So a page costs nothing but the counts.
+//! A week is counted every hour while it lasts, and the last time when it has been over for two days; after that it stays as it
+//! is: when cases are opened and closed is written down at that moment, and a case that a person rejects later was counted as one. So a
+//! page costs nothing but the counts.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;

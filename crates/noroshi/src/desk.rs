@@ -60,6 +60,8 @@ pub struct HouseDesk {
     counted: Arc<Counting<Counted>>,
     /// What telling does, which takes longer.
     trials: Arc<Counting<Vec<Trial>>>,
+    /// Which wording works, likewise.
+    wordings: Arc<Counting<Vec<WordingTrial>>>,
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
@@ -85,13 +87,16 @@ impl HouseDesk {
         });
         let trying = Arc::clone(&house);
         let trials = Counting::new(move || report::trials(&trying));
-        Self { house, told: Mutex::new(None), counted, trials }
+        let trying = Arc::clone(&house);
+        let wordings = Counting::new(move || report::wordings(&trying));
+        Self { house, told: Mutex::new(None), counted, trials, wordings }
     }
 
     /// Begins to count, so that whoever comes first need not wait for all of it.
     pub fn begin(&self) {
         self.counted.begin();
         self.trials.begin();
+        self.wordings.begin();
     }
 
     /// What takes long to count, as it was at most a moment and one counting ago.
@@ -513,7 +518,7 @@ impl Desk for HouseDesk {
     }
 
     fn wordings(&self) -> Result<Vec<WordingTrial>, DeskError> {
-        report::wordings(&self.house).map_err(unavailable)
+        Ok(self.wordings.now().map_err(unavailable)?.to_vec())
     }
 
     fn wordings_svg(&self, round: &str) -> Result<String, DeskError> {

@@ -239,7 +239,7 @@ fn followed(house: &House) -> Result<String, String> {
 
 /// How the webhooks do.
 fn webhooks(house: &House) -> Result<String, String> {
-    let known = house.store.tx("doctor.webhooks", |tx| tx.webhooks()).map_err(|e| e.to_string())?;
+    let known = house.store.look("doctor.webhooks", |tx| tx.webhooks()).map_err(|e| e.to_string())?;
     let failing: Vec<String> = known
         .iter()
         .filter(|webhook| webhook.failures > 0 || webhook.given_up > 0)

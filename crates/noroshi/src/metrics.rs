@@ -160,7 +160,7 @@ fn store(registry: &mut Registry, house: &House) -> Result<(), StoreError> {
 fn webhooks(registry: &mut Registry, house: &House) -> Result<(), StoreError> {
     let (waiting, failures) = (Family::<Labels, Gauge>::default(), Family::<Labels, Gauge>::default());
     let messages = Family::<Labels, Counter>::default();
-    for webhook in house.store.tx("metrics.webhooks", |tx| tx.webhooks())? {
+    for webhook in house.store.look("metrics.webhooks", |tx| tx.webhooks())? {
         let labels = vec![("webhook", label(&webhook.name))];
         waiting.get_or_create(&labels).set(signed(webhook.waiting));
         failures.get_or_create(&labels).set(signed(webhook.failures));
