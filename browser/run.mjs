@@ -6,6 +6,7 @@ import { readFileSync, mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import puppeteer from 'puppeteer-core';
 import { examineApi } from './api.mjs';
+import { IdentityProvider } from './provider.mjs';
 import { Noroshi, newMails, until } from './world.mjs';
 
 const env = (name) => process.env[name] ?? fail(`${name} is not set: run cargo xtask browser`);
@@ -169,7 +170,7 @@ async function comesIn(browser, link, console_, { page, told, close }) {
   if (!(await text(page, 'h1')).includes('Baba')) fail('the invitation names whom it invites');
   await shot(page, 'console-join-1440');
   await press(page, 'button[data-passkey="make"]');
-  same(await text(page, '.who'), 'Baba', 'who is in');
+  same(await text(page, '.who a'), 'Baba', 'who is in');
   const used = await open(browser, 1440);
   same((await used.page.goto(link)).status(), 404, 'the link, used once');
   await used.close();
@@ -184,7 +185,7 @@ async function comesIn(browser, link, console_, { page, told, close }) {
   await page.waitForFunction(() => document.querySelector('[data-told]').textContent.length > 0);
   await cdp.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified: true });
   await press(page, 'button[data-passkey="use"]');
-  same(await text(page, '.who'), 'Baba', 'who is in again');
+  same(await text(page, '.who a'), 'Baba', 'who is in again');
   same(told.issues.filter((issue) => !issue.startsWith('script')), [], 'issues');
   const cookies = await page.browserContext().cookies();
   return cookies.find((cookie) => cookie.name === 'noroshi-person');
@@ -202,7 +203,7 @@ async function analystsDay({ page, told }, console_) {
   await shot(page, 'console-case-1440');
   await press(page, 'main a[href^="/evidence/"]');
   if (!(await text(page, 'main')).length) fail('an evidence entry');
-  for (const path of ['/campaigns', '/steps', '/quarantine', '/law', '/evidence', '/outcome', '/outcome/wordings', '/outcome/networks', '/intake', '/people', '/me']) {
+  for (const path of ['/campaigns', '/steps', '/quarantine', '/law', '/evidence', '/outcome', '/outcome/wordings', '/outcome/networks', '/intake', '/people', '/settings', '/law/emergencies', '/me']) {
     const answer = await page.goto(new URL(path, console_).href);
     same(answer.status(), 200, path);
     const twin = await page.goto(new URL(`${path}.json`, console_).href);
@@ -249,6 +250,78 @@ async function holdsCases({ page, told }, console_) {
   same(told.issues, [], 'issues');
 }
 
+// Counsel comes by the operator's own identity provider, approves a measure, and reviews what was used in an emergency; whom the
+// provider gives no role stays out.
+async function counselsDay(browser, noroshi) {
+  const at = (path) => new URL(path, noroshi.console).href;
+  const idp = await IdentityProvider.start(noroshi.idpPort, at('/login/oidc/back'));
+  try {
+    const { page, told, close } = await open(browser, 1440);
+    await page.goto(at('/law'));
+    await press(page, 'a[href="/login/oidc"]');
+    await IdentityProvider.passes(page, 'Doi');
+    await page.waitForSelector('.who');
+    same([await text(page, '.who a'), new URL(page.url()).pathname], ['Doi', '/'], 'who is in, and where');
+    told.issues.length = 0;
+    await page.goto(at('/law'));
+    await page.type('form[action="/law/approve"] input[name=why]', 'the log of the night');
+    await press(page, 'form[action="/law/approve"] button');
+    if (!/doi at .*: the log of the night/.test(await text(page, 'main'))) fail('the approval stands');
+    await page.goto(at('/law/emergencies'));
+    const waiting = (await page.$$('input[name=entry]')).length;
+    if (waiting < 1) fail('uses of an emergency wait');
+    await shot(page, 'console-emergencies-1440');
+    await page.click('input[name=entry]');
+    await page.type('#why', 'no more than the notices took');
+    await press(page, 'button[value=justified]');
+    // Whoever approved it is not who reviews it.
+    const said = await text(page, '[role=status]');
+    if (!said.includes('1 justified') && !said.includes('somebody else must review it')) fail(`the review: ${said}`);
+    await page.goto(at('/cases'));
+    same((await page.$$('input[name=case]')).length, 0, 'counsel judges no cases');
+    same(told.issues, [], 'issues');
+    await close();
+    const other = await open(browser, 1440);
+    await other.page.goto(at('/login/oidc'));
+    await IdentityProvider.passes(other.page, 'Endo');
+    if (!(await text(other.page, 'main')).includes('gives you no role here')) fail('who has no role is told so');
+    same((await other.page.goto(at('/law'))).status(), 401, 'and stays out');
+    await other.close();
+  } finally {
+    idp.stop();
+  }
+}
+
+// The console without a mouse: where to go, a row, a mark; and the keys can be switched off.
+async function keys({ page, told }, console_) {
+  await page.goto(new URL('/', console_).href);
+  const goes = async (letter, path) => {
+    await Promise.all([page.waitForNavigation(), page.keyboard.type(`g${letter}`)]);
+    same(new URL(page.url()).pathname, path, `g ${letter}`);
+  };
+  await goes('l', '/law');
+  await goes('c', '/cases');
+  await page.keyboard.type('jjx');
+  const marked = await page.$$eval('input[name=case]', (boxes) => boxes.map((box) => box.checked));
+  same(marked.indexOf(true), 1, 'the second row is marked');
+  await page.keyboard.type('/mirai');
+  same(await page.$eval('#family', (field) => field.value), 'mirai', 'the filter takes what is typed');
+  await page.click('h1');
+  await page.keyboard.type('?');
+  await page.waitForSelector('dialog[open]');
+  await shot(page, 'console-keys-1440');
+  await page.click('dialog input');
+  await page.keyboard.press('Escape');
+  await page.keyboard.type('gl');
+  await new Promise((go) => setTimeout(go, 500));
+  same(new URL(page.url()).pathname, '/cases', 'switched off');
+  await page.click('button[data-keys]');
+  await page.click('dialog input');
+  await page.click('dialog button');
+  await goes('t', '/');
+  same(told.issues, [], 'issues');
+}
+
 mkdirSync(SHOTS, { recursive: true });
 const browser = await puppeteer.launch({
   executablePath: env('NOROSHI_TEST_CHROMIUM'),
@@ -282,7 +355,9 @@ try {
   office.told.issues.length = 0;
   await check('the analyst\'s day', () => analystsDay(office, new URL('/', noroshi.console).href));
   await check('cases are held and released, two at once', () => holdsCases(office, noroshi.console));
+  await check('by keys', () => keys(office, noroshi.console));
   await office.close();
+  await check('counsel comes by the identity provider, approves and reviews', () => counselsDay(browser, noroshi));
   for (const lang of LANGUAGES) {
     const pages = {
       'first page': portal, transparency: `${portal}transparency`, garden: `${portal}garden`, notice: fresh, stop: `${fresh}/opt-out`,
@@ -297,10 +372,15 @@ try {
   }
   const login = (page) => page.setCookie({ name: person.name, value: person.value, url: noroshi.console });
   const theirs = (path) => new URL(path, noroshi.console).href;
-  const paths = ['/', '/cases', '/cases?state=notified', '/campaigns', '/steps', '/people', '/me', '/quarantine', '/law', '/law/refusals', '/law/consents', '/evidence', '/outcome', '/outcome/wordings', '/outcome/networks', '/intake', '/cases/none'];
+  const paths = ['/', '/cases', '/cases?state=notified', '/campaigns', '/steps', '/people', '/me', '/quarantine', '/law', '/law/refusals', '/law/consents', '/law/emergencies?all=1', '/evidence', '/outcome', '/outcome/wordings', '/outcome/networks', '/intake', '/settings', '/cases/none'];
   const one = await noroshi.oneCase();
   for (const path of [...paths, `/cases/${one}`, '/evidence/3']) await examined(browser, `console ${path.replace(one, 'ID')}`, theirs(path), { before: login });
 
+  const opened = async (page) => {
+    await page.keyboard.type('?');
+    await page.waitForSelector('dialog[open]');
+  };
+  await examined(browser, 'console keys', theirs('/cases'), { before: login, after: opened });
   await examined(browser, 'console login', theirs('/cases'));
   const another = noroshi.run('staff', 'invite', 'Chiba', '--role', 'auditor', '--by', 'aoki').trim();
   await examined(browser, 'console join', another);

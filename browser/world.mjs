@@ -33,6 +33,7 @@ export class Noroshi {
     const people = readFileSync(join(testdata, 'directory.csv'), 'utf8').replaceAll(',sub0001', `,${this.tag}-sub0001`);
     writeFileSync(join(this.folder, 'people.csv'), people);
     writeFileSync(join(this.folder, 'cleaner-1.0.exe'), 'no program');
+    writeFileSync(join(this.folder, 'oidc-secret'), 'a secret of the tests\n');
   }
 
   #arguments(more) {
@@ -49,6 +50,7 @@ export class Noroshi {
     this.port ??= await freePort();
     this.consolePort ??= await freePort();
     this.apiPort ??= await freePort();
+    this.idpPort ??= await freePort();
     writeFileSync(this.config, `
 [operator]
 name = "例示 ISP"
@@ -74,6 +76,12 @@ how = { ja = "03-0000-0000、平日10時から17時、有料", en = "03-0000-000
 link = "https://help.example.jp/"
 [console]
 listen = "127.0.0.1:${this.consolePort}"
+[console.oidc]
+issuer = "http://127.0.0.1:${this.idpPort}"
+client-id = "console"
+client-secret-file = "${join(this.folder, 'oidc-secret')}"
+name = "Example SSO"
+roles = { legal = ["counsel"], auditor = ["audit"] }
 [api]
 listen = "127.0.0.1:${this.apiPort}"
 per-second = 10000

@@ -17,7 +17,7 @@ use noroshi_store::consent::TERMS;
 use noroshi_wire::{Encoding, SeizedFormat, TimeFormat, Zone};
 
 use crate::cli::{Cli, Columns, Command, ConfigCommand, Consent, ConsentOf, MailCommand, Observe, Page};
-use crate::config::{Config, File};
+use crate::config::{Config, File, ReadFrom};
 use crate::feeds::{self, FeedCommand};
 use crate::house::{House, Stay};
 use crate::intake::{Taken, take_radius, take_seized};
@@ -92,7 +92,7 @@ impl Where {
         if self.data_dir.is_some() {
             file.data_dir.clone_from(&self.data_dir);
         }
-        Config::try_from(file)
+        Ok(Config { read_from: ReadFrom::of(self.config.as_deref()), ..Config::try_from(file)? })
     }
 
     fn open(&self, stay: Stay) -> anyhow::Result<House> {

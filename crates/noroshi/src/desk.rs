@@ -1,5 +1,6 @@
 //! The portal's desk over the house: what the pages ask for, looked up in the database.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,10 +19,12 @@ use noroshi_model::wording::WordingTrial;
 use noroshi_model::{Case, CaseFilter, CaseState, Funnel, Id, Seek, Trial, VisitKind};
 use noroshi_orient::enrich::embedded;
 use noroshi_portal::desk::{
-    Act, Attention, CampaignLine, Captive, CaseStory, CaseVerb, CasesOf, Cleaner, ConsentLine, Credit, Desk,
-    DeskError, EvidenceState, FeedLine, GardenNote, IntakePage, JudgedCases, MeasurePage, NoticePage,
-    QuarantineLine, RefusalLine, StepLine, StopLine, Today, TransparencyPage,
+    Act, ApprovalLine, AsOf, Attention, CampaignLine, Captive, CaseStory, CaseVerb, CasesOf, Cleaner,
+    ConsentLine, Credit, Desk, DeskError, EmergencyLine, EvidenceState, FeedLine, GardenNote, IntakePage,
+    JudgedCases, MeasurePage, NoticePage, QuarantineLine, RefusalLine, ReviewLine, Reviewed, SettingsPage,
+    StepLine, StopLine, Today, TransparencyPage,
 };
+use noroshi_store::approvals::{Approval, EmergencyUse};
 use noroshi_store::garden::Stay;
 use noroshi_store::outbox::EVERYTHING;
 use noroshi_store::totals::{CampaignCount, Totals};
@@ -31,7 +34,7 @@ use crate::counting::Counting;
 use crate::house::House;
 use crate::ladder::acts::{self, Verdict};
 use crate::returns::COMPLAINT;
-use crate::{cases, counters, evidence, metrics, report};
+use crate::{cases, counters, evidence, law, metrics, report};
 
 /// What takes long to count.
 struct Counted {
@@ -57,11 +60,11 @@ pub struct HouseDesk {
     /// What the public was told, and when.
     told: Mutex<Option<(Timestamp, Disclosure)>>,
     /// What takes long to count.
-    counted: Arc<Counting<Counted>>,
+    counted: Arc<Counting<AsOf<Counted>>>,
     /// What telling does, which takes longer.
-    trials: Arc<Counting<Vec<Trial>>>,
+    trials: Arc<Counting<AsOf<Vec<Trial>>>>,
     /// Which wording works, likewise.
-    wordings: Arc<Counting<Vec<WordingTrial>>>,
+    wordings: Arc<Counting<AsOf<Vec<WordingTrial>>>>,
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
@@ -75,20 +78,24 @@ impl HouseDesk {
     pub fn new(house: Arc<House>) -> Self {
         let counting = Arc::clone(&house);
         let counted = Counting::new(move || {
-            counting.store.look("desk.counted", |tx| {
-                Ok(Counted {
+            let at = counting.clock.now();
+            let value = counting.store.look("desk.counted", |tx| {
+                Ok::<_, StoreError>(Counted {
                     totals: tx.totals()?,
                     identifications: tx.identification_totals()?,
                     returns: tx.return_totals()?,
                     campaigns: tx.campaigns()?,
                     funnels: tx.funnels()?,
                 })
-            })
+            })?;
+            Ok(AsOf { at, value })
         });
         let trying = Arc::clone(&house);
-        let trials = Counting::new(move || report::trials(&trying));
+        let trials =
+            Counting::new(move || Ok(AsOf { at: trying.clock.now(), value: report::trials(&trying)? }));
         let trying = Arc::clone(&house);
-        let wordings = Counting::new(move || report::wordings(&trying));
+        let wordings =
+            Counting::new(move || Ok(AsOf { at: trying.clock.now(), value: report::wordings(&trying)? }));
         Self { house, told: Mutex::new(None), counted, trials, wordings }
     }
 
@@ -100,7 +107,7 @@ impl HouseDesk {
     }
 
     /// What takes long to count, as it was at most a moment and one counting ago.
-    fn counted(&self) -> Result<Arc<Counted>, DeskError> {
+    fn counted(&self) -> Result<Arc<AsOf<Counted>>, DeskError> {
         self.counted.now().map_err(unavailable)
     }
 
@@ -248,9 +255,11 @@ impl Desk for HouseDesk {
 
     fn today(&self) -> Result<Today, DeskError> {
         let counted = self.counted()?;
+        let (at, counted) = (counted.at, &counted.value);
         let (totals, returns) = (&counted.totals, &counted.returns);
-        let (feeds, waiting, samples, feed_clocks, stopped) = self.read("desk.today", |tx| {
-            Ok((tx.tallies()?, tx.steps_waiting()?, tx.clock_samples()?, tx.feed_clocks()?, tx.stopped()?))
+        let (feeds, waiting, samples, feed_clocks, stopped, unreviewed) = self.read("desk.today", |tx| {
+            let clocks = (tx.clock_samples()?, tx.feed_clocks()?);
+            Ok((tx.tallies()?, tx.steps_waiting()?, clocks.0, clocks.1, tx.stopped()?, tx.unreviewed()?))
         })?;
         let steps = |wanted: StepState| -> u64 {
             let of = waiting.iter().filter(|(_, state, _)| state == wanted.id());
@@ -269,6 +278,13 @@ impl Desk for HouseDesk {
         }
         if steps(StepState::Proposed) > 0 {
             tell(true, format!("steps that wait for a person: {}", steps(StepState::Proposed)), "/steps");
+        }
+        if unreviewed > 0 {
+            tell(
+                true,
+                format!("uses of an emergency that wait for their review: {unreviewed}"),
+                "/law/emergencies",
+            );
         }
         for stopped in &stopped {
             let what = format!(
@@ -325,6 +341,7 @@ impl Desk for HouseDesk {
             ("evidence", totals.evidence),
         ];
         Ok(Today {
+            counted: at,
             totals: named.map(|(name, n)| (name.to_owned(), n)).to_vec(),
             feeds,
             identifications: counted.identifications.clone(),
@@ -371,7 +388,7 @@ impl Desk for HouseDesk {
             since: campaign.since,
             last_seen: campaign.last_seen,
         };
-        Ok(self.counted()?.campaigns.iter().cloned().map(line).collect())
+        Ok(self.counted()?.value.campaigns.iter().cloned().map(line).collect())
     }
 
     fn case(&self, id: &Id) -> Result<CaseStory, DeskError> {
@@ -487,7 +504,57 @@ impl Desk for HouseDesk {
     }
 
     fn measures(&self) -> Result<Vec<MeasurePage>, DeskError> {
-        Ok(self.house.register.iter().map(measure_page).collect())
+        let now = self.house.clock.now();
+        let approvals = self.read("desk.approvals", |tx| tx.approvals_standing(now))?;
+        let of = |d: &Dossier| {
+            let theirs = approvals.iter().filter(|a| a.measure == d.id && a.dossier == d.digest);
+            MeasurePage { approvals: theirs.map(approval_line).collect(), ..measure_page(d) }
+        };
+        Ok(self.house.register.iter().map(of).collect())
+    }
+
+    fn approve_measure(&self, measure: &str, person: &str, why: &str) -> Result<(), DeskError> {
+        let person = law::person(person).map_err(said)?;
+        let now = self.house.clock.now();
+        let approvals = self.read("desk.approvals", |tx| tx.approvals_standing(now))?;
+        let dossier = self.house.register.measure(measure).ok_or(DeskError::NotFound)?;
+        if approvals.iter().any(|a| a.measure == measure && a.dossier == dossier.digest && a.person == person)
+        {
+            return Err(DeskError::Declined("your approval of it stands already".into()));
+        }
+        self.house.approve(measure, &person, why).map_err(said)?;
+        Ok(())
+    }
+
+    fn emergencies(&self, waiting: bool, offset: u64, limit: u32) -> Result<Vec<EmergencyLine>, DeskError> {
+        let uses = self.read("desk.emergencies", |tx| tx.emergency_uses(waiting, offset, limit))?;
+        Ok(uses.into_iter().map(emergency_line).collect())
+    }
+
+    fn review(
+        &self,
+        entries: &[u64],
+        justified: bool,
+        person: &str,
+        why: &str,
+    ) -> Result<Reviewed, DeskError> {
+        let person = law::person(person).map_err(said)?;
+        let verdict = if justified { "justified" } else { "unjustified" };
+        let (mut done, mut left) = (0, BTreeMap::<String, u64>::new());
+        for entry in entries {
+            match self.house.review(*entry, &person, verdict, why).map_err(said) {
+                Ok(_) => done += 1,
+                Err(DeskError::Declined(why)) => *left.entry(why).or_default() += 1,
+                // What was reviewed before stays so; the rest still waits.
+                Err(error) if done == 0 => return Err(error),
+                Err(error) => *left.entry(error.to_string()).or_default() += 1,
+            }
+        }
+        Ok(Reviewed { done, left: left.into_iter().collect() })
+    }
+
+    fn settings(&self) -> Result<SettingsPage, DeskError> {
+        Ok(self.house.config.told())
     }
 
     fn evidence(&self, offset: u64, limit: u32) -> Result<Vec<Entry>, DeskError> {
@@ -509,21 +576,22 @@ impl Desk for HouseDesk {
         })
     }
 
-    fn outcome(&self) -> Result<Vec<Funnel>, DeskError> {
-        Ok(self.counted()?.funnels.clone())
+    fn outcome(&self) -> Result<AsOf<Vec<Funnel>>, DeskError> {
+        let counted = self.counted()?;
+        Ok(AsOf { at: counted.at, value: counted.value.funnels.clone() })
     }
 
-    fn trials(&self) -> Result<Vec<Trial>, DeskError> {
-        Ok(self.trials.now().map_err(unavailable)?.to_vec())
+    fn trials(&self) -> Result<AsOf<Vec<Trial>>, DeskError> {
+        Ok(self.trials.now().map_err(unavailable)?.as_ref().clone())
     }
 
-    fn wordings(&self) -> Result<Vec<WordingTrial>, DeskError> {
-        Ok(self.wordings.now().map_err(unavailable)?.to_vec())
+    fn wordings(&self) -> Result<AsOf<Vec<WordingTrial>>, DeskError> {
+        Ok(self.wordings.now().map_err(unavailable)?.as_ref().clone())
     }
 
     fn wordings_svg(&self, round: &str) -> Result<String, DeskError> {
         let trials = self.wordings()?;
-        let trial = trials.iter().find(|trial| trial.name() == round).ok_or(DeskError::NotFound)?;
+        let trial = trials.value.iter().find(|trial| trial.name() == round).ok_or(DeskError::NotFound)?;
         Ok(noroshi_improve::wording::svg(trial))
     }
 
@@ -539,9 +607,33 @@ impl Desk for HouseDesk {
 
     fn funnel_svg(&self, campaign: &str) -> Result<String, DeskError> {
         let funnels = self.outcome()?;
-        let funnel = funnels.iter().find(|f| f.campaign == campaign).ok_or(DeskError::NotFound)?;
+        let funnel = funnels.value.iter().find(|f| f.campaign == campaign).ok_or(DeskError::NotFound)?;
         Ok(noroshi_improve::funnel::svg(funnel))
     }
+}
+
+/// Why something about the law was not done: the records, or the rules themselves.
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+fn said(e: anyhow::Error) -> DeskError {
+    match e.chain().any(|cause| cause.is::<StoreError>()) {
+        true => DeskError::Unavailable(format!("{e:#}")),
+        false => DeskError::Declined(format!("{e:#}")),
+    }
+}
+
+fn approval_line(a: &Approval) -> ApprovalLine {
+    ApprovalLine { entry: a.entry, person: a.person.clone(), why: a.why.clone(), at: a.at, until: a.until }
+}
+
+fn emergency_line(used: EmergencyUse) -> EmergencyLine {
+    let review = used.review.map(|r| ReviewLine {
+        entry: r.entry,
+        reviewer: r.reviewer,
+        verdict: r.verdict,
+        why: r.why,
+        at: r.at,
+    });
+    EmergencyLine { entry: used.entry, measure: used.measure, usage: used.usage, at: used.at, review }
 }
 
 fn measure_page(d: &Dossier) -> MeasurePage {
@@ -558,5 +650,7 @@ fn measure_page(d: &Dossier) -> MeasurePage {
         approved_by: d.approved_by.clone(),
         expires_on: d.expires_on.to_string(),
         elements: d.elements.clone(),
+        approvers_needed: d.approvers_needed(),
+        approvals: Vec::new(),
     }
 }

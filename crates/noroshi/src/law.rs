@@ -411,7 +411,7 @@ fn check_rules(files: &[PathBuf], with_shipped: bool, lang: Lang, as_json: bool)
 }
 
 /// A person's name, so written that one person is not two.
-fn person(name: &str) -> anyhow::Result<String> {
+pub fn person(name: &str) -> anyhow::Result<String> {
     let name = name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
     if name.is_empty() || name.chars().count() > PERSON_CHARS_MAX || name.chars().any(char::is_control) {
         bail!("a person's name has 1 to {PERSON_CHARS_MAX} characters");

@@ -46,6 +46,7 @@ mod sources;
 mod staff;
 mod stages;
 mod tables;
+mod trust;
 mod webhooks;
 mod wording;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use noroshi_portal::guard::SUBSCRIBER_PER_SECOND;
 use noroshi_portal::{ConsoleKey, api, console, metrics_page, radius_page, subscriber_pages};
 
 use crate::config::Config;
@@ -60,10 +61,11 @@ pub fn serve(house: Arc<House>, listeners: Listeners) -> anyhow::Result<String> 
     let door = Arc::new(HouseDoor::new(Arc::clone(&house), &origin)?);
     let texts = Arc::clone(&house.texts.portal);
     let per_second = house.config.api.per_second();
+    let portal_per_second = house.config.offered.per_second.unwrap_or(SUBSCRIBER_PER_SECOND);
     let desk = Arc::new(HouseDesk::new(house));
     desk.begin();
     let mut pages = vec![
-        (listeners.portal, subscriber_pages(Arc::clone(&desk) as _, texts)),
+        (listeners.portal, subscriber_pages(Arc::clone(&desk) as _, texts, portal_per_second)),
         (listeners.console, console(Arc::clone(&desk) as _, door, key)?),
     ];
     pages.extend(listeners.metrics.map(|listener| (listener, metrics_page(Arc::clone(&desk) as _))));

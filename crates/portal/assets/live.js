@@ -7,11 +7,12 @@ const first = heading.textContent;
 const source = new EventSource('/live');
 
 source.addEventListener('today', ({ data }) => {
-  const { needs, totals } = JSON.parse(data);
+  const { needs, counted, totals } = JSON.parse(data);
   for (const [name, total] of totals) {
     const place = document.querySelector(`[data-total="${CSS.escape(encodeURIComponent(name))}"]`);
     if (place) place.textContent = shown.format(total);
   }
+  document.querySelector('[data-counted]').textContent = counted;
   heading.textContent = needs;
   state.textContent = needs === first ? '● live' : '● live; the list below is of when the page was opened';
 });

@@ -37,6 +37,7 @@ static CSS: LazyLock<Asset> = LazyLock::new(|| {
 });
 static PASSKEY: LazyLock<Asset> = LazyLock::new(|| script("passkey", include_str!("../assets/passkey.js")));
 static LIVE: LazyLock<Asset> = LazyLock::new(|| script("live", include_str!("../assets/live.js")));
+static KEYS: LazyLock<Asset> = LazyLock::new(|| script("keys", include_str!("../assets/keys.js")));
 
 fn script(stem: &str, body: &'static str) -> Asset {
     Asset::new(stem, "js", "text/javascript; charset=utf-8", body)
@@ -61,11 +62,16 @@ type Served = &'static [&'static LazyLock<Asset>];
 /// The subscribers' files: looks, no scripts.
 const FOR_SUBSCRIBERS: Served = &[&CSS];
 /// The console's.
-const FOR_THE_CONSOLE: Served = &[&CSS, &PASSKEY, &LIVE];
+const FOR_THE_CONSOLE: Served = &[&CSS, &PASSKEY, &LIVE, &KEYS];
 
 /// The address of the script that keeps Today as it is now.
 pub(crate) fn live_path() -> String {
     LIVE.path()
+}
+
+/// The address of the script that makes the console one of the keyboard.
+pub(crate) fn keys_path() -> String {
+    KEYS.path()
 }
 
 /// The subscribers' files.

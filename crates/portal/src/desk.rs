@@ -33,6 +33,15 @@ pub enum DeskError {
     Unavailable(String),
 }
 
+/// What was counted, and when: what takes long is counted aside, and shown as it was then.
+#[derive(Clone, Debug)]
+pub struct AsOf<T> {
+    /// When it was counted; all of it is as it was then.
+    pub at: Timestamp,
+    /// What was counted.
+    pub value: T,
+}
+
 /// What a subscriber is shown. Holds nothing that names them.
 #[derive(Clone, Debug)]
 pub struct NoticePage {
@@ -136,6 +145,8 @@ pub struct TransparencyPage {
 /// The operator's first page.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Today {
+    /// When what takes long to count was counted; what waits is as it is now.
+    pub counted: Timestamp,
     /// Counts of the loop by name, in order: events, findings, decisions, …
     pub totals: Vec<(String, u64)>,
     /// What became of each feed's records: campaign, kind, counts.
@@ -428,6 +439,106 @@ pub struct MeasurePage {
     pub expires_on: String,
     /// The elements of the basis and their written arguments.
     pub elements: Vec<(String, String)>,
+    /// By how many different people its use must be approved besides; 0: by none.
+    pub approvers_needed: u32,
+    /// Approvals that stand, newest first.
+    pub approvals: Vec<ApprovalLine>,
+}
+
+/// An approval of a measure's use.
+#[derive(Clone, Debug, Serialize)]
+pub struct ApprovalLine {
+    /// Its evidence entry.
+    pub entry: u64,
+    /// Who.
+    pub person: String,
+    /// Why.
+    pub why: String,
+    /// When.
+    pub at: Timestamp,
+    /// When it ends.
+    pub until: Timestamp,
+}
+
+/// A use of an emergency, which somebody else has to review afterwards.
+#[derive(Clone, Debug, Serialize)]
+pub struct EmergencyLine {
+    /// The permit's evidence entry.
+    pub entry: u64,
+    /// The measure.
+    pub measure: String,
+    /// What for.
+    pub usage: String,
+    /// When.
+    pub at: Timestamp,
+    /// What came of the review.
+    pub review: Option<ReviewLine>,
+}
+
+/// A review.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReviewLine {
+    /// Its evidence entry.
+    pub entry: u64,
+    /// Who.
+    pub reviewer: String,
+    /// `justified` or `unjustified`.
+    pub verdict: String,
+    /// Why.
+    pub why: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What became of uses that were reviewed at once.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Reviewed {
+    /// Reviewed.
+    pub done: u64,
+    /// Those that were not: why, and how many.
+    pub left: Vec<(String, u64)>,
+}
+
+/// The configuration that is in force.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SettingsPage {
+    /// The program's version.
+    pub version: String,
+    /// The file that was read at the start, where there was one.
+    pub file: Option<String>,
+    /// What that says by now.
+    pub state: FileState,
+    /// What is worth a second look.
+    pub warnings: Vec<String>,
+    /// All of it, in the file's order.
+    pub settings: Vec<Setting>,
+}
+
+/// A setting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Setting {
+    /// Its key, e.g. `mail.server`.
+    pub key: String,
+    /// Its value, as it would be written.
+    pub value: String,
+    /// Whether it is another than the default.
+    pub is_set: bool,
+}
+
+/// What the configuration's file says by now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileState {
+    /// There is none; everything is as by default.
+    None,
+    /// What is in force.
+    InForce,
+    /// Something else, which is in force from the next start on.
+    Changed,
+    /// Nothing that could be used, and why.
+    Wrong(String),
 }
 
 /// Whether the evidence log is intact.
@@ -497,6 +608,20 @@ pub trait Desk: Send + Sync + 'static {
     fn consents(&self, offset: u64, limit: u32) -> Result<Vec<ConsentLine>, DeskError>;
     /// The measures.
     fn measures(&self) -> Result<Vec<MeasurePage>, DeskError>;
+    /// Somebody approves a measure's use; `Declined` where it takes no approval, or they did already.
+    fn approve_measure(&self, measure: &str, person: &str, why: &str) -> Result<(), DeskError>;
+    /// Uses of emergencies: those that wait for their review, oldest first, or all, newest first.
+    fn emergencies(&self, waiting: bool, offset: u64, limit: u32) -> Result<Vec<EmergencyLine>, DeskError>;
+    /// Somebody reviews uses of an emergency, each by its entry.
+    fn review(
+        &self,
+        entries: &[u64],
+        justified: bool,
+        person: &str,
+        why: &str,
+    ) -> Result<Reviewed, DeskError>;
+    /// The configuration that is in force.
+    fn settings(&self) -> Result<SettingsPage, DeskError>;
     /// Evidence entries, newest first.
     fn evidence(&self, offset: u64, limit: u32) -> Result<Vec<Entry>, DeskError>;
     /// One evidence entry with its proof, as JSON.
@@ -504,11 +629,11 @@ pub trait Desk: Send + Sync + 'static {
     /// Walks the whole log.
     fn evidence_state(&self) -> Result<EvidenceState, DeskError>;
     /// The funnels, by campaign.
-    fn outcome(&self) -> Result<Vec<Funnel>, DeskError>;
+    fn outcome(&self) -> Result<AsOf<Vec<Funnel>>, DeskError>;
     /// What telling does, by campaign.
-    fn trials(&self) -> Result<Vec<Trial>, DeskError>;
+    fn trials(&self) -> Result<AsOf<Vec<Trial>>, DeskError>;
     /// Which wording works, by round, the newest first.
-    fn wordings(&self) -> Result<Vec<WordingTrial>, DeskError>;
+    fn wordings(&self) -> Result<AsOf<Vec<WordingTrial>>, DeskError>;
     /// One round of wordings as SVG.
     fn wordings_svg(&self, round: &str) -> Result<String, DeskError>;
     /// How infected each network is, week by week, all of them together first.

@@ -4,6 +4,7 @@
 //! ```text
 //!   invitation (a link, once) ──▶ /join ──passkey made──▶ in
 //!   passkey                   ──▶ /login ──ceremony─────▶ in ──▶ cookie, twelve hours, ended at once where somebody leaves
+//!   OpenID Connect            ──▶ /login/oidc ──the provider──▶ /login/oidc/back ──▶ in
 //! ```
 //!
 //! Calls block, as the desk's do.
@@ -26,6 +27,15 @@ pub struct Entered {
     pub token: String,
     /// Until when.
     pub until: Timestamp,
+}
+
+/// The way to an identity provider.
+#[derive(Clone, Debug)]
+pub struct Away {
+    /// Its address, with what is asked of it.
+    pub url: String,
+    /// What the browser keeps until it comes back, so that nobody comes in by an answer that somebody else was given.
+    pub kept: String,
 }
 
 /// Somebody who works here, as the others see them.
@@ -92,6 +102,12 @@ pub trait Door: Send + Sync + 'static {
     fn begin_login(&self) -> Result<Ceremony, DeskError>;
     /// Comes in by a passkey.
     fn login(&self, answer: &[u8]) -> Result<Entered, DeskError>;
+    /// What the identity provider is called by which people come in, where there is one.
+    fn provider(&self) -> Option<String>;
+    /// Begins to come in by the identity provider (OpenID Connect Core 1.0, section 3.1).
+    fn begin_oidc(&self) -> Result<Away, DeskError>;
+    /// Comes in by what the provider sent the browser back with: the query of the address, and what the browser had kept.
+    fn finish_oidc(&self, query: &str, kept: &str) -> Result<Entered, DeskError>;
     /// One's own passkeys.
     fn passkeys(&self, person: &Person) -> Result<Vec<PasskeyLine>, DeskError>;
     /// Forgets one of one's own passkeys.

@@ -18,9 +18,11 @@ mod counter;
 pub mod desk;
 pub mod door;
 pub mod guard;
+mod pace;
 mod radius;
 mod show;
 pub mod subscriber;
+mod whence;
 
 pub use console::{ConsoleKey, console, metrics_page};
 pub use desk::{Desk, DeskError};

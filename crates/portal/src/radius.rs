@@ -19,13 +19,13 @@ use serde_json::Value;
 use crate::console::at_the_door;
 use crate::counter::Counter;
 use crate::desk::Desk;
-use crate::guard::{CONSOLE_WAIT, CONTENT_SECURITY_POLICY, SUBSCRIBER_SEATS, guard};
+use crate::guard::{CONSOLE_WAIT, CONTENT_SECURITY_POLICY, Limits, SUBSCRIBER_SEATS, guard};
 
 /// The listener's routes.
 pub fn radius_page(desk: Arc<dyn Desk>) -> Router {
     let router =
         Router::new().route("/authorize", post(authorize)).with_state(Counter::new(desk, SUBSCRIBER_SEATS));
-    guard(router, CONTENT_SECURITY_POLICY, CONSOLE_WAIT, at_the_door)
+    guard(router, Limits { policy: CONTENT_SECURITY_POLICY, wait: CONSOLE_WAIT, pace: None }, at_the_door)
 }
 
 async fn authorize(State(counter): State<Counter>, body: Bytes) -> Response {

@@ -100,6 +100,16 @@ impl Tx<'_> {
         Ok(row.is_some())
     }
 
+    /// Approvals that stand at a moment, of whatever measure, newest first.
+    pub fn approvals_standing(&mut self, now: Timestamp) -> Result<Vec<Approval>, StoreError> {
+        let rows = self.rows(
+            "SELECT entry, measure, dossier, person, why, at_ms, until_ms FROM approval
+             WHERE at_ms <= ?1 AND until_ms > ?1 ORDER BY entry DESC LIMIT 10000",
+            values![now],
+        )?;
+        rows.iter().map(approval).collect()
+    }
+
     /// Approvals, newest first.
     pub fn approvals(&mut self, offset: u64, limit: u32) -> Result<Vec<Approval>, StoreError> {
         let rows = self.rows(

@@ -26,6 +26,7 @@ use crate::maps::FeedsFile;
 use crate::returns::ReturnsFile;
 use crate::sessions::{FollowFile, RadiusFile, SessionsFile};
 use crate::sources::{PushFile, SourceFile, secret};
+use crate::staff::OidcFile;
 use crate::tables::EnrichFile;
 use crate::webhooks::WebhookFile;
 use crate::wording::NoticeFile;
@@ -199,6 +200,8 @@ pub struct PortalFile {
     pub listen: Option<SocketAddr>,
     /// What links begin with. Default: `http://` and the listening address.
     pub base_url: Option<String>,
+    /// Requests a second that one place (an IPv4 address, an IPv6 /64) may make, and ten seconds' worth at once. Default: 20.
+    pub per_second: Option<u32>,
     /// Programs that remove malware.
     pub cleaner: Vec<CleanerFile>,
     /// People who help.
@@ -214,6 +217,9 @@ pub struct ConsoleFile {
     /// Where people reach it, through a proxy with TLS, e.g. `https://console.example.jp`; what passkeys are for, so they end when it
     /// changes. Default: `http://localhost` and the listening port.
     pub url: Option<String>,
+    /// The operator's identity provider. Default: none; people come in by passkeys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oidc: Option<OidcFile>,
 }
 
 /// `[directory]`: one of these.

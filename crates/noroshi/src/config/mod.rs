@@ -1,8 +1,10 @@
-//! The one configuration file: what was written ([`file`], unknown keys refused) and what it means ([`Config`]).
+//! The one configuration file: what was written ([`file`], unknown keys refused), what it means ([`Config`]), and how that is told
+//! to people ([`told`]).
 //!
 //! Every default is a documented constant here, and the shipped example is parsed by a test.
 
 mod file;
+mod told;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -28,11 +30,13 @@ use crate::maps::FeedsFile;
 use crate::returns::Returns;
 use crate::sessions::{FollowFile, RadiusFile, SessionsFile};
 use crate::sources::{Origin, PushFile, Source, SourceFile};
+use crate::staff::OidcFile;
 use crate::tables::EnrichFile;
 use crate::webhooks::{Outlet, WebhookFile, outlets};
 use crate::wording::{NoticeFile, WordingFile};
 
 pub use file::*;
+pub use told::ReadFrom;
 
 /// Where everything lives unless said otherwise.
 pub const DATA_DIR: &str = "noroshi-data";
@@ -50,6 +54,8 @@ pub const MAIL_SERVER: &str = "127.0.0.1:25";
 /// What the file means.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The file that was read, where there was one.
+    pub read_from: Option<ReadFrom>,
     /// Folder of keys, database and head file.
     pub data_dir: PathBuf,
     /// The database.
@@ -96,6 +102,8 @@ pub struct Config {
     pub console: SocketAddr,
     /// Where people reach it, where that is not this machine's own name.
     pub console_url: Option<String>,
+    /// The identity provider by which people come into it.
+    pub oidc: Option<OidcFile>,
     /// The directory.
     pub directory: DirectoryFile,
     /// Named formats.
@@ -152,6 +160,9 @@ impl TryFrom<File> for Config {
             bail!("console.listen must be a loopback address; reach it by SSH or a proxy that authenticates");
         }
         let console_url = file.console.url.as_deref().map(console_url).transpose()?;
+        if let Some(oidc) = &file.console.oidc {
+            oidc.check().context("[console.oidc]")?;
+        }
         let base_url = base_url(&file.portal, portal)?;
         for (name, format) in &file.seized {
             format.check().with_context(|| format!("[seized.{name}]"))?;
@@ -162,6 +173,7 @@ impl TryFrom<File> for Config {
         file.api.check()?;
         let sources = sources(file.source, &file.push)?;
         Ok(Self {
+            read_from: None,
             reach: Reach::read(Ways {
                 ladder: file.ladder,
                 mail_hours: file.mail.hours,
@@ -207,6 +219,7 @@ impl TryFrom<File> for Config {
             base_url,
             console,
             console_url,
+            oidc: file.console.oidc,
             directory: file.directory,
             seized: file.seized,
             enrich: file.enrich,
@@ -378,7 +391,11 @@ impl Config {
                 base_url: Some(self.base_url.clone()),
                 ..self.offered.clone()
             },
-            console: ConsoleFile { listen: Some(self.console), url: self.console_url.clone() },
+            console: ConsoleFile {
+                listen: Some(self.console),
+                url: self.console_url.clone(),
+                oidc: self.oidc.clone(),
+            },
             directory: self.directory.clone(),
             seized: self.seized.clone(),
             enrich: self.enrich.clone(),

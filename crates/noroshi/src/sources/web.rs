@@ -14,13 +14,14 @@ use noroshi_model::clock::Clock;
 use noroshi_store::sources::SourceState;
 use ureq::http::header::{self, HeaderMap, HeaderName};
 use ureq::http::{Response, StatusCode, Uri};
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::TlsConfig;
 use ureq::{Agent, Body, Proxy};
 
 use super::Trouble;
 use super::schedule::retry_after;
 use super::settings::{SECRET, Source, WebOrigin, secret};
 use super::spool::{Meta, Spool, SpoolError, Spooled};
+use crate::trust::roots;
 
 /// Redirects followed.
 const REDIRECTS_MAX: usize = 5;
@@ -32,8 +33,6 @@ const SILENCE: Duration = Duration::from_secs(60);
 const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Most bytes of a validator that is kept.
 const VALIDATOR_BYTES_MAX: usize = 1024;
-/// Most bytes of a file of certificates.
-const CA_BYTES_MAX: u64 = 1 << 20;
 /// Bytes read at once.
 const PIECE: usize = 64 << 10;
 /// Who asks.
@@ -99,25 +98,6 @@ fn refusal(web: &WebOrigin, status: StatusCode, headers: &HeaderMap, now: jiff::
 }
 
 fn agent(web: &WebOrigin) -> anyhow::Result<Agent> {
-    let roots = match &web.ca_file {
-        None => RootCerts::WebPki,
-        Some(path) => {
-            let mut pem = Vec::new();
-            let file = std::fs::File::open(path);
-            file.and_then(|file| file.take(CA_BYTES_MAX).read_to_end(&mut pem))
-                .with_context(|| format!("{} cannot be read", path.display()))?;
-            let mut certificates = Vec::new();
-            for item in parse_pem(&pem) {
-                if let PemItem::Certificate(certificate) =
-                    item.with_context(|| format!("{} is not PEM", path.display()))?
-                {
-                    certificates.push(certificate);
-                }
-            }
-            ensure!(!certificates.is_empty(), "{} holds no certificate", path.display());
-            RootCerts::new_with_certs(&certificates)
-        }
-    };
     let proxy = web.proxy.as_deref().map(Proxy::new).transpose().context("proxy")?;
     let config = Agent::config_builder()
         .http_status_as_error(false)
@@ -131,7 +111,7 @@ fn agent(web: &WebOrigin) -> anyhow::Result<Agent> {
         .accept_encoding("gzip")
         .max_response_header_size(HEAD_BYTES_MAX)
         .max_idle_connections(0)
-        .tls_config(TlsConfig::builder().root_certs(roots).build());
+        .tls_config(TlsConfig::builder().root_certs(roots(web.ca_file.as_deref())?).build());
     Ok(config.build().new_agent())
 }
 

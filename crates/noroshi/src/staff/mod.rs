@@ -3,6 +3,7 @@
 //! ```text
 //!   noroshi staff invite, /people ──▶ invitation (hash) ──link──▶ passkey ──▶ session (hash) ──▶ cookie
 //!                                                                    └─ used again ──▶ session
+//!   the operator's identity provider (OpenID Connect) ──who, as what──▶ session
 //! ```
 //!
 //! Whatever is done about people is in the evidence log before it counts: who invited whom as what, who came in by which way, whose
@@ -10,9 +11,11 @@
 //! next request, in every process.
 
 mod command;
+mod oidc;
 mod passkeys;
 
 pub use command::{StaffCommand, run};
+pub use oidc::OidcFile;
 
 use std::sync::Arc;
 
@@ -22,11 +25,12 @@ use noroshi_law::evidence::Digest;
 use noroshi_model::staff::roles_text;
 use noroshi_model::{Id, Person};
 use noroshi_portal::console::{KEY_NAME, SESSION_LIFE};
-use noroshi_portal::door::{Ceremony, Door, Entered, PasskeyLine, StaffAct, StaffLine};
+use noroshi_portal::door::{Away, Ceremony, Door, Entered, PasskeyLine, StaffAct, StaffLine};
 use noroshi_portal::{DeskError, desk};
 use noroshi_store::StoreError;
 
 use crate::house::House;
+use oidc::{Known, Oidc};
 use passkeys::Passkeys;
 
 /// How long a link invites.
@@ -40,12 +44,67 @@ const JOIN: &str = "/join/";
 pub struct HouseDoor {
     house: Arc<House>,
     passkeys: Passkeys,
+    /// The identity provider, where there is one.
+    oidc: Option<Oidc>,
 }
 
 impl HouseDoor {
     /// A door of a console that is reached at an origin.
     pub fn new(house: Arc<House>, origin: &str) -> anyhow::Result<Self> {
-        Ok(Self { house, passkeys: Passkeys::new(origin)? })
+        let oidc = house
+            .config
+            .oidc
+            .clone()
+            .map(|file| Oidc::new(file, origin))
+            .transpose()
+            .context("[console.oidc]")?;
+        Ok(Self { house, passkeys: Passkeys::new(origin)?, oidc })
+    }
+
+    /// Whom the identity provider knows, as one of ours. Whoever comes for the first time is new here; roles are what it says now.
+    fn of_provider(&self, known: Known) -> Result<Person, DeskError> {
+        let Known { subject, name, roles } = known;
+        let (store, now) = (&self.house.store, self.house.clock.now());
+        let found = store.look("door.subject", |tx| tx.person_of_subject(&subject)).map_err(unavailable)?;
+        let said = |text: &str| DeskError::Declined(text.to_owned());
+        let is_nobody = roles.is_empty();
+        match found {
+            Some(person) if person.ended.is_some() => Err(said("whose login this is works here no longer")),
+            Some(person) if is_nobody => {
+                // Not that they have left: the provider may give them a role again.
+                note(&self.house, &person, "was given no role by the identity provider").map_err(failed)?;
+                store.tx("door.nobody", |tx| tx.end_sessions_of(&person.id)).map_err(unavailable)?;
+                Err(said("the identity provider gives you no role here"))
+            }
+            None if is_nobody => Err(said("the identity provider gives you no role here")),
+            Some(person) if person.roles == roles => Ok(person),
+            Some(person) => {
+                let now_is = format!("is {} by the identity provider", roles_text(&roles));
+                note(&self.house, &person, &now_is).map_err(failed)?;
+                let changed = Person { roles, ..person };
+                store.tx("door.roles", |tx| tx.put_person(&changed)).map_err(unavailable)?;
+                Ok(changed)
+            }
+            None => {
+                let taken = store.look("door.named", |tx| tx.person_named(&name)).map_err(unavailable)?;
+                if taken.is_some() || name.eq_ignore_ascii_case(KEY_NAME) {
+                    return Err(said(
+                        "somebody else has, or had, your name here, and the evidence log knows people by it",
+                    ));
+                }
+                let id = Id::random().ok_or_else(no_randomness)?;
+                let person = Person { id, name, roles, since: now, ended: None };
+                let came = format!("is new here, as {}, by the identity provider", person.roles_text());
+                note(&self.house, &person, &came).map_err(failed)?;
+                match store
+                    .tx("door.new", |tx| tx.insert_person(&person, Some(&subject)))
+                    .map_err(unavailable)?
+                {
+                    true => Ok(person),
+                    false => Err(said("somebody came in by this login at the same moment; try again")),
+                }
+            }
+        }
     }
 
     fn enter(&self, person: &Person, how: &str) -> Result<Entered, DeskError> {
@@ -213,6 +272,20 @@ impl Door for HouseDoor {
             true => Ok(None),
             false => Err(DeskError::Declined("the link was used meanwhile, or the passkey is known".into())),
         }
+    }
+
+    fn provider(&self) -> Option<String> {
+        self.oidc.as_ref().map(Oidc::title)
+    }
+
+    fn begin_oidc(&self) -> Result<Away, DeskError> {
+        self.oidc.as_ref().ok_or(DeskError::NotFound)?.begin()
+    }
+
+    fn finish_oidc(&self, query: &str, kept: &str) -> Result<Entered, DeskError> {
+        let known = self.oidc.as_ref().ok_or(DeskError::NotFound)?.finish(query, kept)?;
+        let person = self.of_provider(known)?;
+        self.enter(&person, "oidc")
     }
 
     fn begin_login(&self) -> Result<Ceremony, DeskError> {

@@ -130,6 +130,9 @@ trouble-large-do = Open the link in the notice again and use the buttons on the 
 trouble-unavailable-title = The page cannot be shown right now
 trouble-unavailable-what = The fault is on our side: the records cannot be read at the moment. Nothing was lost. If you have just pressed a button, it may not have been counted.
 trouble-unavailable-do = Wait a minute and open it again. If this goes on, contact your Internet provider's desk.
+trouble-fast-title = Too many requests from your network
+trouble-fast-what = More pages were asked for from your network's address at once than we answer. This may be somebody else who shares the address, or a program.
+trouble-fast-do = Wait ten seconds and open it again.
 
 # The walled garden
 garden-title = Your line reaches only a few pages for now

@@ -90,6 +90,9 @@ trouble-missing-do = お知らせの リンクを ぜんぶ コピーして、�
 trouble-unavailable-title = 今は 見ることが できません
 trouble-unavailable-what = こちらの 理由で、記録が 読めません。記録は なくなっていません。ボタンを 押した すぐ あとなら、まだ 受けとっていないかもしれません。
 trouble-unavailable-do = 1分くらい 待って、もう 一度 開いてください。まだ だめな ときは、インターネットの 会社に 電話してください。
+trouble-fast-title = 回数が 多すぎます
+trouble-fast-what = あなたの 回線から、一度に たくさん ページを 見ようと しました。ほかの 人や、プログラムが しているかもしれません。
+trouble-fast-do = 10秒くらい 待って、もう 一度 開いてください。
 
 # 接続先の一時制限
 garden-title = あなたの インターネットは、今 少しの ページだけ 見ることが できます

@@ -640,6 +640,8 @@ impl CampaignItem {
 /// The campaigns.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct CampaignsPage {
+    /// When it was counted, RFC 3339: seconds ago, minutes where there are a million cases.
+    pub(super) counted: String,
     /// In the order of their names.
     pub(super) items: Vec<CampaignItem>,
     /// Give it as `cursor` to read on; null at the end.

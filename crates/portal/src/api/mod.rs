@@ -15,7 +15,6 @@ mod asked;
 mod cursor;
 mod desk;
 mod document;
-mod pace;
 mod problem;
 mod routes;
 mod scope;
@@ -40,8 +39,8 @@ pub use document::document;
 pub use scope::{Caller, Scope};
 
 use crate::counter::Counter;
-use crate::guard::{CONSOLE_SEATS, CONSOLE_WAIT, CONTENT_SECURITY_POLICY, guard};
-use pace::Pace;
+use crate::guard::{CONSOLE_SEATS, CONSOLE_WAIT, CONTENT_SECURITY_POLICY, Limits, guard};
+use crate::pace::{Limit, Pace};
 use problem::Problem;
 
 /// Below which everything lies.
@@ -50,6 +49,8 @@ pub const BASE: &str = "/api/v1";
 pub const TOKEN_PREFIX: &str = "noroshi_api_";
 /// Digits behind that: 256 bits.
 pub const TOKEN_DIGITS: usize = 64;
+/// Tokens whose pace is known at a time.
+const TOKENS_MAX: usize = 2_000;
 /// Under this name those without a good token share a bucket; no token is called like this.
 const STRANGERS: &str = "";
 
@@ -57,12 +58,13 @@ const STRANGERS: &str = "";
 #[derive(Clone)]
 struct Office {
     counter: Counter<dyn ApiDesk>,
-    pace: Arc<Pace>,
+    pace: Arc<Pace<String>>,
 }
 
 /// The listener's routes. Each token may ask `per_second` times a second, and a little more for a moment.
 pub fn api(desk: Arc<dyn ApiDesk>, per_second: u32) -> Router {
-    let office = Office { counter: Counter::new(desk, CONSOLE_SEATS), pace: Arc::new(Pace::new(per_second)) };
+    let pace = Arc::new(Pace::new(Limit { per_second, burst_s: 5, buckets: TOKENS_MAX }));
+    let office = Office { counter: Counter::new(desk, CONSOLE_SEATS), pace };
     let written = serde_json::to_string(&document()).unwrap_or_default();
     let (routes, _) = routes::all().split_for_parts();
     let routes = routes.route(
@@ -75,7 +77,11 @@ pub fn api(desk: Arc<dyn ApiDesk>, per_second: u32) -> Router {
         .method_not_allowed_fallback(method)
         .layer(from_fn_with_state(office.clone(), enter))
         .with_state(office);
-    guard(router, CONTENT_SECURITY_POLICY, CONSOLE_WAIT, problem::at_the_door)
+    guard(
+        router,
+        Limits { policy: CONTENT_SECURITY_POLICY, wait: CONSOLE_WAIT, pace: None },
+        problem::at_the_door,
+    )
 }
 
 async fn method() -> Problem {
@@ -101,7 +107,7 @@ async fn admit(office: &Office, headers: &HeaderMap) -> Result<Caller, Problem> 
     let token = bearer(headers).map_err(stranger)?.to_owned();
     let found = office.counter.ask(move |desk| desk.caller(&token)).await?;
     let caller = found.ok_or_else(|| stranger(Problem::bad_token()))?;
-    office.pace.take(&caller.name, Instant::now()).map_err(Problem::too_fast)?;
+    office.pace.take(caller.name.as_str(), Instant::now()).map_err(Problem::too_fast)?;
     Ok(caller)
 }
 

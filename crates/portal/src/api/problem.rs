@@ -116,6 +116,7 @@ pub(super) fn at_the_door(reason: Turned) -> Response {
         Turned::TooLong => {
             Problem::new(StatusCode::URI_TOO_LONG, "no address of the API is this long").into_response()
         }
+        Turned::TooFast(wait_s) => Problem::too_fast(wait_s).into_response(),
         Turned::Busy => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too much at a time, or the records did not answer")
                 .into_response()

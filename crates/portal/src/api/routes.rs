@@ -83,15 +83,16 @@ async fn outcome(
 ) -> Answer<CampaignsPage> {
     let (limit, cursor) = asked?.0.read()?;
     let behind = cursor.and_then(|cursor| cursor.keys.into_iter().next()).unwrap_or_default();
-    let (mut funnels, trials) = office.counter.ask(|desk| Ok((desk.outcome()?, desk.trials()?))).await?;
+    let (outcome, trials) = office.counter.ask(|desk| Ok((desk.outcome()?, desk.trials()?))).await?;
+    let (counted, mut funnels) = (outcome.at.min(trials.at), outcome.value);
     funnels.retain(|funnel| funnel.campaign > behind);
     funnels.sort_by(|a, b| a.campaign.cmp(&b.campaign));
     let more = funnels.len() > limit as usize;
     funnels.truncate(limit as usize);
     let last = funnels.last().filter(|_| more);
     let next = last.map(|funnel| Cursor { at: 0, keys: vec![funnel.campaign.clone()] }.encode());
-    let items = funnels.into_iter().map(|funnel| CampaignItem::new(funnel, &trials)).collect();
-    Ok(Json(CampaignsPage { items, next }))
+    let items = funnels.into_iter().map(|funnel| CampaignItem::new(funnel, &trials.value)).collect();
+    Ok(Json(CampaignsPage { counted: counted.to_string(), items, next }))
 }
 
 /// What came in, feed by feed, in the order in which they were first counted.

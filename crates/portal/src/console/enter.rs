@@ -11,12 +11,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use askama::Template;
 use axum::body::Bytes;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use noroshi_model::staff::plain_name;
@@ -30,9 +31,15 @@ use super::{METRICS_PATH, Office, page};
 use crate::counter::Counter;
 use crate::desk::DeskError;
 use crate::door::{Door, Entered, PasskeyLine, StaffAct, StaffLine};
+use crate::whence::Whence;
 use crate::{asset, show};
 
 const COOKIE: &str = "noroshi-person";
+/// From where one goes to the identity provider, and below which one comes back.
+pub(super) const OIDC: &str = "/login/oidc";
+const OIDC_COOKIE: &str = "noroshi-oidc";
+/// How long one may be away.
+const OIDC_SECONDS: i64 = 600;
 /// Below which invitations lie.
 pub(super) const JOIN: &str = "/join/";
 
@@ -115,8 +122,15 @@ pub(super) async fn enter(State(office): State<Office>, mut request: Request, ne
         Some(who) => {
             request.extensions_mut().insert(Arc::new(who));
         }
-        None if !is_open => return locked(None),
-        None => {}
+        None => {
+            let whence = Whence::of(request.extensions(), request.headers());
+            if let Err(wait_s) = office.strangers.take(&whence.place(), Instant::now()) {
+                return page::too_fast(wait_s);
+            }
+            if !is_open {
+                return locked(office.provider.as_deref());
+            }
+        }
     }
     next.run(request).await
 }
@@ -138,12 +152,13 @@ impl Office {
 #[derive(Template)]
 #[template(path = "console/login.html")]
 struct LoginView<'a> {
-    why: Option<&'a str>,
+    /// What the identity provider is called, where there is one.
+    provider: Option<&'a str>,
 }
 
 /// The page to come in by.
-pub(super) fn locked(why: Option<&str>) -> Response {
-    let html = LoginView { why }.render().unwrap_or_else(|_| "The console is locked.".to_owned());
+pub(super) fn locked(provider: Option<&str>) -> Response {
+    let html = LoginView { provider }.render().unwrap_or_else(|_| "The console is locked.".to_owned());
     (StatusCode::UNAUTHORIZED, Html(html)).into_response()
 }
 
@@ -160,6 +175,57 @@ pub(super) async fn finish_login(
         Ok(entered) => let_in(&office, &entered),
         Err(error) => in_words(&error),
     }
+}
+
+/// To the identity provider. The cookie goes along when it sends the browser back, which one that is `Strict` would not.
+pub(super) async fn begin_oidc(
+    State(office): State<Office>,
+    State(door): State<Counter<dyn Door>>,
+) -> Response {
+    match door.ask(|door| door.begin_oidc()).await {
+        Ok(away) => {
+            let cookie = away_cookie(&office, &away.kept, OIDC_SECONDS);
+            let on = (StatusCode::SEE_OTHER, [(header::LOCATION, away.url)]).into_response();
+            with_cookie(on, &cookie)
+        }
+        Err(error) => not_in(&error),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "console/entered.html")]
+struct EnteredView;
+
+/// Back from the identity provider. The page goes on by itself: a redirect would still be the provider's, and the cookie that is
+/// `Strict` would not go along.
+pub(super) async fn finish_oidc(
+    State(office): State<Office>,
+    State(door): State<Counter<dyn Door>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let kept = cookies(&headers, OIDC_COOKIE).next().unwrap_or_default().to_owned();
+    let query = uri.query().unwrap_or_default().to_owned();
+    match door.ask(move |door| door.finish_oidc(&query, &kept)).await {
+        Ok(entered) => {
+            let page = EnteredView.render().unwrap_or_else(|_| "You are in.".to_owned());
+            let page = with_cookie(Html(page).into_response(), &session_cookie(&office, &entered));
+            with_cookie(page, &away_cookie(&office, "", 0))
+        }
+        Err(error) => not_in(&error),
+    }
+}
+
+fn not_in(error: &DeskError) -> Response {
+    let title = match error {
+        DeskError::Unavailable(_) => "The provider does not answer as it should",
+        _ => "You did not come in",
+    };
+    let text = format!(
+        "{}. Nothing was changed; begin again from the console's first page.",
+        page::sentence(&show::visible(&error.to_string()))
+    );
+    page::turned(page::status(error), title, &text)
 }
 
 #[derive(Template)]
@@ -223,11 +289,22 @@ fn in_words(error: &DeskError) -> Response {
 }
 
 fn let_in(office: &Office, entered: &Entered) -> Response {
+    with_cookie(StatusCode::NO_CONTENT.into_response(), &session_cookie(office, entered))
+}
+
+fn secure(office: &Office) -> &'static str {
+    if office.key.is_secure() { "; Secure" } else { "" }
+}
+
+fn away_cookie(office: &Office, kept: &str, seconds: i64) -> String {
+    let secure = secure(office);
+    format!("{OIDC_COOKIE}={kept}; Path={OIDC}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
+}
+
+fn session_cookie(office: &Office, entered: &Entered) -> String {
     let life = entered.until.duration_since(office.key.now()).as_secs().max(0);
-    let secure = if office.key.is_secure() { "; Secure" } else { "" };
-    let cookie =
-        format!("{COOKIE}={}; Path=/; Max-Age={life}; HttpOnly; SameSite=Strict{secure}", entered.token);
-    with_cookie(StatusCode::NO_CONTENT.into_response(), &cookie)
+    let secure = secure(office);
+    format!("{COOKIE}={}; Path=/; Max-Age={life}; HttpOnly; SameSite=Strict{secure}", entered.token)
 }
 
 fn with_cookie(mut response: Response, cookie: &str) -> Response {

@@ -22,7 +22,7 @@ use noroshi_model::link::LinkKey;
 use noroshi_model::{Clock, Id, Person, StaffRole, SystemClock};
 
 use super::enter::locked;
-use super::page;
+use super::{Office, page};
 use crate::show;
 
 /// How long one login lasts.
@@ -165,8 +165,11 @@ pub(super) fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterato
 }
 
 /// With the key, comes in by it; without, the page to come in by.
-pub(super) async fn login(State(key): State<ConsoleKey>, uri: Uri) -> Response {
-    let Some(given) = show::query_value(uri.query(), "key") else { return locked(None) };
+pub(super) async fn login(State(office): State<Office>, uri: Uri) -> Response {
+    let key = &office.key;
+    let Some(given) = show::query_value(uri.query(), "key") else {
+        return locked(office.provider.as_deref());
+    };
     if !key.fits(given) {
         return page::turned(
             StatusCode::UNAUTHORIZED,

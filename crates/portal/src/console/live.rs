@@ -21,6 +21,7 @@ use super::matters::needs;
 use super::{Office, page};
 use crate::desk::Today;
 use crate::door::Door;
+use crate::show;
 
 /// Streams that are open at a time.
 const STREAMS_MAX: usize = 64;
@@ -43,12 +44,15 @@ impl Default for Streams {
 #[derive(Serialize, PartialEq)]
 struct Pulse {
     needs: String,
+    /// To the minute.
+    counted: String,
     totals: Vec<(String, u64)>,
 }
 
 impl From<Today> for Pulse {
     fn from(today: Today) -> Self {
-        Self { needs: needs(today.attention.len()), totals: today.totals }
+        let needs = needs(today.attention.len());
+        Self { needs, counted: show::jst(&today.counted), totals: today.totals }
     }
 }
 

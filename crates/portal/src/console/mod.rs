@@ -1,7 +1,6 @@
 //! The operator's console: what needs a person today, and behind it every record it stands on.
 //!
-//! `enter` and `key` who gets in; `asked` what the address asks for; `page` how it is answered; `records`, `matters`, `outcome` and
-//! `intake` the pages. Every list is paged here and filtered in the address, and `.json` behind its path
+//! `enter` and `key` who gets in; `asked` what the address asks for; `page` how it is answered; the others the pages. Every list is paged here and filtered in the address, and `.json` behind its path
 //! gives the same as data.
 
 mod asked;
@@ -10,14 +9,17 @@ mod cases;
 mod enter;
 mod intake;
 mod key;
+mod law;
 mod live;
 mod matters;
 mod outcome;
 mod page;
 mod records;
 mod said;
+mod settings;
 mod steps;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -33,7 +35,8 @@ use crate::asset;
 use crate::counter::Counter;
 use crate::desk::{Desk, DeskError};
 use crate::door::Door;
-use crate::guard::{CONSOLE_POLICY, CONSOLE_SEATS, CONSOLE_WAIT, CONTENT_SECURITY_POLICY, guard};
+use crate::guard::{CONSOLE_POLICY, CONSOLE_SEATS, CONSOLE_WAIT, CONTENT_SECURITY_POLICY, Limits, guard};
+use crate::pace::{Limit, Pace};
 use asked::{Asked, Here, Pager};
 
 pub use asked::ROWS_A_PAGE;
@@ -42,6 +45,31 @@ pub use key::{ConsoleKey, KEY_NAME, LOGIN_PATH, SESSION_LIFE};
 /// Where a monitoring system asks.
 pub const METRICS_PATH: &str = "/metrics";
 
+/// How fast one place may knock: a page to come in by is some six requests.
+const STRANGERS: Limit = Limit { per_second: 10, burst_s: 6, buckets: 10_000 };
+
+/// What the keys do, in words, where a browser runs scripts.
+pub(crate) const KEYS: [(&str, &str); 18] = [
+    ("?", "these keys"),
+    ("g t", "go to Today"),
+    ("g c", "go to Cases"),
+    ("g m", "go to Campaigns"),
+    ("g s", "go to Steps"),
+    ("g i", "go to Intake"),
+    ("g q", "go to Quarantine"),
+    ("g l", "go to Law"),
+    ("g e", "go to Evidence"),
+    ("g o", "go to Outcome"),
+    ("g p", "go to People"),
+    ("g g", "go to Settings"),
+    ("/", "to the filter of a list"),
+    ("j", "to the next row"),
+    ("k", "to the row before"),
+    ("x", "mark the row, or no longer"),
+    ("n", "older: the next page of a list"),
+    ("p", "newer: the page before"),
+];
+
 #[derive(Clone)]
 struct Office {
     counter: Counter,
@@ -49,6 +77,10 @@ struct Office {
     key: ConsoleKey,
     texts: Arc<Catalogue>,
     streams: live::Streams,
+    /// Of those who are not in.
+    strangers: Arc<Pace<IpAddr>>,
+    /// What the identity provider is called, where there is one.
+    provider: Option<String>,
 }
 
 impl FromRef<Office> for Arc<Catalogue> {
@@ -78,12 +110,15 @@ impl FromRef<Office> for ConsoleKey {
 /// The loopback listener's routes.
 pub fn console(desk: Arc<dyn Desk>, door: Arc<dyn Door>, key: ConsoleKey) -> Result<Router, TextError> {
     let texts = Arc::new(intake::texts()?);
+    let (strangers, provider) = (Arc::new(Pace::new(STRANGERS)), door.provider());
     let (counter, door) = (Counter::new(desk, CONSOLE_SEATS), Counter::new(door, CONSOLE_SEATS));
-    let office = Office { counter, door, key, texts, streams: live::Streams::default() };
+    let office = Office { counter, door, key, texts, streams: live::Streams::default(), strangers, provider };
     let router = Router::new()
         .route(LOGIN_PATH, get(key::login))
         .route("/login/begin", post(enter::begin_login))
         .route("/login/finish", post(enter::finish_login))
+        .route(enter::OIDC, get(enter::begin_oidc))
+        .route("/login/oidc/back", get(enter::finish_oidc))
         .route("/join/{link}", get(enter::join))
         .route("/join/{link}/begin", post(enter::begin_join))
         .route("/join/{link}/finish", post(enter::finish_join))
@@ -119,12 +154,17 @@ pub fn console(desk: Arc<dyn Desk>, door: Arc<dyn Door>, key: ConsoleKey) -> Res
         .route(METRICS_PATH, get(intake::metrics))
         .route("/quarantine", get(records::quarantine))
         .route("/quarantine.json", get(records::quarantine))
-        .route("/law", get(records::law))
-        .route("/law.json", get(records::law))
-        .route("/law/refusals", get(records::refusals))
-        .route("/law/refusals.json", get(records::refusals))
-        .route("/law/consents", get(records::consents))
-        .route("/law/consents.json", get(records::consents))
+        .route("/law", get(law::law))
+        .route("/law.json", get(law::law))
+        .route("/law/approve", post(law::approve))
+        .route("/law/emergencies", get(law::emergencies).post(law::review))
+        .route("/law/emergencies.json", get(law::emergencies))
+        .route("/law/refusals", get(law::refusals))
+        .route("/law/refusals.json", get(law::refusals))
+        .route("/law/consents", get(law::consents))
+        .route("/law/consents.json", get(law::consents))
+        .route("/settings", get(settings::settings))
+        .route("/settings.json", get(settings::settings))
         .route("/evidence", get(records::evidence))
         .route("/evidence.json", get(records::evidence))
         .route("/evidence/{index}", get(records::proof))
@@ -133,7 +173,7 @@ pub fn console(desk: Arc<dyn Desk>, door: Arc<dyn Door>, key: ConsoleKey) -> Res
         .method_not_allowed_fallback(method)
         .layer(from_fn_with_state(office.clone(), enter::enter))
         .with_state(office);
-    Ok(guard(router, CONSOLE_POLICY, CONSOLE_WAIT, page::at_the_door))
+    Ok(guard(router, Limits { policy: CONSOLE_POLICY, wait: CONSOLE_WAIT, pace: None }, page::at_the_door))
 }
 
 pub(crate) use page::at_the_door;
@@ -142,7 +182,11 @@ pub(crate) use page::at_the_door;
 pub fn metrics_page(desk: Arc<dyn Desk>) -> Router {
     let router =
         Router::new().route(METRICS_PATH, get(intake::metrics)).with_state(Counter::new(desk, CONSOLE_SEATS));
-    guard(router, CONTENT_SECURITY_POLICY, CONSOLE_WAIT, page::at_the_door)
+    guard(
+        router,
+        Limits { policy: CONTENT_SECURITY_POLICY, wait: CONSOLE_WAIT, pace: None },
+        page::at_the_door,
+    )
 }
 
 async fn method() -> Response {

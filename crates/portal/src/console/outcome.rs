@@ -5,15 +5,15 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use noroshi_model::network::{NetworkRate, NetworkWeek};
 use noroshi_model::wording::{Stage, WordingArm, WordingTrial};
 use noroshi_model::{Funnel, Trial};
 use serde_json::json;
 
 use super::asked::{Asked, Here, Pager};
-use super::rows;
 use crate::counter::Counter;
-use crate::desk::{Desk, DeskError};
+use crate::desk::{AsOf, Desk, DeskError};
 use crate::show;
 
 const SVG: &str = "image/svg+xml; charset=utf-8";
@@ -22,6 +22,7 @@ const SVG: &str = "image/svg+xml; charset=utf-8";
 #[template(path = "console/outcome.html")]
 struct OutcomeView<'a> {
     here: Here<'a>,
+    counted: Timestamp,
     funnels: &'a [Funnel],
     trials: &'a [Trial],
     pager: &'a Pager,
@@ -34,22 +35,22 @@ impl OutcomeView<'_> {
 }
 
 pub(super) async fn outcome(State(counter): State<Counter>, asked: Asked) -> Response {
-    let list = rows(&counter, &asked, "", |desk, offset, limit| Ok(page_of(desk.outcome()?, offset, limit)));
-    let (funnels, pager) = match list.await {
-        Ok(list) => list,
-        Err(response) => return response,
-    };
-    let trials = match counter.ask(|desk| desk.trials()).await {
-        Ok(trials) => trials,
+    let (outcome, trials) = match counter.ask(|desk| Ok((desk.outcome()?, desk.trials()?))).await {
+        Ok(counted) => counted,
         Err(error) => return asked.trouble(&error),
     };
+    let counted = outcome.at.min(trials.at);
+    let (funnels, pager) = page_of(outcome.value, &asked);
     let trials: Vec<Trial> = trials
+        .value
         .into_iter()
         .filter(|trial| funnels.iter().any(|funnel| funnel.campaign == trial.campaign))
         .collect();
-    let twin = json!({ "page": pager.page, "next": pager.next_page, "campaigns": funnels, "trials": trials });
-    let view = OutcomeView { here: asked.here("outcome"), funnels: &funnels, trials: &trials, pager: &pager };
-    asked.answer(&view, &twin)
+    let twin = json!({
+        "page": pager.page, "next": pager.next_page, "counted": counted, "campaigns": funnels, "trials": trials
+    });
+    let here = asked.here("outcome");
+    asked.answer(&OutcomeView { here, counted, funnels: &funnels, trials: &trials, pager: &pager }, &twin)
 }
 
 /// A campaign's funnel, drawn by the program behind the desk.
@@ -65,6 +66,7 @@ pub(super) async fn picture(
 #[template(path = "console/wordings.html")]
 struct WordingsView<'a> {
     here: Here<'a>,
+    counted: Timestamp,
     trials: &'a [WordingTrial],
     pager: &'a Pager,
 }
@@ -96,13 +98,14 @@ impl WordingsView<'_> {
 }
 
 pub(super) async fn wordings(State(counter): State<Counter>, asked: Asked) -> Response {
-    let list = rows(&counter, &asked, "", |desk, offset, limit| Ok(page_of(desk.wordings()?, offset, limit)));
-    let (trials, pager) = match list.await {
-        Ok(list) => list,
-        Err(response) => return response,
+    let AsOf { at: counted, value } = match counter.ask(|desk| desk.wordings()).await {
+        Ok(counted) => counted,
+        Err(error) => return asked.trouble(&error),
     };
-    let twin = json!({ "page": pager.page, "next": pager.next_page, "rounds": trials });
-    asked.answer(&WordingsView { here: asked.here("outcome"), trials: &trials, pager: &pager }, &twin)
+    let (trials, pager) = page_of(value, &asked);
+    let twin = json!({ "page": pager.page, "next": pager.next_page, "counted": counted, "rounds": trials });
+    let here = asked.here("outcome");
+    asked.answer(&WordingsView { here, counted, trials: &trials, pager: &pager }, &twin)
 }
 
 /// A round of wordings, drawn by the program behind the desk.
@@ -141,10 +144,9 @@ impl NetworksView<'_> {
 }
 
 pub(super) async fn networks(State(counter): State<Counter>, asked: Asked) -> Response {
-    let list = rows(&counter, &asked, "", |desk, offset, limit| Ok(page_of(desk.networks()?, offset, limit)));
-    let (rates, pager) = match list.await {
-        Ok(list) => list,
-        Err(response) => return response,
+    let (rates, pager) = match counter.ask(|desk| desk.networks()).await {
+        Ok(rates) => page_of(rates, &asked),
+        Err(error) => return asked.trouble(&error),
     };
     let twin = json!({ "page": pager.page, "next": pager.next_page, "networks": rates });
     asked.answer(&NetworksView { here: asked.here("outcome"), rates: &rates, pager: &pager }, &twin)
@@ -160,9 +162,11 @@ pub(super) async fn network_picture(
 }
 
 /// What a page shows of a list that is looked up whole.
-fn page_of<T>(all: Vec<T>, offset: u64, limit: u32) -> Vec<T> {
-    let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
-    all.into_iter().skip(skipped).take(limit as usize).collect()
+fn page_of<T>(all: Vec<T>, asked: &Asked) -> (Vec<T>, Pager) {
+    let skipped = usize::try_from(asked.offset()).unwrap_or(usize::MAX);
+    let mut rows = all.into_iter().skip(skipped).take(Asked::limit() as usize).collect();
+    let pager = asked.pager(&mut rows, "");
+    (rows, pager)
 }
 
 async fn drawn(

@@ -30,6 +30,14 @@ pub(super) fn turned(status: StatusCode, title: &str, text: &str) -> Response {
     response
 }
 
+/// Says that somebody tries too often.
+pub(super) fn too_fast(wait_s: u64) -> Response {
+    let text = format!("Try again in {wait_s} s. Nothing was changed.");
+    let mut response = turned(StatusCode::TOO_MANY_REQUESTS, "Too many tries from here", &text);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait_s));
+    response
+}
+
 pub(crate) fn at_the_door(reason: Turned) -> Response {
     match reason {
         Turned::TooLong => turned(
@@ -37,6 +45,7 @@ pub(crate) fn at_the_door(reason: Turned) -> Response {
             "This address is too long",
             "No page of the console has an address this long. Start again from Today.",
         ),
+        Turned::TooFast(wait_s) => too_fast(wait_s),
         Turned::Busy => turned(
             StatusCode::SERVICE_UNAVAILABLE,
             "The console took too long",
@@ -90,7 +99,7 @@ impl Asked {
 }
 
 /// A text with a capital at its beginning.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

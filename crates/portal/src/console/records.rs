@@ -1,5 +1,4 @@
-//! The pages about the records themselves: what could not be read, what the law allows and refused, the
-//! evidence log.
+//! The pages about the records themselves: what could not be read, and the evidence log.
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -10,10 +9,7 @@ use serde_json::json;
 use super::asked::{Asked, Here, Pager};
 use super::{page, rows};
 use crate::counter::Counter;
-use crate::desk::{ConsentLine, DeskError, EvidenceState, MeasurePage, QuarantineLine, RefusalLine};
-
-/// Newest refusals and consents shown beside the measures; the rest has its own page.
-const NEWEST: u32 = 10;
+use crate::desk::{DeskError, EvidenceState, QuarantineLine};
 
 #[derive(Template)]
 #[template(path = "console/quarantine.html")]
@@ -31,70 +27,6 @@ pub(super) async fn quarantine(State(counter): State<Counter>, asked: Asked) -> 
     };
     let twin = json!({ "page": pager.page, "next": pager.next_page, "lines": lines });
     asked.answer(&QuarantineView { here: asked.here("quarantine"), lines: &lines, pager: &pager }, &twin)
-}
-
-#[derive(Template)]
-#[template(path = "console/law.html")]
-struct LawView<'a> {
-    here: Here<'a>,
-    measures: &'a [MeasurePage],
-    refusals: &'a [RefusalLine],
-    consents: &'a [ConsentLine],
-}
-
-pub(super) async fn law(State(counter): State<Counter>, asked: Asked) -> Response {
-    let answer = counter
-        .ask(|desk| Ok((desk.measures()?, desk.refusals(0, NEWEST)?, desk.consents(0, NEWEST)?)))
-        .await;
-    match answer {
-        Ok((measures, refusals, consents)) => {
-            let twin = json!({ "measures": measures, "refusals": refusals, "consents": consents });
-            let view = LawView {
-                here: asked.here("law"),
-                measures: &measures,
-                refusals: &refusals,
-                consents: &consents,
-            };
-            asked.answer(&view, &twin)
-        }
-        Err(error) => asked.trouble(&error),
-    }
-}
-
-#[derive(Template)]
-#[template(path = "console/refusals.html")]
-struct RefusalsView<'a> {
-    here: Here<'a>,
-    refusals: &'a [RefusalLine],
-    pager: &'a Pager,
-}
-
-pub(super) async fn refusals(State(counter): State<Counter>, asked: Asked) -> Response {
-    let list = rows(&counter, &asked, "", |desk, offset, limit| desk.refusals(offset, limit));
-    let (refusals, pager) = match list.await {
-        Ok(list) => list,
-        Err(response) => return response,
-    };
-    let twin = json!({ "page": pager.page, "next": pager.next_page, "refusals": refusals });
-    asked.answer(&RefusalsView { here: asked.here("law"), refusals: &refusals, pager: &pager }, &twin)
-}
-
-#[derive(Template)]
-#[template(path = "console/consents.html")]
-struct ConsentsView<'a> {
-    here: Here<'a>,
-    consents: &'a [ConsentLine],
-    pager: &'a Pager,
-}
-
-pub(super) async fn consents(State(counter): State<Counter>, asked: Asked) -> Response {
-    let list = rows(&counter, &asked, "", |desk, offset, limit| desk.consents(offset, limit));
-    let (consents, pager) = match list.await {
-        Ok(list) => list,
-        Err(response) => return response,
-    };
-    let twin = json!({ "page": pager.page, "next": pager.next_page, "consents": consents });
-    asked.answer(&ConsentsView { here: asked.here("law"), consents: &consents, pager: &pager }, &twin)
 }
 
 #[derive(Template)]

@@ -36,7 +36,8 @@ use noroshi_model::text::{Catalogue, TextError};
 
 use crate::counter::Counter;
 use crate::desk::{Desk, DeskError, NoticePage};
-use crate::guard::{CONTENT_SECURITY_POLICY, SUBSCRIBER_SEATS, SUBSCRIBER_WAIT, guard};
+use crate::guard::{CONTENT_SECURITY_POLICY, Limits, PLACES_MAX, SUBSCRIBER_SEATS, SUBSCRIBER_WAIT, guard};
+use crate::pace::Limit;
 use crate::{asset, show};
 use speech::Speech;
 use trouble::Trouble;
@@ -53,8 +54,9 @@ pub fn texts() -> Result<Catalogue, TextError> {
     speech::texts()
 }
 
-/// The public listener's routes, with the pages' texts in every language.
-pub fn subscriber_pages(desk: Arc<dyn Desk>, texts: Arc<Catalogue>) -> Router {
+/// The public listener's routes, with the pages' texts in every language. One place (an IPv4 address, an IPv6 /64) may ask so often a
+/// second, and for some seconds more than that.
+pub fn subscriber_pages(desk: Arc<dyn Desk>, texts: Arc<Catalogue>, per_second: u32) -> Router {
     let pages = Pages { counter: Counter::new(desk, SUBSCRIBER_SEATS), texts: Arc::clone(&texts) };
     let router = Router::new()
         .route("/", get(home))
@@ -76,9 +78,9 @@ pub fn subscriber_pages(desk: Arc<dyn Desk>, texts: Arc<Catalogue>) -> Router {
             Trouble::Method.page(&pages.texts, v.lang)
         })
         .with_state(pages);
-    guard(router, CONTENT_SECURITY_POLICY, SUBSCRIBER_WAIT, move |turned| {
-        Trouble::from(turned).page(&texts, Default::default())
-    })
+    let pace = Some(Limit { per_second, burst_s: 10, buckets: PLACES_MAX });
+    let limits = Limits { policy: CONTENT_SECURITY_POLICY, wait: SUBSCRIBER_WAIT, pace };
+    guard(router, limits, move |turned| Trouble::from(turned).page(&texts, Default::default()))
 }
 
 #[derive(Clone)]

@@ -21,6 +21,8 @@ pub(super) enum Trouble {
     Large,
     Long,
     Unavailable,
+    /// So many seconds too early.
+    Fast(u64),
 }
 
 impl From<DeskError> for Trouble {
@@ -41,6 +43,7 @@ impl From<Turned> for Trouble {
         match turned {
             Turned::TooLong => Trouble::Long,
             Turned::Busy => Trouble::Unavailable,
+            Turned::TooFast(wait_s) => Trouble::Fast(wait_s),
         }
     }
 }
@@ -71,6 +74,7 @@ impl Trouble {
             Trouble::Method => (StatusCode::METHOD_NOT_ALLOWED, "method"),
             Trouble::Large => (StatusCode::PAYLOAD_TOO_LARGE, "large"),
             Trouble::Long => (StatusCode::URI_TOO_LONG, "missing"),
+            Trouble::Fast(_) => (StatusCode::TOO_MANY_REQUESTS, "fast"),
             Trouble::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         }
     }
@@ -97,8 +101,14 @@ impl Trouble {
         // Where even this page cannot be written, its title is said plainly.
         let body = view.render().unwrap_or_else(|_| view.title.clone());
         let mut response = html(status, first, body);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        match self {
+            Trouble::Unavailable => {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+            }
+            Trouble::Fast(wait_s) => {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait_s));
+            }
+            _ => {}
         }
         response
     }

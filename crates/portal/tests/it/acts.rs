@@ -90,6 +90,8 @@ async fn each_form_is_for_some_roles_and_turns_the_others_away() {
         ("/cases", format!("case={person}&verb=hold&why=wrong"), &["analyst"]),
         ("/switch", "verdict=stop&scope=*&why=wrong".to_owned(), &["analyst", "legal", "admin"]),
         ("/people", "verb=invite&name=Baba&role=analyst".to_owned(), &["admin"]),
+        ("/law/approve", "measure=takedown-notice&why=tonight".to_owned(), &["legal"]),
+        ("/law/emergencies", "entry=0&verdict=justified&why=tonight".to_owned(), &["legal"]),
         ("/people", format!("verb=end&person={person}"), &["admin"]),
     ];
     for (path, body, may) in forms {
@@ -119,9 +121,17 @@ async fn forms_of_other_sites_do_nothing_whoever_is_in() {
         &[("origin", "http://127.0.0.1:9999")],
         &[("origin", "null")],
     ] {
-        for path in
-            [path.as_str(), "/switch", "/people", "/me", "/login/begin", "/login/finish", "/join/x/finish"]
-        {
+        for path in [
+            path.as_str(),
+            "/switch",
+            "/people",
+            "/law/approve",
+            "/law/emergencies",
+            "/me",
+            "/login/begin",
+            "/login/finish",
+            "/join/x/finish",
+        ] {
             let refused = office.post("analyst.admin", path, "verdict=approve", from).await;
             assert_eq!(refused.status, StatusCode::FORBIDDEN, "{path} {from:?}");
         }
@@ -188,6 +198,111 @@ async fn an_invitation_ends_in_a_session_and_a_passkey_in_the_next() {
         assert_eq!(office.get(cookie, "/").await.status, StatusCode::OK);
     }
     assert_eq!(office.post("", "/join/none/begin", "", HERE).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_measure_is_approved_and_an_emergency_reviewed_with_a_reason_under_ones_own_name() {
+    let office = Office::new();
+    let page = office.get("legal", "/law").await;
+    page.says("Approved by 1 of 2 different people: nothing is allowed by it yet.");
+    page.says("kimura at 2026-11-23 12:12 JST, until 2026-11-26 12:12 JST: the log is of tonight");
+    office.get("analyst", "/law").await.says_not("<form method=\"post\"");
+    let done =
+        office.post("legal", "/law/approve", "measure=takedown-notice&why=the+log+of+tonight", HERE).await;
+    assert_eq!((done.status, done.header("location")), (StatusCode::SEE_OTHER, "/law"));
+    let refused = office.post("legal", "/law/approve", "measure=site-warning&why=x", HERE).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    refused.says("Site-warning needs no approval. Nothing was changed.");
+
+    let uses = office.get("legal", "/law/emergencies?all=1").await;
+    assert_eq!(uses.body.matches("name=\"entry\"").count(), 2, "only what waits can be marked");
+    uses.says("href=\"/evidence/901\"");
+    let reviewed = office
+        .post("legal", "/law/emergencies", "entry=0&entry=2&verdict=unjustified&why=wrong+night", HERE)
+        .await;
+    reviewed.says("1 unjustified");
+    reviewed.says("1 not: legal approved it, so somebody else must review it");
+    let performed = office.performed();
+    assert_eq!(
+        performed,
+        ["legal approved takedown-notice: the log of tonight", "legal reviewed [0, 2] as false: wrong night"]
+    );
+    for (path, body) in [
+        ("/law/approve", "measure=takedown-notice"),
+        ("/law/approve", "why=x"),
+        ("/law/emergencies", "verdict=justified&why=x"),
+        ("/law/emergencies", "entry=0&why=x"),
+        ("/law/emergencies", "entry=0&verdict=justified"),
+        ("/law/emergencies", "entry=x&verdict=justified&why=x"),
+    ] {
+        let answer = office.post("legal", path, body, HERE).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{path} {body}");
+    }
+    assert_eq!(office.performed().len(), 2);
+}
+
+#[tokio::test]
+async fn who_comes_by_the_identity_provider_comes_back_in_the_same_browser() {
+    let office = Office::new();
+    let login = get(&office.router, "/cases").await;
+    login.says("Log in with Staff &#60;login&#62;");
+    let away = get(&office.router, "/login/oidc").await;
+    assert_eq!(
+        (away.status, away.header("location")),
+        (StatusCode::SEE_OTHER, "https://login.example.jp/auth?state=s")
+    );
+    let cookie = away.header("set-cookie");
+    for part in ["noroshi-oidc=kept-by-the-browser;", "Path=/login/oidc;", "HttpOnly", "SameSite=Lax"] {
+        assert!(cookie.contains(part), "{cookie}");
+    }
+    let back = async |cookie: &str, query: &str| {
+        let mut asked = request("GET", &format!("/login/oidc/back?{query}"));
+        asked.headers_mut().insert(header::COOKIE, cookie.parse().unwrap());
+        // The browser says that another site sent it.
+        asked.headers_mut().insert("sec-fetch-site", "cross-site".parse().unwrap());
+        send(&office.router, asked).await
+    };
+    let entered = back("noroshi-oidc=kept-by-the-browser", "code=c&state=s").await;
+    assert_eq!(entered.status, StatusCode::OK);
+    entered.says("<meta http-equiv=\"refresh\" content=\"0; url=/\">");
+    let cookies: Vec<&str> =
+        entered.headers.get_all("set-cookie").iter().map(|c| c.to_str().unwrap()).collect();
+    assert!(
+        cookies[0].starts_with("noroshi-person=analyst;") && cookies[0].contains("SameSite=Strict"),
+        "{cookies:?}"
+    );
+    assert!(cookies[1].starts_with("noroshi-oidc=;") && cookies[1].contains("Max-Age=0"), "{cookies:?}");
+    for (cookie, query, status) in [
+        ("", "code=c&state=s", StatusCode::UNPROCESSABLE_ENTITY),
+        ("noroshi-oidc=another", "code=c&state=s", StatusCode::UNPROCESSABLE_ENTITY),
+        ("noroshi-oidc=kept-by-the-browser", "", StatusCode::UNPROCESSABLE_ENTITY),
+        ("noroshi-oidc=kept-by-the-browser", "code=away&state=s", StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        let out = back(cookie, query).await;
+        assert_eq!((out.status, out.header("set-cookie")), (status, ""), "{cookie} {query}");
+        out.says("Nothing was changed; begin again");
+    }
+}
+
+#[tokio::test]
+async fn who_knocks_too_often_waits_and_whoever_is_in_notices_nothing() {
+    let office = Office::new();
+    let knock = async |from: &str| {
+        let mut asked = request("GET", "/login?key=guess");
+        let peer: std::net::SocketAddr = "127.0.0.1:9".parse().unwrap();
+        asked.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+        asked.headers_mut().insert("x-forwarded-for", from.parse().unwrap());
+        send(&office.router, asked).await
+    };
+    for _ in 0..60 {
+        assert_eq!(knock("192.0.2.1").await.status, StatusCode::UNAUTHORIZED);
+    }
+    let turned = knock("192.0.2.1").await;
+    assert_eq!((turned.status, turned.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "1"));
+    assert_eq!(knock("192.0.2.2").await.status, StatusCode::UNAUTHORIZED, "another place");
+    for _ in 0..100 {
+        assert_eq!(office.get("analyst", "/me").await.status, StatusCode::OK);
+    }
 }
 
 #[tokio::test]

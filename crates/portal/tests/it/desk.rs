@@ -94,6 +94,10 @@ impl InMemory {
         Ok((offset..all.min(offset.saturating_add(limit.into()))).map(one).collect())
     }
 
+    fn counted<T>(&self, most: u32, one: impl Fn(u64) -> T) -> Result<AsOf<Vec<T>>, DeskError> {
+        Ok(AsOf { at: at("2026-11-24T03:12:00Z"), value: self.list(0, most, one)? })
+    }
+
     fn guide(&self) -> Guide {
         if self.kept != Kept::Hostile {
             return Guides::shipped().unwrap().family("mirai").clone();
@@ -271,6 +275,7 @@ impl Desk for InMemory {
         };
         let href = |path: &str| self.text(path);
         Ok(Today {
+            counted: at("2026-11-24T03:12:00Z"),
             totals: counts.iter().map(|(name, n)| (self.text(name), *n)).collect(),
             feeds: vec![
                 (self.text("shadowserver-sinkhole.mirai"), self.text("csv"), good),
@@ -485,6 +490,46 @@ impl Desk for InMemory {
         })
     }
 
+    fn approve_measure(&self, measure: &str, person: &str, why: &str) -> Result<(), DeskError> {
+        self.up()?;
+        match measure {
+            "takedown-notice" => {
+                self.performed.lock().unwrap().push(format!("{person} approved {measure}: {why}"));
+                Ok(())
+            }
+            _ => Err(DeskError::Declined(format!("{measure} needs no approval"))),
+        }
+    }
+
+    fn emergencies(&self, waiting: bool, offset: u64, limit: u32) -> Result<Vec<EmergencyLine>, DeskError> {
+        self.list(offset, limit, |n| EmergencyLine {
+            entry: n,
+            measure: self.text("takedown-notice"),
+            usage: self.text("identify"),
+            at: at("2026-11-20T03:12:00Z"),
+            review: (!waiting && n % 2 == 1).then(|| ReviewLine {
+                entry: 900 + n,
+                reviewer: self.text("kimura"),
+                verdict: if n == 1 { "justified".into() } else { self.text("unjustified") },
+                why: self.text("the log was of that night"),
+                at: at("2026-11-21T03:12:00Z"),
+            }),
+        })
+    }
+
+    fn review(
+        &self,
+        entries: &[u64],
+        justified: bool,
+        person: &str,
+        why: &str,
+    ) -> Result<Reviewed, DeskError> {
+        self.up()?;
+        self.performed.lock().unwrap().push(format!("{person} reviewed {entries:?} as {justified}: {why}"));
+        let left = vec![(self.text("legal approved it, so somebody else must review it"), 1)];
+        Ok(Reviewed { done: entries.len() as u64 - 1, left })
+    }
+
     fn measures(&self) -> Result<Vec<MeasurePage>, DeskError> {
         self.up()?;
         if self.kept == Kept::Nothing {
@@ -506,7 +551,38 @@ impl Desk for InMemory {
                 self.text("present-danger"),
                 self.text("C&Cサーバによる制御が行われている場合には、端末に対する法益侵害が顕在化・継続している。"),
             )],
+            approvers_needed: 2,
+            approvals: vec![ApprovalLine {
+                entry: 17,
+                person: self.text("kimura"),
+                why: self.text("the log is of tonight"),
+                at: at("2026-11-23T03:12:00Z"),
+                until: at("2026-11-26T03:12:00Z"),
+            }],
         }])
+    }
+
+    fn settings(&self) -> Result<SettingsPage, DeskError> {
+        self.up()?;
+        let one =
+            |key: &str, value: &str, is_set| Setting { key: self.text(key), value: self.text(value), is_set };
+        let (state, file) = match self.kept {
+            Kept::Nothing => (FileState::None, None),
+            Kept::Usual => (FileState::InForce, Some("/etc/noroshi.toml".to_owned())),
+            Kept::Hostile => (FileState::Wrong(hostile()), Some(hostile())),
+            Kept::Many(_) => (FileState::Changed, Some("/etc/noroshi.toml".to_owned())),
+        };
+        Ok(SettingsPage {
+            version: "0.1.0".into(),
+            file,
+            state,
+            warnings: self.list(0, 1, |_| self.text("operator.name is not set"))?,
+            settings: vec![
+                one("data-dir", "\"noroshi-data\"", false),
+                one("mail.server", "\"127.0.0.1:25\"", true),
+                one("mail.dkim.selector", "\"s1\"", true),
+            ],
+        })
     }
 
     fn evidence(&self, offset: u64, limit: u32) -> Result<Vec<Entry>, DeskError> {
@@ -548,9 +624,9 @@ impl Desk for InMemory {
         Ok(EvidenceState { entries: 1206, checkpoints: 311, root: Digest::of(b"root").to_string(), faults })
     }
 
-    fn trials(&self) -> Result<Vec<Trial>, DeskError> {
+    fn trials(&self) -> Result<AsOf<Vec<Trial>>, DeskError> {
         let arm = |cases, gone| noroshi_model::outcome::Arm { cases, observed: cases - 1, gone };
-        self.list(0, u32::MAX, |n| Trial {
+        self.counted(u32::MAX, |n| Trial {
             campaign: self.text(&format!("shadowserver-sinkhole.mirai-{n}")),
             days: 14,
             told: arm(2_900, 2_400),
@@ -563,8 +639,8 @@ impl Desk for InMemory {
         })
     }
 
-    fn outcome(&self) -> Result<Vec<Funnel>, DeskError> {
-        self.list(0, u32::MAX, |n| Funnel {
+    fn outcome(&self) -> Result<AsOf<Vec<Funnel>>, DeskError> {
+        self.counted(u32::MAX, |n| Funnel {
             campaign: self.text(&format!("shadowserver-sinkhole.mirai-{n}")),
             cases: 3_420,
             sent: 2_977,
@@ -580,7 +656,7 @@ impl Desk for InMemory {
         })
     }
 
-    fn wordings(&self) -> Result<Vec<WordingTrial>, DeskError> {
+    fn wordings(&self) -> Result<AsOf<Vec<WordingTrial>>, DeskError> {
         let arm = |n: u64, wording: &str| WordingArm {
             wording: self.text(wording),
             percent: 50,
@@ -606,7 +682,7 @@ impl Desk for InMemory {
             }),
             says: self.text("no difference can be told"),
         };
-        self.list(0, 10, |n| WordingTrial {
+        self.counted(10, |n| WordingTrial {
             round: Id::of("round", &[&n.to_be_bytes()]),
             since: at("2026-11-20T03:12:00Z"),
             until: at("2026-11-24T03:12:00Z"),
@@ -619,7 +695,7 @@ impl Desk for InMemory {
     }
 
     fn wordings_svg(&self, round: &str) -> Result<String, DeskError> {
-        let is_known = self.wordings()?.iter().any(|trial| trial.name() == round);
+        let is_known = self.wordings()?.value.iter().any(|trial| trial.name() == round);
         if is_known {
             Ok("<svg xmlns=\"http://www.w3.org/2000/svg\"/>".into())
         } else {

@@ -69,6 +69,24 @@ impl Door for InMemoryDoor {
         }
     }
 
+    fn provider(&self) -> Option<String> {
+        Some("Staff <login>".into())
+    }
+
+    fn begin_oidc(&self) -> Result<Away, DeskError> {
+        Ok(Away { url: "https://login.example.jp/auth?state=s".into(), kept: "kept-by-the-browser".into() })
+    }
+
+    fn finish_oidc(&self, query: &str, kept: &str) -> Result<Entered, DeskError> {
+        match (query, kept) {
+            ("code=c&state=s", "kept-by-the-browser") => {
+                Ok(Entered { token: "analyst".into(), until: at("2026-12-24T00:00:00Z") })
+            }
+            ("code=away&state=s", _) => Err(DeskError::Unavailable("the <provider> is away".into())),
+            _ => Err(DeskError::Declined("the answer is not for this browser".into())),
+        }
+    }
+
     fn begin_login(&self) -> Result<Ceremony, DeskError> {
         Ok(b"{\"challenge\":\"y\"}".to_vec())
     }

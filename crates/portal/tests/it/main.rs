@@ -73,7 +73,8 @@ async fn post(router: &Router, path: &str) -> Answer {
 
 fn portal(kept: Kept) -> (Arc<InMemory>, Router) {
     let desk = Arc::new(InMemory::new(kept));
-    let router = subscriber_pages(desk.clone(), Arc::new(noroshi_portal::subscriber::texts().unwrap()));
+    let router =
+        subscriber_pages(desk.clone(), Arc::new(noroshi_portal::subscriber::texts().unwrap()), 10_000);
     (desk, router)
 }
 

@@ -33,7 +33,7 @@ const PAGES: [&str; 14] = [
 /// Pages about who works here.
 const DOOR: [&str; 2] = ["/people", "/me"];
 
-const TWINS: [&str; 15] = [
+const TWINS: [&str; 17] = [
     "/today.json",
     "/intake.json",
     "/cases.json?state=",
@@ -43,6 +43,8 @@ const TWINS: [&str; 15] = [
     "/law.json",
     "/law/refusals.json?page=1",
     "/law/consents.json",
+    "/law/emergencies.json",
+    "/settings.json",
     "/evidence.json",
     "/outcome.json",
     "/outcome/networks.json",
@@ -318,12 +320,28 @@ async fn an_empty_list_says_why_and_what_would_fill_it() {
         ("/law", "No measure is loaded"),
         ("/law/refusals", "Nothing was refused"),
         ("/law/consents", "No consent is recorded"),
+        ("/law/emergencies", "No use of an emergency waits"),
+        ("/law/emergencies?all=1", "No emergency was used"),
+        ("/settings", "There is no file"),
         ("/evidence", "Nothing was looked at yet"),
         ("/outcome", "No campaign has a case yet"),
         ("/outcome/networks", "Nothing was counted yet"),
         ("/outcome/wordings", "No other wording was tried out yet"),
     ] {
         console.get(path).await.says(text);
+    }
+}
+
+#[tokio::test]
+async fn settings_say_what_was_set_and_what_the_file_says_by_now() {
+    for (kept, text) in [
+        (Kept::Usual, "in force</span> <code>/etc/noroshi.toml"),
+        (Kept::Many(1), "was changed since the start: restart noroshi"),
+        (Kept::Hostile, "noroshi would not start with it"),
+    ] {
+        let page = LoggedIn::new(InMemory::new(kept)).await.get("/settings").await;
+        page.says(text);
+        assert_eq!(page.body.matches("<td>set</td>").count(), 2);
     }
 }
 

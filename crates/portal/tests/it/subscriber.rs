@@ -1,10 +1,13 @@
 //! The subscriber's way: read, ask for the steps, do them, say so; or stop; or come with a link that opens
 //! nothing.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use noroshi_model::VisitKind;
 use noroshi_portal::desk::GardenNote;
+use noroshi_portal::subscriber_pages;
 
 use super::desk::{DOWN, EXPIRED, InMemory, Kept, TOKEN};
 use super::{get, portal, post, request, send};
@@ -316,6 +319,48 @@ async fn a_device_in_the_garden_is_told_so_by_its_address_as_rfc_8908_says() {
         let said: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
         assert_eq!(said["captive"], captive, "{peer} {forwarded:?}");
         assert!(said["user-portal-url"].as_str().unwrap().starts_with("https://"));
+    }
+}
+
+#[tokio::test]
+async fn one_place_may_not_ask_for_everything_and_the_others_notice_nothing() {
+    let texts = Arc::new(noroshi_portal::subscriber::texts().unwrap());
+    let router = subscriber_pages(Arc::new(InMemory::new(Kept::Usual)), texts, 2);
+    let asked = async |peer: &str, forwarded: Option<&str>| {
+        let mut request = request("GET", "/");
+        let peer: std::net::SocketAddr = peer.parse().unwrap();
+        request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+        if let Some(forwarded) = forwarded {
+            request.headers_mut().insert("x-forwarded-for", forwarded.parse().unwrap());
+        }
+        send(&router, request).await
+    };
+    // Ten seconds' worth at once; neighbours in one IPv6 network are one place, whatever the last bits.
+    for (place, same, other) in [
+        (("198.51.100.7:9", None), ("198.51.100.7:10", None), ("198.51.100.8:9", None)),
+        (("[2001:db8:1:2::1]:9", None), ("[2001:db8:1:2:3::4]:9", None), ("[2001:db8:1:3::1]:9", None)),
+        (
+            ("127.0.0.1:9", Some("192.0.2.1")),
+            ("127.0.0.1:9", Some("9.9.9.9, 192.0.2.1")),
+            ("127.0.0.1:9", Some("192.0.2.2")),
+        ),
+    ] {
+        for _ in 0..20 {
+            assert_eq!(asked(place.0, place.1).await.status, StatusCode::OK, "{place:?}");
+        }
+        let turned = asked(same.0, same.1).await;
+        assert_eq!(
+            (turned.status, turned.header("retry-after")),
+            (StatusCode::TOO_MANY_REQUESTS, "1"),
+            "{same:?}"
+        );
+        turned.says("Too many requests from your network");
+        turned.says("お使いの回線からのアクセスが多すぎます");
+        assert_eq!(asked(other.0, other.1).await.status, StatusCode::OK, "{other:?}");
+    }
+    // A proxy that does not say for whom it asks is not everybody at once.
+    for _ in 0..100 {
+        assert_eq!(asked("127.0.0.1:9", None).await.status, StatusCode::OK);
     }
 }
 
