@@ -5,6 +5,7 @@
 //! are given one by one: [`Sent::Unknown`] is a state of its own, which the outbox settles by asking the mail server's
 //! log, and never by sending again on a guess.
 
+use std::fmt;
 use std::time::Duration;
 
 use lettre::Address;
@@ -66,22 +67,96 @@ pub enum Sent {
     Unknown(String),
 }
 
-/// Sends one mail over a connection of its own. Only a mail written under a purpose that allows notices can be sent.
+/// A line to the mail server: a connection when there is a mail to send, kept for the next as long as each is taken, and ended with
+/// the line. Only a mail written under a purpose that allows notices can be sent.
 ///
 /// ```compile_fail,E0308
 /// // A mail from nowhere cannot be sent.
-/// use noroshi_act::{notice::Mail, smtp::{send, Submission}};
-/// fn spam(mail: &Mail, server: &Submission) { let _ = send(mail, server); }
+/// use noroshi_act::{notice::Mail, smtp::{Line, Submission}};
+/// fn spam(mail: &Mail, server: &Submission) { let _ = Line::to(server).send(mail); }
 /// ```
-pub fn send<P: NoticePurpose>(mail: &Lawful<Mail, P>, submission: &Submission) -> Sent {
-    let mut connection = match connect(submission) {
-        Ok(connection) => connection,
-        Err(e) => return not_sent(&e),
-    };
-    let sent = transmit(&mut connection, mail.read());
-    // The mail's fate is settled; how the connection ends changes nothing.
-    let _closed = connection.quit();
-    sent
+pub struct Line<'a> {
+    submission: &'a Submission,
+    open: Option<SmtpConnection>,
+}
+
+impl<'a> Line<'a> {
+    /// A line to a server, which is not yet asked.
+    pub fn to(submission: &'a Submission) -> Self {
+        Self { submission, open: None }
+    }
+
+    /// Sends one mail.
+    pub fn send<P: NoticePurpose>(&mut self, mail: &Lawful<Mail, P>) -> Sent {
+        if let Some(kept) = self.open.take() {
+            // A server may end a connection when it has had enough of it, and says so before a mail begins.
+            match self.over(kept, mail.read()) {
+                Begun::Sent(sent) => return sent,
+                Begun::Not(e) if !has_hung_up(&e) => return not_sent(&e),
+                Begun::Not(_) => {}
+            }
+        }
+        match connect(self.submission) {
+            Ok(connection) => match self.over(connection, mail.read()) {
+                Begun::Sent(sent) => sent,
+                Begun::Not(e) => not_sent(&e),
+            },
+            Err(e) => not_sent(&e),
+        }
+    }
+
+    /// Sends over a connection, which is kept if the mail was taken.
+    fn over(&mut self, mut connection: SmtpConnection, mail: &Mail) -> Begun {
+        let begun = transmit(&mut connection, mail);
+        if matches!(begun, Begun::Sent(Sent::Accepted(_))) {
+            self.open = Some(connection);
+        } else {
+            // The mail's fate is settled; how the connection ends changes nothing.
+            let _closed = connection.quit();
+        }
+        begun
+    }
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        if let Some(mut connection) = self.open.take() {
+            let _closed = connection.quit();
+        }
+    }
+}
+
+/// Whether the server ended the connection, with 421 (RFC 5321 section 3.8) or without a word, and did not speak of the mail.
+fn has_hung_up(e: &SmtpError) -> bool {
+    e.status().is_none_or(|code| code.to_string() == "421")
+}
+
+/// A mail's content with its end, in one piece: sent as two, the second would wait until the server's system has acknowledged the first,
+/// which it puts off for 40 ms (RFC 1122 section 4.2.3.2, RFC 896).
+struct Content<'a>(&'a str);
+
+impl fmt::Display for Content<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // RFC 5321 section 4.5.2.
+        if self.0.starts_with('.') {
+            f.write_str(".")?;
+        }
+        for (at, part) in self.0.split("\r\n.").enumerate() {
+            if at > 0 {
+                f.write_str("\r\n..")?;
+            }
+            f.write_str(part)?;
+        }
+        f.write_str(if self.0.ends_with("\r\n") { ".\r\n" } else { "\r\n.\r\n" })
+    }
+}
+
+/// How far it came.
+enum Begun {
+    /// The server would not begin with it.
+    Not(SmtpError),
+    /// What became of it.
+    Sent(Sent),
 }
 
 /// Whether the mail server answers; what it says of itself or the failure in words.
@@ -117,9 +192,9 @@ fn connect(submission: &Submission) -> Result<SmtpConnection, SmtpError> {
     Ok(connection)
 }
 
-fn transmit(connection: &mut SmtpConnection, mail: &Mail) -> Sent {
+fn transmit(connection: &mut SmtpConnection, mail: &Mail) -> Begun {
     let (Ok(from), Ok(to)) = (mail.from.parse::<Address>(), mail.to.parse::<Address>()) else {
-        return Sent::Refused("an address of the envelope is not valid".into());
+        return Begun::Sent(Sent::Refused("an address of the envelope is not valid".into()));
     };
     let mut parameters = Vec::new();
     if connection.server_info().supports_feature(Extension::EightBitMime) {
@@ -127,7 +202,8 @@ fn transmit(connection: &mut SmtpConnection, mail: &Mail) -> Sent {
     }
     if !(mail.from.is_ascii() && mail.to.is_ascii()) {
         if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
-            return Sent::Refused("the mail server does not take addresses beyond ASCII (SMTPUTF8)".into());
+            let why = "the mail server does not take addresses beyond ASCII (SMTPUTF8)";
+            return Begun::Sent(Sent::Refused(why.into()));
         }
         parameters.push(MailParameter::SmtpUtfEight);
     }
@@ -136,17 +212,34 @@ fn transmit(connection: &mut SmtpConnection, mail: &Mail) -> Sent {
         .and_then(|_| connection.command(Rcpt::new(to, Vec::new())))
         .and_then(|_| connection.command(Data));
     if let Err(e) = begin {
-        return not_sent(&e);
+        return Begun::Not(e);
     }
-    match connection.message(mail.message.as_bytes()) {
+    Begun::Sent(match connection.command(Content(&mail.message)) {
         Ok(response) => Sent::Accepted(without_addresses(&response.message().collect::<Vec<_>>().join(" "))),
         // Only an answer with a code is an answer; a torn one says nothing about the mail.
         Err(e) if e.is_transient() || e.is_permanent() => not_sent(&e),
         Err(e) => Sent::Unknown(without_addresses(&e.to_string())),
-    }
+    })
 }
 
 fn not_sent(e: &SmtpError) -> Sent {
     let said = without_addresses(&e.to_string());
     if e.is_permanent() { Sent::Refused(said) } else { Sent::Later(said) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_begins_with_a_dot_does_not_end_the_mail() {
+        for (content, sent) in [
+            ("A: b\r\n\r\ntext\r\n", "A: b\r\n\r\ntext\r\n.\r\n"),
+            ("text", "text\r\n.\r\n"),
+            (".a\r\n.\r\n..b\r\nc.\r\n", "..a\r\n..\r\n...b\r\nc.\r\n.\r\n"),
+            ("a\r\n.", "a\r\n..\r\n.\r\n"),
+        ] {
+            assert_eq!(Content(content).to_string(), sent, "{content:?}");
+        }
+    }
 }

@@ -188,7 +188,7 @@ impl House {
     /// The facts the rules look at, now.
     pub fn standing(&self, measure: &str) -> Result<Standing, StoreError> {
         let now = self.clock.now();
-        self.store.tx("law.standing", |tx| {
+        self.store.look("law.standing", |tx| {
             let consent = tx.consent(TERMS, measure)?.unwrap_or(false);
             let approvers = match self.register.measure(measure) {
                 Some(dossier) => tx.approvers(measure, dossier.digest, now)?,
@@ -203,7 +203,7 @@ impl House {
     pub fn permit<P: Purpose>(&self, ask: Ask, subject: &str) -> anyhow::Result<Result<Permit<P>, Refusal>> {
         let mut standing = self.standing(P::MEASURE)?;
         if !subject.is_empty() {
-            standing.opted_out = self.store.tx("law.opted-out", |tx| tx.opted_out(subject, P::MEASURE))?;
+            standing.opted_out = self.store.look("law.opted-out", |tx| tx.opted_out(subject, P::MEASURE))?;
         }
         let usage = ask.usage;
         let permit = match self.gate().permit_about::<P>(ask, standing, subject, &mut self.evidence()) {
@@ -212,7 +212,7 @@ impl House {
             Err(Denied::Ledger(e)) => return Err(e.into()),
         };
         if P::Basis::KIND == BasisKind::Emergency {
-            self.store.tx("law.emergency-use", |tx| {
+            self.store.tx_together("law.emergency-use", |tx| {
                 tx.put_emergency_use(permit.evidence(), P::MEASURE, usage, standing.now)
             })?;
         }
@@ -247,7 +247,7 @@ impl House {
 
     /// Records what somebody else says afterwards of a use in an emergency.
     pub fn review(&self, entry: u64, person: &str, verdict: &str, why: &str) -> anyhow::Result<Review> {
-        let (used, approved) = self.store.tx("law.used", |tx| {
+        let (used, approved) = self.store.look("law.used", |tx| {
             let Some(used) = tx.emergency_use(entry)? else { return Ok((None, false)) };
             let approved = tx.approved_by(&used.measure, person, used.at)?;
             Ok::<_, StoreError>((Some(used), approved))

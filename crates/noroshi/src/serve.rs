@@ -106,24 +106,51 @@ pub fn console_key(house: &House) -> anyhow::Result<ConsoleKey> {
 }
 
 /// Works the stages until the program ends. Failures are logged and tried again. What may have to wait for somebody else's server has
-/// a thread of its own, so that no mail waits for it.
+/// threads of its own, so that nothing else waits for it, and a mail not for another.
 pub fn work(house: &House, stages: &[Stage]) {
     let alone = matches!(house.store.address(), noroshi_store::Address::Sqlite(_));
     if alone && let Err(e) = house.store.tx("serve.release", |tx| tx.release_leases(house.clock.now())) {
         tracing::error!("leases of an earlier run could not be released: {e}");
     }
-    let (slow, quick): (Vec<Stage>, Vec<Stage>) = stages.iter().partition(|stage| **stage == Stage::Reach);
+    let works = |stage: Stage| stages.contains(&stage);
+    let waiting = [Stage::Mail, Stage::Reach];
+    let quick: Vec<Stage> = stages.iter().copied().filter(|stage| !waiting.contains(stage)).collect();
     std::thread::scope(|scope| {
-        if !slow.is_empty() {
-            scope.spawn(|| work_on(house, &slow, alone));
+        if works(Stage::Reach) {
+            scope.spawn(|| work_on(house, &[Stage::Reach], alone, None));
         }
-        work_on(house, &quick, alone);
+        if works(Stage::Mail) {
+            scope.spawn(|| {
+                // What an earlier run left must be settled before there is a mail of this one, which would look the same.
+                if let Err(e) = stages::recover(house, &[Stage::Mail], alone) {
+                    tracing::error!("interrupted mails could not be settled: {e}");
+                }
+                for _ in 1..house.config.connections {
+                    scope.spawn(|| send_mails(house));
+                }
+                work_on(house, &[Stage::Mail], false, Some(Instant::now()));
+            });
+        }
+        work_on(house, &quick, false, None);
     });
 }
 
-fn work_on(house: &House, stages: &[Stage], alone: bool) {
+/// Sends mails beside whoever else does.
+fn send_mails(house: &House) {
+    loop {
+        match stages::mail::send_due(house) {
+            Ok(0) => std::thread::sleep(IDLE),
+            Ok(_) | Err(StageError::LeaseLost) => {}
+            Err(e) => {
+                tracing::error!("{:?}: {e}", Stage::Mail);
+                std::thread::sleep(AFTER_FAILURE);
+            }
+        }
+    }
+}
+
+fn work_on(house: &House, stages: &[Stage], alone: bool, mut recovered: Option<Instant>) {
     let mut alone_at_start = alone;
-    let mut recovered: Option<Instant> = None;
     loop {
         let mut done = 0;
         let mut failed = false;

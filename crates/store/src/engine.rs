@@ -92,18 +92,48 @@ pub(crate) struct Server {
 pub(crate) enum Manner {
     /// Reads and writes.
     Write,
+    /// The same, short and frequent: may share a transaction with others of its kind.
+    Together,
     /// The same, one after the other over all processes with others of this number.
     InTurn(i64),
+    /// The same, to itself.
+    InTurnAlone(i64),
     /// Reads one moment.
     Look,
 }
 
+/// What a connection is for, where that is said once and not with each transaction: on SQLite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Anything.
+    Any,
+    /// To look; it cannot write.
+    Look,
+}
+
+/// Statements that a connection keeps prepared; there are some three hundred.
+const STATEMENTS_KEPT: usize = 512;
+
 impl Manner {
     /// In turn with others of this name.
     pub(crate) fn in_turn(name: &str) -> Self {
-        let digest = Digest::of(name.as_bytes()).0;
-        Manner::InTurn(i64::from_be_bytes(std::array::from_fn(|i| digest[i])))
+        Manner::InTurn(number_of(name))
     }
+
+    /// The same, sharing its transaction with nobody.
+    pub(crate) fn in_turn_alone(name: &str) -> Self {
+        Manner::InTurnAlone(number_of(name))
+    }
+
+    /// Whether it may share a transaction, where there is one writer.
+    pub(crate) fn goes_together(self) -> bool {
+        matches!(self, Manner::Together | Manner::InTurn(_))
+    }
+}
+
+fn number_of(name: &str) -> i64 {
+    let digest = Digest::of(name.as_bytes()).0;
+    i64::from_be_bytes(std::array::from_fn(|i| digest[i]))
 }
 
 /// A transaction in progress.
@@ -128,7 +158,7 @@ impl fmt::Debug for Tx<'_> {
 }
 
 impl Connection {
-    pub(crate) fn open(address: &Address) -> Result<Self, StoreError> {
+    pub(crate) fn open(address: &Address, purpose: Purpose) -> Result<Self, StoreError> {
         match address {
             Address::Sqlite(path) => {
                 let connection = rusqlite::Connection::open(path)?;
@@ -137,7 +167,10 @@ impl Connection {
                 connection.pragma_update(None, "synchronous", "FULL")?;
                 connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
                 connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-                connection.set_prepared_statement_cache_capacity(128);
+                connection.pragma_update(None, "query_only", purpose == Purpose::Look)?;
+                connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+                // Else a statement is planned anew for other values.
+                connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
                 Ok(Self::Sqlite(Box::new(connection)))
             }
             Address::Postgres(url) => {
@@ -163,7 +196,7 @@ impl Connection {
         work: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<Result<T, E>, StoreError> {
         let turn = match (manner, &*self) {
-            (Manner::InTurn(turn), Self::Postgres(_)) => turn,
+            (Manner::InTurn(turn) | Manner::InTurnAlone(turn), Self::Postgres(_)) => turn,
             _ => return self.transact(manner, work),
         };
         self.lock("SELECT pg_advisory_lock($1)", turn)?;
@@ -179,6 +212,27 @@ impl Connection {
         Ok(())
     }
 
+    /// Runs statements as they are; on SQLite, where its one writer begins and ends transactions.
+    pub(crate) fn batch(&self, sql: &str) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
+            Self::Postgres(_) => Err(StoreError::Corrupt("a writer of SQLite's on PostgreSQL".into())),
+        }
+    }
+
+    /// Runs the work of a transaction that is open.
+    pub(crate) fn work<T, E: From<StoreError>>(
+        &self,
+        work: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<Result<T, E>, StoreError> {
+        let Self::Sqlite(connection) = self else {
+            return Err(StoreError::Corrupt("a writer of SQLite's on PostgreSQL".into()));
+        };
+        let mut tx = Tx { inner: Inner::Sqlite(connection), disturbed: None, log: Glimpse::default() };
+        let result = work(&mut tx);
+        undisturbed(result, tx.disturbed)
+    }
+
     fn transact<T, E: From<StoreError>>(
         &mut self,
         manner: Manner,
@@ -186,11 +240,7 @@ impl Connection {
     ) -> Result<Result<T, E>, StoreError> {
         match self {
             Self::Sqlite(connection) => {
-                // Said each time, so that it does not matter how the one before ended.
-                connection.execute_batch(match manner {
-                    Manner::Look => "PRAGMA query_only = 1; BEGIN",
-                    Manner::Write | Manner::InTurn(_) => "PRAGMA query_only = 0; BEGIN IMMEDIATE",
-                })?;
+                connection.execute_batch(if manner == Manner::Look { "BEGIN" } else { "BEGIN IMMEDIATE" })?;
                 let mut tx =
                     Tx { inner: Inner::Sqlite(connection), disturbed: None, log: Glimpse::default() };
                 let result = work(&mut tx);
@@ -213,9 +263,7 @@ impl Connection {
                         .build_transaction()
                         .isolation_level(postgres::IsolationLevel::RepeatableRead)
                         .read_only(true),
-                    Manner::Write | Manner::InTurn(_) => {
-                        client.build_transaction().isolation_level(postgres::IsolationLevel::Serializable)
-                    }
+                    _ => client.build_transaction().isolation_level(postgres::IsolationLevel::Serializable),
                 };
                 let tx = tx.start()?;
                 let mut tx =

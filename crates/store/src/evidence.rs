@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use noroshi_law::evidence::audit::{Claims, Fault, Report, StoredEntry, TileRoots, audit};
 use noroshi_law::evidence::note::{Signer, Verifier};
@@ -35,13 +35,16 @@ pub struct EvidenceLog<'a> {
 #[derive(Debug)]
 pub struct HeadFile {
     path: PathBuf,
-    size: Mutex<u64>,
+    /// The largest that is to be written, by its size.
+    newest: Mutex<(u64, String)>,
+    /// The size of what was written.
+    written: Mutex<u64>,
 }
 
 impl HeadFile {
     /// A head file at a path, made at the first append.
     pub fn at(path: &Path) -> Self {
-        Self { path: path.to_owned(), size: Mutex::new(0) }
+        Self { path: path.to_owned(), newest: Mutex::default(), written: Mutex::default() }
     }
 
     /// What it holds.
@@ -49,9 +52,21 @@ impl HeadFile {
         std::fs::read_to_string(&self.path).ok()
     }
 
-    /// Replaces it atomically, unless a later one was written meanwhile, by this process or another.
+    /// Replaces it atomically, unless a later one was written meanwhile, by this process or another. Of many who come at once, the
+    /// first writes the newest of all.
     fn write(&self, size: u64, note: &str) -> std::io::Result<()> {
-        let mut written = self.size.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let newest = || self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        {
+            let mut newest = newest();
+            if size > newest.0 {
+                *newest = (size, note.to_owned());
+            }
+        }
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if size <= *written {
+            return Ok(());
+        }
+        let (size, note) = newest().clone();
         let lock =
             std::fs::File::options().create(true).append(true).open(self.path.with_extension("lock"))?;
         lock.lock()?;

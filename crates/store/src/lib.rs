@@ -33,6 +33,7 @@ pub mod log;
 pub mod networks;
 pub mod outbox;
 pub mod pages;
+mod pool;
 pub mod quarantine;
 pub mod queue;
 pub mod returns;
@@ -46,24 +47,25 @@ mod trials;
 pub mod visits;
 pub mod webhooks;
 mod wordings;
+mod writer;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use engine::{Address, Tx};
-use engine::{Connection, Manner};
+use engine::{Connection, Manner, Purpose};
 use log::{EventLog, Glimpse, Limits};
+use pool::Pool;
+use writer::Writer;
 
-/// Connections open at most; more would only wait for each other.
-const CONNECTIONS_MAX: usize = 4;
 /// How often a transaction is tried before the caller hears of it.
 const TRIES_MAX: u32 = 8;
 /// Pause before a retry, times the number of tries so far.
 const RETRY_PAUSE: Duration = Duration::from_millis(15);
 
 /// What can go wrong, by what to do next.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database is busy or asks to retry; tried several times.
     #[error("the database is busy: {0}")]
@@ -93,16 +95,18 @@ pub enum StoreError {
 /// A database.
 pub struct Store {
     address: Address,
-    idle: Mutex<Idle>,
-    freed: Condvar,
+    reach: Reach,
     counted: Mutex<BTreeMap<&'static str, Counted>>,
     log: Arc<EventLog>,
 }
 
-#[derive(Default)]
-struct Idle {
-    connections: Vec<Connection>,
-    open: usize,
+/// How the database is reached.
+enum Reach {
+    /// One writer, and those who only look, with connections of their own: to forbid one to write, and to allow it again, would make
+    /// every statement known to it be prepared anew.
+    Sqlite { writer: Writer, lookers: Pool },
+    /// Anybody by any connection; that they only look is said with the transaction.
+    Postgres(Pool),
 }
 
 /// How often a named transaction ran.
@@ -130,11 +134,17 @@ impl Store {
 
     /// The same, with other sizes and bounds of the event log than the measured ones.
     pub fn open_with(address: Address, limits: Limits) -> Result<Self, StoreError> {
-        let mut first = Connection::open(&address)?;
+        let mut first = Connection::open(&address, Purpose::Any)?;
         first.migrate()?;
-        let idle = Mutex::new(Idle { connections: vec![first], open: 1 });
+        let reach = match &address {
+            Address::Sqlite(_) => Reach::Sqlite {
+                writer: Writer::new(address.clone(), first),
+                lookers: Pool::new(address.clone(), Purpose::Look, None),
+            },
+            Address::Postgres(_) => Reach::Postgres(Pool::new(address.clone(), Purpose::Any, Some(first))),
+        };
         let log = Arc::new(EventLog::new(limits));
-        Ok(Self { address, idle, freed: Condvar::new(), counted: Mutex::default(), log })
+        Ok(Self { address, reach, counted: Mutex::default(), log })
     }
 
     /// Where it is, without secrets.
@@ -152,13 +162,23 @@ impl Store {
     }
 
     /// The same door for what everybody wants at once (a claim, an append): transactions of one name run one after the
-    /// other, over all processes, instead of colliding and being tried again.
+    /// other, over all processes, instead of colliding and being tried again. On SQLite, where all do anyway, those that come at once share
+    /// one wait for the disk; so what `work` reads must go nowhere but into its result.
     pub fn tx_in_turn<T, E: From<StoreError>>(
         &self,
         name: &'static str,
         work: impl FnMut(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         self.enter(name, Manner::in_turn(name), work)
+    }
+
+    /// The same for what is as short and as frequent, and collides with nothing.
+    pub fn tx_together<T, E: From<StoreError>>(
+        &self,
+        name: &'static str,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.enter(name, Manner::Together, work)
     }
 
     /// The door for whoever only looks: sees one moment of the database, waits for no writer, and cannot write.
@@ -180,11 +200,10 @@ impl Store {
             tx.log = Glimpse::of(&self.log);
             work(tx)
         };
-        let mut connection = self.take()?;
         let mut tried = 0;
         let result = loop {
             tried += 1;
-            match connection.run(manner, &mut work) {
+            match self.run(manner, &mut work) {
                 Ok(done) => break done,
                 Err(StoreError::Retry(_)) if tried < TRIES_MAX => {
                     tracing::debug!(name, tried, "transaction retried");
@@ -193,7 +212,6 @@ impl Store {
                 Err(e) => break Err(e.into()),
             }
         };
-        self.give_back(connection);
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counted.entry(name).or_default();
         count.retried += u64::from(tried - 1);
@@ -201,37 +219,24 @@ impl Store {
         result
     }
 
+    fn run<T, E: From<StoreError>>(
+        &self,
+        manner: Manner,
+        work: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<Result<T, E>, StoreError> {
+        let pool = match (&self.reach, manner) {
+            (Reach::Sqlite { lookers, .. }, Manner::Look) => lookers,
+            (Reach::Sqlite { writer, .. }, _) => return writer.run(manner.goes_together(), work),
+            (Reach::Postgres(pool), _) => pool,
+        };
+        let mut connection = pool.take()?;
+        let result = connection.run(manner, work);
+        pool.give_back(connection);
+        result
+    }
+
     /// How often each named transaction ran since the program started.
     pub fn counted(&self) -> BTreeMap<&'static str, Counted> {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn take(&self) -> Result<Connection, StoreError> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if let Some(connection) = idle.connections.pop() {
-                return Ok(connection);
-            }
-            if idle.open < CONNECTIONS_MAX {
-                idle.open += 1;
-                drop(idle);
-                return Connection::open(&self.address).inspect_err(|_| {
-                    self.idle.lock().unwrap_or_else(PoisonError::into_inner).open -= 1;
-                    self.freed.notify_one();
-                });
-            }
-            idle = self.freed.wait(idle).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn give_back(&self, connection: Connection) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if connection.is_usable() {
-            idle.connections.push(connection);
-        } else {
-            idle.open -= 1;
-        }
-        drop(idle);
-        self.freed.notify_one();
     }
 }

@@ -158,6 +158,8 @@ pub struct MailFile {
     pub helo: Option<String>,
     /// Longest wait for one answer of the mail server, in seconds. Default: 60.
     pub answer_s: Option<u64>,
+    /// Over how many connections mails are sent at a time, 32 at most. Default: 8.
+    pub connections: Option<u32>,
     /// How long a mail waits for what else is found of the same matter, in seconds. Default: 120.
     pub settle_s: Option<u32>,
     /// When mails are sent, like `09:00-20:00`. Default: at any hour.

@@ -48,6 +48,9 @@ pub const PORTAL_LISTEN: &str = "127.0.0.1:8480";
 pub const CONSOLE_LISTEN: &str = "127.0.0.1:8481";
 /// Default of `mail.settle-s`.
 pub const SETTLE_S: u32 = 120;
+/// Default of `mail.connections`, and the most.
+pub const CONNECTIONS: u32 = 8;
+const CONNECTIONS_MAX: u32 = 32;
 /// The mail server beside us.
 pub const MAIL_SERVER: &str = "127.0.0.1:25";
 
@@ -74,6 +77,8 @@ pub struct Config {
     pub nat: Vec<NatRule>,
     /// The mail server.
     pub submission: Submission,
+    /// Over how many connections mails are sent at a time.
+    pub connections: u32,
     /// How long a mail waits for what else is found of the same matter.
     pub settle: SignedDuration,
     /// By which ways subscribers are told, in which order, and when.
@@ -203,6 +208,7 @@ impl TryFrom<File> for Config {
             nat: file.network.nat,
             clock_error_s: file.network.clock_error_s,
             submission: submission(&file.mail, domain)?,
+            connections: file.mail.connections.unwrap_or(CONNECTIONS).clamp(1, CONNECTIONS_MAX),
             settle: SignedDuration::from_secs(file.mail.settle_s.unwrap_or(SETTLE_S).into()),
             mail_log: file.mail.log,
             languages: file.operator.languages,
@@ -366,6 +372,7 @@ impl Config {
                 password_file: self.submission.password_file.clone(),
                 helo: Some(self.submission.helo.clone()),
                 answer_s: Some(self.submission.answer_s),
+                connections: Some(self.connections),
                 settle_s: u32::try_from(self.settle.as_secs()).ok(),
                 hours: self.reach.ways.mail_hours,
                 per_hour: self.reach.ways.mails_per_hour,

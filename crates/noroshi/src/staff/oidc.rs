@@ -25,8 +25,9 @@ use noroshi_portal::DeskError;
 use noroshi_portal::door::Away;
 use openidconnect::core::{
     CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreErrorResponseType, CoreGenderClaim,
-    CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm, CoreProviderMetadata,
-    CoreRevocableToken, CoreRevocationErrorResponse, CoreTokenIntrospectionResponse, CoreTokenType,
+    CoreIdTokenVerifier, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm,
+    CoreProviderMetadata, CoreRevocableToken, CoreRevocationErrorResponse, CoreTokenIntrospectionResponse,
+    CoreTokenType,
 };
 use openidconnect::{
     AdditionalClaims, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EmptyExtraTokenFields,
@@ -315,12 +316,12 @@ impl Oidc {
             .request(&|request| self.ask(request))
             .map_err(|e| declined(FAILED, anyhow::Error::new(e)))?;
         let id_token = tokens.id_token().ok_or_else(|| declined(FAILED, "without an ID token"))?;
-        let claims = match id_token.claims(&provider.id_token_verifier(), &begun.nonce) {
+        let claims = match id_token.claims(&verifier(&provider), &begun.nonce) {
             Ok(claims) => claims,
             // Its keys may have changed since they were asked for.
             Err(_) => {
                 let newer = self.provider(true).map_err(|e| unavailable(&e))?;
-                id_token.claims(&newer.id_token_verifier(), &begun.nonce).map_err(|e| declined(FAILED, e))?
+                id_token.claims(&verifier(&newer), &begun.nonce).map_err(|e| declined(FAILED, e))?
             }
         };
         let mut all = serde_json::to_value(claims).map_err(|e| declined(FAILED, e))?;
@@ -379,6 +380,23 @@ impl Oidc {
         let has = |named: &Vec<String>| named.iter().any(|value| values.contains(value));
         self.file.roles.iter().filter(|(_, named)| has(named)).map(|(role, _)| *role).collect()
     }
+}
+
+/// Only what is signed by a key of the provider's counts, whatever its metadata and the token say: neither `none` nor what the
+/// console could have made itself.
+fn verifier(provider: &Provider) -> CoreIdTokenVerifier<'_> {
+    use CoreJwsSigningAlgorithm as By;
+    provider.id_token_verifier().set_allowed_algs([
+        By::EcdsaP256Sha256,
+        By::EcdsaP384Sha384,
+        By::EdDsa,
+        By::RsaSsaPkcs1V15Sha256,
+        By::RsaSsaPkcs1V15Sha384,
+        By::RsaSsaPkcs1V15Sha512,
+        By::RsaSsaPssSha256,
+        By::RsaSsaPssSha384,
+        By::RsaSsaPssSha512,
+    ])
 }
 
 /// A claim by its name, or by a JSON pointer.

@@ -64,7 +64,7 @@ fn under<P: NoticePurpose>(
             Err(refusal) => return refuse(house, jobs, &refusal),
         };
     for job in jobs {
-        let finding = house.store.tx("act.finding", |tx| {
+        let finding = house.store.look("act.finding", |tx| {
             let Some(finding) = tx.finding(&job.body.finding)? else { return Ok(None) };
             let clock = FeedClock::new(tx.feed_clock(&finding.campaign)?);
             Ok::<_, StoreError>(Some((finding, clock)))
@@ -73,7 +73,7 @@ fn under<P: NoticePurpose>(
             Some((finding, clock)) => pursue(house, finding, clock, &identify)?,
             None => Vec::new(),
         };
-        house.store.tx("act.commit", |tx| commit(tx, house, job, &done))?;
+        house.store.tx_together("act.commit", |tx| commit(tx, house, job, &done))?;
     }
     Ok(())
 }
@@ -276,7 +276,7 @@ fn open_case<P: NoticePurpose>(
 ) -> Result<(Option<Opened>, Option<Refusal>), StageError> {
     let now = house.clock.now();
     let party = house.party(&addressee.read().contract);
-    let (opted_out, before) = house.store.tx("act.case", |tx| {
+    let (opted_out, before) = house.store.look("act.case", |tx| {
         Ok::<_, StoreError>((tx.opted_out(&party, P::MEASURE)?, tx.latest_case(&party, &finding.family)?))
     })?;
     let refusal = match opted_out {

@@ -39,7 +39,7 @@ pub fn step(house: &House, channel: Channel) -> Result<usize, StageError> {
     let Some(folder) = folder(house, channel) else { return Ok(0) };
     let now = house.clock.now();
     // What the ladder still has to say belongs into the same batch.
-    if !house.store.tx("batch.ladder", |tx| tx.cases_due(now, 1))?.is_empty() {
+    if !house.store.look("batch.ladder", |tx| tx.cases_due(now, 1))?.is_empty() {
         return Ok(0);
     }
     let due = outbox::claim(house, channel, LINES_MAX)?;
@@ -170,7 +170,7 @@ pub fn recover(house: &House, channel: Channel, alone: bool) -> Result<usize, St
         let file = entry.file_name();
         let name = file.to_str().and_then(|file| file.strip_prefix('.')?.strip_suffix(PART));
         let Some(name) = name.filter(|name| name.starts_with(channel.id())) else { continue };
-        if house.store.tx("batch.known", |tx| tx.has_batch(channel, name))? {
+        if house.store.look("batch.known", |tx| tx.has_batch(channel, name))? {
             give_name(&entry.path(), &folder.join(name))?;
         } else if alone || is_old(house, &entry) {
             fs::remove_file(entry.path()).context("an unfinished batch cannot be removed")?;

@@ -26,7 +26,7 @@ pub fn step(house: &House) -> Result<usize, StageError> {
 }
 
 fn judged(house: &House, jobs: &[Job<Id>]) -> Result<Vec<Decision>, StageError> {
-    let findings = house.store.tx("decide.read", |tx| {
+    let findings = house.store.look("decide.read", |tx| {
         jobs.iter().filter_map(|job| tx.finding(&job.body).transpose()).collect::<Result<Vec<_>, _>>()
     })?;
     let mut standings: BTreeMap<String, Standing> = BTreeMap::new();

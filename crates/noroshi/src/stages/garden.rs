@@ -60,7 +60,7 @@ pub fn step(house: &House) -> Result<usize, StageError> {
 
 fn enter(house: &House, garden: &Garden, step: &Outgoing) -> Result<Fate, StageError> {
     let now = house.clock.now();
-    let case = house.store.tx("garden.case", |tx| tx.case(&step.step.case))?;
+    let case = house.store.look("garden.case", |tx| tx.case(&step.step.case))?;
     let case = case.context("a step in the outbox belongs to no case")?;
     if !case.state.is_open() || case.state == CaseState::Held {
         return Ok(Fate::Stopped(format!("the case is {}", case.state)));
@@ -111,7 +111,7 @@ fn found_anew(
     case: &Case,
     permit: &Permit<LineQuarantine>,
 ) -> Result<Result<Lawful<RestrictedLine, LineQuarantine>, &'static str>, StageError> {
-    let mut findings = house.store.tx("garden.findings", |tx| {
+    let mut findings = house.store.look("garden.findings", |tx| {
         let mut findings: Vec<(Finding, FeedClock)> = Vec::new();
         let mut seen = BTreeSet::new();
         for identified in tx.identifications_of_case(&case.id)? {
@@ -179,7 +179,7 @@ fn surely(lines: Lines) -> Result<RestrictedLine, &'static str> {
 fn leave(house: &House, garden: &Garden) -> Result<usize, StageError> {
     let now = house.clock.now();
     let mut tried = 0;
-    for mut stay in house.store.tx("garden.due", |tx| tx.stays_due(now, BATCH))? {
+    for mut stay in house.store.look("garden.due", |tx| tx.stays_due(now, BATCH))? {
         if stay.asked.is_none() {
             (stay.asked, stay.why) = (Some(now), "the longest time is over".into());
         }
@@ -211,7 +211,7 @@ fn leave(house: &House, garden: &Garden) -> Result<usize, StageError> {
 /// Has the access server let one line out; that it is, is in the evidence log before which line it is, is known.
 fn let_out(house: &House, garden: &Garden, stay: &Stay) -> anyhow::Result<Told> {
     let now = house.clock.now();
-    let case = house.store.tx("garden.case", |tx| tx.case(&stay.case))?;
+    let case = house.store.look("garden.case", |tx| tx.case(&stay.case))?;
     let subject = case.map(|case| case.party).unwrap_or_default();
     let dossier = house.register.measure(LineQuarantine::MEASURE).context("the measure has no dossier")?;
     let under = Some(stay.permit);

@@ -1,9 +1,11 @@
 //! Mail: each is sent once. Before the mail server hears of it, the outbox says `sending`; whatever dies after that leaves a
 //! mail in doubt, which is settled from the mail server's own log and never by sending again on a guess.
 
+use std::cell::RefCell;
+
 use jiff::{SignedDuration, Timestamp};
 use noroshi_act::notice::{Facts, compose};
-use noroshi_act::smtp::{Sent, send};
+use noroshi_act::smtp::{Line, Sent};
 use noroshi_law::{Lawful, NoticePurpose};
 use noroshi_model::case::StepState;
 use noroshi_model::{Channel, Step, Subscriber};
@@ -22,21 +24,32 @@ const DELIVERY_AWAITED: SignedDuration = SignedDuration::from_hours(6 * 24);
 /// Mails whose delivery is asked for at once.
 const DELIVERY_BATCH: u32 = 500;
 
-/// Sends one mail that is due.
+/// Mails sent over one connection at most.
+const OVER_ONE_LINE: usize = 50;
+
+/// Sends mails that are due; where there are none, looks which have arrived.
 pub fn step(house: &House) -> Result<usize, StageError> {
-    let mails = outbox::claim(house, Channel::Mail, 1)?;
-    if mails.is_empty() {
-        return learn_deliveries(house);
+    match send_due(house)? {
+        0 => learn_deliveries(house),
+        sent => Ok(sent),
     }
-    for mail in &mails {
-        tell(house, mail, &Mailer)?;
-    }
-    Ok(mails.len())
 }
 
-struct Mailer;
+/// Sends some mails that are due, one after the other over one connection. Each is claimed only when it is its turn, so that a process
+/// that dies leaves one in doubt.
+pub fn send_due(house: &House) -> Result<usize, StageError> {
+    let mailer = Mailer(RefCell::new(Line::to(&house.config.submission)));
+    for sent in 0..OVER_ONE_LINE {
+        let mails = outbox::claim(house, Channel::Mail, 1)?;
+        let Some(mail) = mails.first() else { return Ok(sent) };
+        tell(house, mail, &mailer)?;
+    }
+    Ok(OVER_ONE_LINE)
+}
 
-impl Teller for Mailer {
+struct Mailer<'a>(RefCell<Line<'a>>);
+
+impl Teller for Mailer<'_> {
     fn tell<P: NoticePurpose>(
         &self,
         to: Lawful<Subscriber, P>,
@@ -49,7 +62,7 @@ impl Teller for Mailer {
         let return_path = returns.and_then(|r| r.path.of(&house.links, &key, number));
         let facts = Facts { return_path: return_path.as_deref(), dkim: house.dkim.as_ref(), ..*facts };
         Ok(match compose(to, &facts) {
-            Ok(letter) => match send::<P>(&letter, &house.config.submission) {
+            Ok(letter) => match self.0.borrow_mut().send(&letter) {
                 Sent::Accepted(reply) => Fate::Accepted(reply),
                 Sent::Refused(reply) => Fate::Refused(reply),
                 Sent::Unknown(reply) => Fate::Unknown(reply),
@@ -65,7 +78,7 @@ impl Teller for Mailer {
 /// `alone` says that no other process can be sending.
 pub fn recover(house: &House, alone: bool) -> Result<usize, StageError> {
     let now = house.clock.now();
-    let (sending, doubtful) = house.store.tx("mail.unsettled", |tx| {
+    let (sending, doubtful) = house.store.look("mail.unsettled", |tx| {
         Ok::<_, StoreError>((
             tx.steps_in(Channel::Mail, StepState::Sending, Timestamp::UNIX_EPOCH, UNSETTLED_MAX)?,
             tx.steps_in(Channel::Mail, StepState::InDoubt, Timestamp::UNIX_EPOCH, UNSETTLED_MAX)?,
@@ -113,7 +126,7 @@ fn learn_deliveries(house: &House) -> Result<usize, StageError> {
         return Ok(0);
     }
     let now = house.clock.now();
-    let sent = house.store.tx("mail.sent", |tx| {
+    let sent = house.store.look("mail.sent", |tx| {
         tx.steps_in(Channel::Mail, StepState::Sent, now - DELIVERY_AWAITED, DELIVERY_BATCH)
     })?;
     let mut learnt = 0;

@@ -63,7 +63,7 @@ pub fn give_up_unconfigured(house: &House) -> Result<usize, StageError> {
 pub fn settle(house: &House, handed: &Outgoing, fate: Fate) -> Result<StepState, StageError> {
     let step = settled(house, handed, fate);
     let now = house.clock.now();
-    house.store.tx("outbox.settle", |tx| write(tx, StepState::Sending, &step, now))?;
+    house.store.tx_together("outbox.settle", |tx| write(tx, StepState::Sending, &step, now))?;
     Ok(step.state)
 }
 
@@ -89,7 +89,7 @@ pub fn settled(house: &House, handed: &Outgoing, fate: Fate) -> Step {
 /// that no other process can be at it.
 pub fn again(house: &House, channel: Channel, alone: bool, why: &str) -> Result<usize, StageError> {
     let now = house.clock.now();
-    let sending = house.store.tx("outbox.interrupted", |tx| {
+    let sending = house.store.look("outbox.interrupted", |tx| {
         tx.steps_in(channel, StepState::Sending, Timestamp::UNIX_EPOCH, UNSETTLED_MAX)
     })?;
     let dead = |step: &Outgoing| alone || now.duration_since(step.changed) > SENDING_MAX;

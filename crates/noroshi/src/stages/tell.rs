@@ -50,15 +50,15 @@ fn tell_about<P: NoticePurpose>(
 ) -> Result<Fate, StageError> {
     let (house, case, now) = (about.house, about.case, about.house.clock.now());
     let step = &about.handed.step;
-    let (seen, seen_total, (_, templates)) = house.store.tx("tell.seen", |tx| {
-        let allotted = tx.wording_of(&case.id)?;
-        let wording = house.wordings.of(allotted.as_deref());
-        if allotted.is_some() && IN_A_WORDING.contains(&step.channel) {
-            tx.say_in_words(&case.id, step.number, &wording.0.words())?;
-        }
+    let (seen, seen_total, allotted) = house.store.look("tell.seen", |tx| {
         let seen = tx.sightings(&case.id, LISTED_MAX as u32)?;
-        Ok::<_, StoreError>((seen, tx.sighting_count(&case.id)?, wording))
+        Ok::<_, StoreError>((seen, tx.sighting_count(&case.id)?, tx.wording_of(&case.id)?))
     })?;
+    let (wording, templates) = house.wordings.of(allotted.as_deref());
+    if allotted.is_some() && IN_A_WORDING.contains(&step.channel) {
+        let words = wording.words();
+        house.store.tx_together("tell.wording", |tx| tx.say_in_words(&case.id, step.number, &words))?;
+    }
     let link_until = now + LINK_LIFE;
     let link = format!("{}/n/{}", house.config.base_url, house.links.token(&case.id, link_until));
     let facts = Facts {
@@ -96,7 +96,7 @@ pub fn tell(house: &House, handed: &Outgoing, teller: &impl Teller) -> Result<()
 pub fn told(house: &House, handed: &Outgoing, teller: &impl Teller) -> Result<Fate, StageError> {
     let case = house
         .store
-        .tx("tell.case", |tx| tx.case(&handed.step.case))?
+        .look("tell.case", |tx| tx.case(&handed.step.case))?
         .context("a step in the outbox belongs to no case")?;
     if !case.state.is_open() || case.state == CaseState::Held {
         return Ok(Fate::Stopped(format!("the case is {}", case.state)));
@@ -121,7 +121,7 @@ fn under<P: NoticePurpose>(
         Err(refusal) => return Ok(Fate::Stopped(refusal.to_string())),
     };
     // The others need no consent to be told, and their wish not to be is honoured all the same.
-    if house.store.tx("tell.consent", |tx| tx.opted_out(&case.party, P::MEASURE))? {
+    if house.store.look("tell.consent", |tx| tx.opted_out(&case.party, P::MEASURE))? {
         house
             .gate()
             .honour_opt_out(&permit, &case.party, house.clock.now(), &mut house.evidence())
@@ -140,7 +140,7 @@ fn subscriber<P: NoticePurpose>(
     permit: &Permit<P>,
 ) -> Result<Option<Lawful<Subscriber, P>>, StageError> {
     let (house, now) = (about.house, about.house.clock.now());
-    let sealed = house.store.tx("tell.addressee", |tx| tx.addressee(&about.case.id))?;
+    let sealed = house.store.look("tell.addressee", |tx| tx.addressee(&about.case.id))?;
     let sealed = sealed.context("nobody knows any more whom the case is about")?;
     let sealed = outgoing::unpack(&sealed).context("the addressee of a case is damaged")?;
     let addressees: Lawful<Vec<Addressee>, P> = house

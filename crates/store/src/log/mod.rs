@@ -200,7 +200,7 @@ impl Store {
             self.tend()?;
         }
         let mut appended = 0;
-        let done = self.enter(name, Manner::in_turn(TURN), |tx| {
+        let done = self.enter(name, Manner::in_turn_alone(TURN), |tx| {
             let fresh = tx.sift(batch)?;
             let new = batch.iter().zip(&fresh).filter(|(_, fresh)| **fresh).map(|(event, _)| *event);
             let seqs = tx.append(intake, new)?;
@@ -228,7 +228,7 @@ impl Store {
             self.tend()?;
         }
         let mut appended = 0;
-        let done = self.enter(name, Manner::in_turn(TURN), |tx| {
+        let done = self.enter(name, Manner::in_turn_alone(TURN), |tx| {
             let fresh = tx.sift(batch)?;
             let (chosen, done) = choose(tx, &fresh)?;
             let more: Vec<NewEvent<'_>> = chosen
@@ -281,7 +281,7 @@ impl Store {
     /// One transaction of index work; says whether more is due.
     fn tend(&self) -> Result<bool, StoreError> {
         let log = &self.log;
-        let worked = self.enter("events.index", Manner::in_turn(TURN), |tx| {
+        let worked = self.enter("events.index", Manner::in_turn_alone(TURN), |tx| {
             merge::tend(tx, &log.index, &log.limits, log.limits.slice)
         })?;
         let spent = match worked {

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
 use data_encoding::BASE64URL_NOPAD;
+use noroshi_model::Clock as _;
 use openidconnect::url::Url;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
@@ -80,7 +81,8 @@ impl Idp {
                         "token_endpoint": format!("{issuer}/token"), "jwks_uri": format!("{issuer}/jwks"),
                         "userinfo_endpoint": format!("{issuer}/me"), "response_types_supported": ["code"],
                         "subject_types_supported": ["public"],
-                        "id_token_signing_alg_values_supported": ["ES256"],
+                        // More than is believed.
+                        "id_token_signing_alg_values_supported": ["ES256", "HS256", "none"],
                     }),
                     "/jwks" => {
                         let point = key.public_key().as_ref();
@@ -91,7 +93,7 @@ impl Idp {
                     "/token" => {
                         asked.lock().unwrap().push(body);
                         let (nonce, _) = login.lock().unwrap().clone();
-                        let now = jiff::Timestamp::now().as_second();
+                        let now = noroshi_model::SystemClock.now().as_second();
                         let claims = json!({
                             "iss": issuer, "sub": "u-17", "aud": "console", "nonce": nonce, "iat": now, "exp": now + 60,
                         });
@@ -197,7 +199,7 @@ fn who_comes_is_whom_the_token_names_as_what_its_claim_says() {
     // Of a claim within a claim; and where the token does not say it, by asking.
     idp.says(|says| says.claims = json!({ "realm_access": { "roles": "counsel" } }));
     idp.says(|says| {
-        says.userinfo = json!({ "preferred_username": "Chiba", "realm_access": { "roles": "soc" } })
+        says.userinfo = json!({ "preferred_username": "Chiba", "realm_access": { "roles": "soc" } });
     });
     let file = OidcFile { role_claim: "/realm_access/roles".into(), ..idp.file() };
     let oidc = Oidc::new(file, "http://localhost:8481").unwrap();
@@ -249,7 +251,7 @@ fn an_answer_that_is_not_for_this_browser_this_console_or_this_login_opens_nothi
     }
     idp.says(|says| {
         (says.claims, says.algorithm, says.signs_with) =
-            (json!({ "groups": "soc" }), "ES256", Arc::clone(&idp.key))
+            (json!({ "groups": "soc" }), "ES256", Arc::clone(&idp.key));
     });
     let (kept, query) = idp.go(&oidc);
     declined("nobody in particular", &oidc, &query, &kept);
@@ -307,7 +309,7 @@ fn roles_follow_the_provider_and_who_has_none_or_has_left_does_not_come_in() {
     assert!(door.who(&inside.token).unwrap().is_none(), "who has no role any more is out");
     assert!(came("i 5", "Doi", &[]).is_err());
     assert!(!door.staff().unwrap().iter().any(|line| line.person.name == "Doi"), "nobody was made of nobody");
-    let end = noroshi_portal::door::StaffAct::End(new.id.clone());
+    let end = noroshi_portal::door::StaffAct::End(new.id);
     door.people(&end, &changed).unwrap();
     assert!(
         came("i 1", "Baba", &[StaffRole::Analyst]).is_err(),
