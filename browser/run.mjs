@@ -300,6 +300,7 @@ async function keys({ page, told }, console_) {
     same(new URL(page.url()).pathname, path, `g ${letter}`);
   };
   await goes('l', '/law');
+  await goes('g', '/settings');
   await goes('c', '/cases');
   await page.keyboard.type('jjx');
   const marked = await page.$$eval('input[name=case]', (boxes) => boxes.map((box) => box.checked));

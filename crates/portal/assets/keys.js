@@ -24,13 +24,13 @@ const keys = {
   p: () => press('.pager a[rel=prev]'),
 };
 
-let going = 0;
+let going = -Infinity;
 document.addEventListener('keydown', (event) => {
   if (localStorage.getItem(OFF) || dialog.open || event.ctrlKey || event.metaKey || event.altKey) return;
   // What is typed into a field is text.
   if (event.target.closest('textarea, select, input:not([type=checkbox])')) return;
   const gone = event.timeStamp - going < 1500 && document.querySelector(`nav a[data-key="${CSS.escape(event.key)}"]`);
-  going = event.key === 'g' ? event.timeStamp : 0;
+  going = event.key === 'g' && !gone ? event.timeStamp : -Infinity;
   const act = gone ? () => gone.click() : keys[event.key];
   if (!act) return;
   event.preventDefault();
