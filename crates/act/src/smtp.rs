@@ -86,6 +86,13 @@ impl<'a> Line<'a> {
         Self { submission, open: None }
     }
 
+    /// Connects, where it is not connected, and waits until the server is there. Where that fails, the next mail tells why.
+    pub fn open(&mut self) {
+        if self.open.is_none() {
+            self.open = connect(self.submission).ok();
+        }
+    }
+
     /// Sends one mail.
     pub fn send<P: NoticePurpose>(&mut self, mail: &Lawful<Mail, P>) -> Sent {
         if let Some(kept) = self.open.take() {

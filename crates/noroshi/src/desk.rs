@@ -6,12 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use noroshi_act::clocks::Clocks;
-use noroshi_act::notice::jst;
 use noroshi_improve::recheck::recheck;
 use noroshi_law::Dossier;
 use noroshi_law::evidence::Entry;
 use noroshi_law::evidence::disclosure::Disclosure;
-use noroshi_model::case::StepState;
 use noroshi_model::code;
 use noroshi_model::link::{LINK_LIFE, LinkError};
 use noroshi_model::network::NetworkRate;
@@ -19,21 +17,20 @@ use noroshi_model::wording::WordingTrial;
 use noroshi_model::{Case, CaseFilter, CaseState, Funnel, Id, Seek, Trial, VisitKind};
 use noroshi_orient::enrich::embedded;
 use noroshi_portal::desk::{
-    Act, ApprovalLine, AsOf, Attention, CampaignLine, Captive, CaseStory, CaseVerb, CasesOf, Cleaner,
-    ConsentLine, Credit, Desk, DeskError, EmergencyLine, EvidenceState, FeedLine, GardenNote, IntakePage,
-    JudgedCases, MeasurePage, NoticePage, QuarantineLine, RefusalLine, ReviewLine, Reviewed, SettingsPage,
-    StepLine, StopLine, Today, TransparencyPage,
+    Act, ApprovalLine, AsOf, CampaignLine, Captive, CaseStory, CaseVerb, CasesOf, Cleaner, ConsentLine,
+    Credit, Desk, DeskError, EmergencyLine, EvidenceState, FeedLine, GardenNote, IntakePage, JudgedCases,
+    MeasurePage, NoticePage, QuarantineLine, RefusalLine, ReviewLine, Reviewed, SettingsPage, StepLine,
+    StopLine, Today, TransparencyPage,
 };
 use noroshi_store::approvals::{Approval, EmergencyUse};
 use noroshi_store::garden::Stay;
-use noroshi_store::outbox::EVERYTHING;
 use noroshi_store::totals::{CampaignCount, Totals};
 use noroshi_store::{StoreError, Tx};
 
+use crate::attention::{self, Matters};
 use crate::counting::Counting;
 use crate::house::House;
 use crate::ladder::acts::{self, Verdict};
-use crate::returns::COMPLAINT;
 use crate::{cases, counters, evidence, law, metrics, report};
 
 /// What takes long to count.
@@ -43,6 +40,8 @@ struct Counted {
     returns: Vec<(String, String, u64)>,
     campaigns: Vec<CampaignCount>,
     funnels: Vec<Funnel>,
+    /// Uses of an emergency that wait for their review.
+    unreviewed: u64,
 }
 
 /// Cases judged at once, where all of a filter are.
@@ -86,6 +85,7 @@ impl HouseDesk {
                     returns: tx.return_totals()?,
                     campaigns: tx.campaigns()?,
                     funnels: tx.funnels()?,
+                    unreviewed: tx.unreviewed()?,
                 })
             })?;
             Ok(AsOf { at, value })
@@ -256,79 +256,21 @@ impl Desk for HouseDesk {
     fn today(&self) -> Result<Today, DeskError> {
         let counted = self.counted()?;
         let (at, counted) = (counted.at, &counted.value);
-        let (totals, returns) = (&counted.totals, &counted.returns);
-        let (feeds, waiting, samples, feed_clocks, stopped, unreviewed) = self.read("desk.today", |tx| {
-            let clocks = (tx.clock_samples()?, tx.feed_clocks()?);
-            Ok((tx.tallies()?, tx.steps_waiting()?, clocks.0, clocks.1, tx.stopped()?, tx.unreviewed()?))
+        let totals = &counted.totals;
+        let (feeds, waiting, samples, feed_clocks, stopped) = self.read("desk.today", |tx| {
+            Ok((tx.tallies()?, tx.steps_waiting()?, tx.clock_samples()?, tx.feed_clocks()?, tx.stopped()?))
         })?;
-        let steps = |wanted: StepState| -> u64 {
-            let of = waiting.iter().filter(|(_, state, _)| state == wanted.id());
-            of.map(|(.., count)| count).sum()
-        };
-        let quarantined: u64 = feeds.iter().map(|(.., tally)| tally.quarantined).sum();
         let clocks = Clocks::estimate(samples);
-        let mut attention = Vec::new();
-        let mut tell = |act: bool, what: String, href: &str| {
-            attention.push(Attention { act, what, href: href.to_owned() });
-        };
-        if steps(StepState::InDoubt) > 0 {
-            let in_doubt = steps(StepState::InDoubt);
-            let what = format!("notices of which nobody knows whether they arrived: {in_doubt}");
-            tell(true, what, "/cases");
-        }
-        if steps(StepState::Proposed) > 0 {
-            tell(true, format!("steps that wait for a person: {}", steps(StepState::Proposed)), "/steps");
-        }
-        if unreviewed > 0 {
-            tell(
-                true,
-                format!("uses of an emergency that wait for their review: {unreviewed}"),
-                "/law/emergencies",
-            );
-        }
-        for stopped in &stopped {
-            let what = format!(
-                "stopped since {} by {}: {} ({})",
-                jst(stopped.since),
-                stopped.person,
-                if stopped.scope == EVERYTHING { "all notices" } else { &stopped.scope },
-                stopped.why
-            );
-            tell(true, what, "/steps");
-        }
-        let came_back = |wanted: &str| -> u64 {
-            let kinds = returns.iter().filter(|(kind, ..)| kind == wanted);
-            kinds.map(|(_, _, count)| count).sum()
-        };
-        match (came_back(COMPLAINT), came_back("failed")) {
-            (0, 0) => {}
-            (0, failed) => tell(false, format!("mails that came back: {failed}"), "/cases"),
-            (complaints, failed) => {
-                let what = format!(
-                    "notices called abuse: {complaints}, their cases are held; mails that came back: {failed}"
-                );
-                tell(true, what, "/cases?state=held");
-            }
-        }
-        if quarantined > 0 {
-            tell(false, format!("lines in quarantine: {quarantined}"), "/quarantine");
-        }
-        for clock in clocks.iter().filter(|c| c.is_wrong()) {
-            let what = format!("the clock of {} is {:+} s off; it is not used", clock.nas, clock.offset_s);
-            tell(false, what, "/");
-        }
-        for (feed, off_s) in report::feeds_in_doubt(&self.house, feed_clocks) {
-            tell(
-                false,
-                format!(
-                    "times of {feed} may be wrong by {off_s} s; whom they point at is in doubt for that long"
-                ),
-                "/",
-            );
-        }
-        if totals.refusals > 0 {
-            tell(false, format!("uses of data refused: {}", totals.refusals), "/law");
-        }
+        let attention = attention::told(&Matters {
+            waiting: &waiting,
+            unreviewed: counted.unreviewed,
+            stopped: &stopped,
+            returns: &counted.returns,
+            quarantined: feeds.iter().map(|(.., tally)| tally.quarantined).sum(),
+            clocks: &clocks,
+            feeds_in_doubt: report::feeds_in_doubt(&self.house, feed_clocks).collect(),
+            refusals: totals.refusals,
+        });
         let named = [
             ("events", totals.events),
             ("findings", totals.findings),

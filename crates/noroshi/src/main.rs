@@ -8,6 +8,7 @@
 //! [`stages`] orient to improve; [`desk`] what the pages show; [`law`] what counsel does; [`serve`]; [`demo`].
 
 mod api;
+mod attention;
 mod cases;
 mod cli;
 mod commands;

@@ -125,8 +125,8 @@ pub fn work(house: &House, stages: &[Stage]) {
                 if let Err(e) = stages::recover(house, &[Stage::Mail], alone) {
                     tracing::error!("interrupted mails could not be settled: {e}");
                 }
-                for _ in 1..house.config.connections {
-                    scope.spawn(|| send_mails(house));
+                for others in 1..house.config.connections {
+                    scope.spawn(move || send_mails(house, others));
                 }
                 work_on(house, &[Stage::Mail], false, Some(Instant::now()));
             });
@@ -135,10 +135,10 @@ pub fn work(house: &House, stages: &[Stage]) {
     });
 }
 
-/// Sends mails beside whoever else does.
-fn send_mails(house: &House) {
+/// Sends mails beside so many others.
+fn send_mails(house: &House, others: u32) {
     loop {
-        match stages::mail::send_due(house) {
+        match stages::mail::send_due(house, others) {
             Ok(0) => std::thread::sleep(IDLE),
             Ok(_) | Err(StageError::LeaseLost) => {}
             Err(e) => {

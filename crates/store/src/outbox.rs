@@ -100,9 +100,8 @@ impl Tx<'_> {
         Ok(new == 1)
     }
 
-    /// Takes the next due steps of a way and marks them as being handed over: at most `limit`, and at most `per_hour` in an hour
-    /// of the clock; none of what is stopped.
-    pub fn claim_steps(
+    /// The next due steps of a way: at most `limit`, and at most `per_hour` in an hour of the clock; none of what is stopped.
+    pub fn steps_due(
         &mut self,
         channel: Channel,
         per_hour: Option<u32>,
@@ -133,10 +132,21 @@ impl Tx<'_> {
             "SELECT {COLUMNS} FROM outbox WHERE channel = ?1 AND state = 'pending' AND due_ms <= ?2 {unless_stopped}
              ORDER BY due_ms, case_id, step LIMIT ?3"
         );
-        let due = self.rows(&sql, values![channel.id(), now, limit])?;
+        self.rows(&sql, values![channel.id(), now, limit])?.iter().map(outgoing).collect()
+    }
+
+    /// Takes the next due steps of a way and marks them as being handed over.
+    pub fn claim_steps(
+        &mut self,
+        channel: Channel,
+        per_hour: Option<u32>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Outgoing>, StoreError> {
+        let due = self.steps_due(channel, per_hour, limit, now)?;
+        let hour = now.as_millisecond().div_euclid(HOUR_MS);
         let mut claimed = Vec::with_capacity(due.len());
-        for row in &due {
-            let mut step = outgoing(row)?;
+        for mut step in due {
             step.step.state = StepState::Sending;
             step.step.attempts += 1;
             step.handed = Some(now);

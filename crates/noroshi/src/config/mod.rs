@@ -150,24 +150,12 @@ impl TryFrom<File> for Config {
             Some(text) => Address::parse(text),
             None => Address::Sqlite(data_dir.join("noroshi.db")),
         };
-        let operator = Operator {
-            name: file.operator.name.unwrap_or_else(|| "Example ISP".into()),
-            desk: file.operator.desk.unwrap_or_else(|| "see our website".into()),
-            from: file.operator.from.unwrap_or_else(|| "noroshi@localhost.localdomain".into()),
-            page: file.operator.page,
-        };
+        let operator = operator(&file.operator);
         let Some((_, domain)) = operator.from.rsplit_once('@') else {
             bail!("operator.from is not a mail address: {}", operator.from)
         };
         let portal = file.portal.listen.map_or_else(|| PORTAL_LISTEN.parse(), Ok)?;
-        let console: SocketAddr = file.console.listen.map_or_else(|| CONSOLE_LISTEN.parse(), Ok)?;
-        if !console.ip().is_loopback() {
-            bail!("console.listen must be a loopback address; reach it by SSH or a proxy that authenticates");
-        }
-        let console_url = file.console.url.as_deref().map(console_url).transpose()?;
-        if let Some(oidc) = &file.console.oidc {
-            oidc.check().context("[console.oidc]")?;
-        }
+        let (console, console_url) = console_at(&file.console)?;
         let base_url = base_url(&file.portal, portal)?;
         for (name, format) in &file.seized {
             format.check().with_context(|| format!("[seized.{name}]"))?;
@@ -239,7 +227,29 @@ impl TryFrom<File> for Config {
     }
 }
 
-/// What links begin with.
+/// Who writes to subscribers.
+fn operator(file: &OperatorFile) -> Operator {
+    let or = |text: &Option<String>, usual: &str| text.clone().unwrap_or_else(|| usual.to_owned());
+    Operator {
+        name: or(&file.name, "Example ISP"),
+        desk: or(&file.desk, "see our website"),
+        from: or(&file.from, "noroshi@localhost.localdomain"),
+        page: file.page.clone(),
+    }
+}
+
+/// Where the console is served, and where people reach it.
+fn console_at(file: &ConsoleFile) -> anyhow::Result<(SocketAddr, Option<String>)> {
+    let console: SocketAddr = file.listen.map_or_else(|| CONSOLE_LISTEN.parse(), Ok)?;
+    if !console.ip().is_loopback() {
+        bail!("console.listen must be a loopback address; reach it by SSH or a proxy that authenticates");
+    }
+    if let Some(oidc) = &file.oidc {
+        oidc.check().context("[console.oidc]")?;
+    }
+    Ok((console, file.url.as_deref().map(console_url).transpose()?))
+}
+
 /// An origin: scheme, name and, where it has one, port. Passkeys and cookies are for it, and go by TLS unless it is this machine.
 fn console_url(text: &str) -> anyhow::Result<String> {
     let plain = text.trim_end_matches('/').to_ascii_lowercase();
@@ -254,6 +264,7 @@ fn console_url(text: &str) -> anyhow::Result<String> {
     Ok(plain)
 }
 
+/// What links begin with.
 fn base_url(file: &PortalFile, portal: SocketAddr) -> anyhow::Result<String> {
     let base_url = file.base_url.clone().unwrap_or_else(|| format!("http://{portal}"));
     if !base_url.starts_with("http://") && !base_url.starts_with("https://") {

@@ -29,17 +29,22 @@ const OVER_ONE_LINE: usize = 50;
 
 /// Sends mails that are due; where there are none, looks which have arrived.
 pub fn step(house: &House) -> Result<usize, StageError> {
-    match send_due(house)? {
+    match send_due(house, 0)? {
         0 => learn_deliveries(house),
         sent => Ok(sent),
     }
 }
 
-/// Sends some mails that are due, one after the other over one connection. Each is claimed only when it is its turn, so that a process
-/// that dies leaves one in doubt.
-pub fn send_due(house: &House) -> Result<usize, StageError> {
+/// Sends some mails that are due, one after the other over one connection, where more are due than others (so many) take care of. Each
+/// is claimed only when it is its turn, so that a process that dies leaves one in doubt; and only when the server is there for it, since what
+/// is asked then (the rules, the subscriber's will) has to be true when it goes.
+pub fn send_due(house: &House, others: u32) -> Result<usize, StageError> {
+    if outbox::due(house, Channel::Mail, others + 1)? <= others as usize {
+        return Ok(0);
+    }
     let mailer = Mailer(RefCell::new(Line::to(&house.config.submission)));
     for sent in 0..OVER_ONE_LINE {
+        mailer.0.borrow_mut().open();
         let mails = outbox::claim(house, Channel::Mail, 1)?;
         let Some(mail) = mails.first() else { return Ok(sent) };
         tell(house, mail, &mailer)?;

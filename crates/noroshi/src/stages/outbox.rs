@@ -47,6 +47,16 @@ pub fn claim(house: &House, channel: Channel, limit: u32) -> Result<Vec<Outgoing
     Ok(house.store.tx_in_turn("outbox.claim", |tx| tx.claim_steps(channel, per_hour, limit, now))?)
 }
 
+/// How many steps of a way are due, within its hours and at its pace; counted up to a limit.
+pub fn due(house: &House, channel: Channel, limit: u32) -> Result<usize, StageError> {
+    let now = house.clock.now();
+    if house.config.reach.ladder.open(channel, now) != now {
+        return Ok(0);
+    }
+    let per_hour = house.config.reach.per_hour.get(&channel).copied();
+    Ok(house.store.look("outbox.due", |tx| tx.steps_due(channel, per_hour, limit, now))?.len())
+}
+
 /// Steps of a way that the configuration has no more: they would be on their way for ever, and the ladder would not go on.
 pub fn give_up_unconfigured(house: &House) -> Result<usize, StageError> {
     let mut given_up = 0;

@@ -182,7 +182,8 @@ pub(super) async fn review(State(counter): State<Counter>, who: Who, asked: Aske
     if let Some(response) = who.refused(Right::Law) {
         return response;
     }
-    let entries: Result<Vec<u64>, _> = said.all("entry").map(str::parse).collect();
+    let which = if said.of("all") == "1" { "shown" } else { "entry" };
+    let entries: Result<Vec<u64>, _> = said.all(which).map(str::parse).collect();
     let verdict = match said.of("verdict") {
         "justified" => Some(true),
         "unjustified" => Some(false),

@@ -227,6 +227,9 @@ async fn a_measure_is_approved_and_an_emergency_reviewed_with_a_reason_under_one
         performed,
         ["legal approved takedown-notice: the log of tonight", "legal reviewed [0, 2] as false: wrong night"]
     );
+    let all = "entry=0&all=1&shown=0&shown=1&shown=3&verdict=justified&why=looked+at";
+    office.post("legal", "/law/emergencies", all, HERE).await.says("2 justified");
+    assert_eq!(office.performed()[2], "legal reviewed [0, 1, 3] as true: looked at");
     for (path, body) in [
         ("/law/approve", "measure=takedown-notice"),
         ("/law/approve", "why=x"),
@@ -238,7 +241,7 @@ async fn a_measure_is_approved_and_an_emergency_reviewed_with_a_reason_under_one
         let answer = office.post("legal", path, body, HERE).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{path} {body}");
     }
-    assert_eq!(office.performed().len(), 2);
+    assert_eq!(office.performed().len(), 3);
 }
 
 #[tokio::test]
