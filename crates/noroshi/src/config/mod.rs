@@ -1,4 +1,4 @@
-//! The one configuration file: what was written ([`file`], unknown keys refused), what it means ([`Config`]), and how that is told
+//! The one configuration file: what was written ([`mod@file`], unknown keys refused), what it means ([`Config`]), and how that is told
 //! to people ([`told`]).
 //!
 //! Every default is a documented constant here, and the shipped example is parsed by a test.
