@@ -17,7 +17,7 @@ use noroshi_store::consent::TERMS;
 use noroshi_wire::{Encoding, SeizedFormat, TimeFormat, Zone};
 
 use crate::cli::{Cli, Columns, Command, ConfigCommand, Consent, ConsentOf, MailCommand, Observe, Page};
-use crate::config::{Config, File, ReadFrom};
+use crate::config::{Config, File};
 use crate::feeds::{self, FeedCommand};
 use crate::house::{House, Stay};
 use crate::intake::{Taken, take_radius, take_seized};
@@ -88,11 +88,11 @@ pub struct Where {
 impl Where {
     /// What the configuration means, without opening anything.
     pub fn read(&self) -> anyhow::Result<Config> {
-        let mut file = File::read(self.config.as_deref())?;
+        let (mut file, read_from) = File::read(self.config.as_deref())?;
         if self.data_dir.is_some() {
             file.data_dir.clone_from(&self.data_dir);
         }
-        Ok(Config { read_from: ReadFrom::of(self.config.as_deref()), ..Config::try_from(file)? })
+        Ok(Config { read_from, ..Config::try_from(file)? })
     }
 
     fn open(&self, stay: Stay) -> anyhow::Result<House> {

@@ -18,9 +18,9 @@ use noroshi_model::{Case, CaseFilter, CaseState, Funnel, Id, Seek, Trial, VisitK
 use noroshi_orient::enrich::embedded;
 use noroshi_portal::desk::{
     Act, ApprovalLine, AsOf, CampaignLine, Captive, CaseStory, CaseVerb, CasesOf, Cleaner, ConsentLine,
-    Credit, Desk, DeskError, EmergencyLine, EvidenceState, FeedLine, GardenNote, IntakePage, JudgedCases,
-    MeasurePage, NoticePage, QuarantineLine, RefusalLine, ReviewLine, Reviewed, SettingsPage, StepLine,
-    StopLine, Today, TransparencyPage,
+    Credit, Desk, DeskError, EmergencyLine, EvidenceState, FeedLine, GardenNote, IntakePage, Judged,
+    MeasurePage, NoticePage, QuarantineLine, RefusalLine, ReviewLine, SettingsPage, StepLine, StopLine,
+    Today, TransparencyPage,
 };
 use noroshi_store::approvals::{Approval, EmergencyUse};
 use noroshi_store::garden::Stay;
@@ -305,7 +305,7 @@ impl Desk for HouseDesk {
         verb: &CaseVerb,
         person: &str,
         why: &str,
-    ) -> Result<JudgedCases, DeskError> {
+    ) -> Result<Judged, DeskError> {
         let judged = match of {
             CasesOf::These(ids) => {
                 cases::judge_all(&self.house, ids, verb, person, why).map(|judged| (judged, false))
@@ -314,7 +314,7 @@ impl Desk for HouseDesk {
         };
         let (judged, more) = judged.map_err(|e| DeskError::Unavailable(format!("{e:#}")))?;
         let left = judged.left.into_iter().map(|(why, count)| (why.to_owned(), count)).collect();
-        Ok(JudgedCases { done: judged.done, left, more })
+        Ok(Judged { done: judged.done, left, more })
     }
 
     fn campaigns(&self) -> Result<Vec<CampaignLine>, DeskError> {
@@ -473,13 +473,7 @@ impl Desk for HouseDesk {
         Ok(uses.into_iter().map(emergency_line).collect())
     }
 
-    fn review(
-        &self,
-        entries: &[u64],
-        justified: bool,
-        person: &str,
-        why: &str,
-    ) -> Result<Reviewed, DeskError> {
+    fn review(&self, entries: &[u64], justified: bool, person: &str, why: &str) -> Result<Judged, DeskError> {
         let person = law::person(person).map_err(said)?;
         let verdict = if justified { "justified" } else { "unjustified" };
         let (mut done, mut left) = (0, BTreeMap::<String, u64>::new());
@@ -492,7 +486,7 @@ impl Desk for HouseDesk {
                 Err(error) => *left.entry(error.to_string()).or_default() += 1,
             }
         }
-        Ok(Reviewed { done, left: left.into_iter().collect() })
+        Ok(Judged { done, left: left.into_iter().collect(), more: false })
     }
 
     fn settings(&self) -> Result<SettingsPage, DeskError> {

@@ -263,10 +263,10 @@ pub enum CasesOf {
     All(CaseFilter),
 }
 
-/// What became of it.
+/// What became of what was said of many: cases, uses of an emergency.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct JudgedCases {
-    /// Cases it was done to.
+pub struct Judged {
+    /// To how many it was done.
     pub done: u64,
     /// Why it was not done to others, and to how many.
     pub left: Vec<(String, u64)>,
@@ -490,15 +490,6 @@ pub struct ReviewLine {
     pub at: Timestamp,
 }
 
-/// What became of uses that were reviewed at once.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Reviewed {
-    /// Reviewed.
-    pub done: u64,
-    /// Those that were not: why, and how many.
-    pub left: Vec<(String, u64)>,
-}
-
 /// The configuration that is in force.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -585,7 +576,7 @@ pub trait Desk: Send + Sync + 'static {
         verb: &CaseVerb,
         person: &str,
         why: &str,
-    ) -> Result<JudgedCases, DeskError>;
+    ) -> Result<Judged, DeskError>;
     /// The campaigns that have cases, by name.
     fn campaigns(&self) -> Result<Vec<CampaignLine>, DeskError>;
     /// Steps that wait for a person, longest first.
@@ -613,13 +604,7 @@ pub trait Desk: Send + Sync + 'static {
     /// Uses of emergencies: those that wait for their review, oldest first, or all, newest first.
     fn emergencies(&self, waiting: bool, offset: u64, limit: u32) -> Result<Vec<EmergencyLine>, DeskError>;
     /// Somebody reviews uses of an emergency, each by its entry.
-    fn review(
-        &self,
-        entries: &[u64],
-        justified: bool,
-        person: &str,
-        why: &str,
-    ) -> Result<Reviewed, DeskError>;
+    fn review(&self, entries: &[u64], justified: bool, person: &str, why: &str) -> Result<Judged, DeskError>;
     /// The configuration that is in force.
     fn settings(&self) -> Result<SettingsPage, DeskError>;
     /// Evidence entries, newest first.

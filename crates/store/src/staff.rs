@@ -87,6 +87,11 @@ impl Tx<'_> {
         self.one_person("s.subject = ?1", values![subject])
     }
 
+    /// Whether a provider of identities says who somebody is.
+    pub fn is_of_provider(&mut self, id: &Id) -> Result<bool, StoreError> {
+        Ok(self.row("SELECT id FROM staff WHERE id = ?1 AND subject IS NOT NULL", values![id])?.is_some())
+    }
+
     fn one_person(&mut self, by: &str, values: &[Value]) -> Result<Option<Person>, StoreError> {
         let sql = format!("SELECT {PERSON} FROM staff s WHERE {by}");
         self.row(&sql, values)?.as_ref().map(person).transpose()

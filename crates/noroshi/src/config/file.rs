@@ -17,7 +17,7 @@ use noroshi_wire::SeizedFormat;
 use noroshi_wire::nat_rules::NatRule;
 use serde::{Deserialize, Serialize};
 
-use super::CONFIG_FILE;
+use super::{CONFIG_FILE, ReadFrom};
 use crate::api::ApiFile;
 use crate::garden::GardenFile;
 use crate::help::{CleanerFile, HelperFile};
@@ -251,15 +251,17 @@ impl DirectoryFile {
 }
 
 impl File {
-    /// Reads a file, or the default one if it exists, or nothing.
-    pub fn read(named: Option<&Path>) -> anyhow::Result<Self> {
+    /// Reads a file, or the default one if it exists, or nothing; and says which it was.
+    pub fn read(named: Option<&Path>) -> anyhow::Result<(Self, Option<ReadFrom>)> {
         let path = match named {
             Some(path) => path,
             None if Path::new(CONFIG_FILE).exists() => Path::new(CONFIG_FILE),
-            None => return Ok(Self::default()),
+            None => return Ok((Self::default(), None)),
         };
         let text =
             std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
-        toml::from_str(&text).with_context(|| format!("{} is not a valid configuration", path.display()))
+        let file = toml::from_str(&text)
+            .with_context(|| format!("{} is not a valid configuration", path.display()))?;
+        Ok((file, Some(ReadFrom::of(path, &text))))
     }
 }

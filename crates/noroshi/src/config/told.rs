@@ -7,7 +7,7 @@ use noroshi_law::evidence::Digest;
 use noroshi_portal::desk::{FileState, Setting, SettingsPage};
 use toml::{Table, Value};
 
-use super::{CONFIG_FILE, Config, File};
+use super::{Config, File};
 
 /// The file that was read.
 #[derive(Clone, Debug)]
@@ -19,14 +19,11 @@ pub struct ReadFrom {
 }
 
 impl ReadFrom {
-    /// The named file, or the default one where it is there.
-    pub fn of(named: Option<&Path>) -> Option<Self> {
-        let path = named.unwrap_or(Path::new(CONFIG_FILE));
-        let text = std::fs::read(path).ok()?;
-        Some(Self {
-            path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
-            digest: Digest::of(&text),
-        })
+    /// A file that held this.
+    pub fn of(path: &Path, text: &str) -> Self {
+        // Wherever the program goes from here.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Self { path, digest: Digest::of(text.as_bytes()) }
     }
 
     /// What it says by now.
@@ -34,7 +31,7 @@ impl ReadFrom {
         match std::fs::read(&self.path) {
             Err(e) => FileState::Wrong(format!("it cannot be read any more: {e}")),
             Ok(text) if Digest::of(&text) == self.digest => FileState::InForce,
-            Ok(_) => match File::read(Some(&self.path)).and_then(Config::try_from) {
+            Ok(_) => match File::read(Some(&self.path)).and_then(|(file, _)| Config::try_from(file)) {
                 Ok(_) => FileState::Changed,
                 Err(e) => FileState::Wrong(format!("{e:#}")),
             },
@@ -43,7 +40,8 @@ impl ReadFrom {
 }
 
 impl Config {
-    /// What is in force. No secret is in it: the configuration names the files that hold them.
+    /// What is in force. The configuration names the files that hold secrets; an address shows neither a user nor a query, in which
+    /// people put them all the same.
     pub fn told(&self) -> SettingsPage {
         let usual = File { data_dir: Some(self.data_dir.clone()), ..File::default() };
         let usual = Config::try_from(usual).map(|config| lines(&config)).unwrap_or_default();
@@ -81,8 +79,25 @@ fn flatten(key: &str, value: &Value, lines: &mut Vec<(String, String)>) {
                 flatten(&format!("{key}[{number}]"), value, lines);
             }
         }
-        value => lines.push((key.to_owned(), value.to_string())),
+        value => lines.push((key.to_owned(), without_secrets(value).to_string())),
     }
+}
+
+/// A value without what may be a secret in an address: who asks, and with what.
+fn without_secrets(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(plain_address(text)),
+        Value::Array(all) => Value::Array(all.iter().map(without_secrets).collect()),
+        other => other.clone(),
+    }
+}
+
+fn plain_address(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let (place, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let (asker, place) = place.rsplit_once('@').map_or(("", place), |(_, place)| ("…@", place));
+    let (path, query) = path.split_once('?').map_or((path, ""), |(path, _)| (path, "?…"));
+    format!("{scheme}://{asker}{place}{path}{query}")
 }
 
 #[cfg(test)]
@@ -90,14 +105,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_address_shows_neither_who_asks_nor_with_what() {
+        for (text, told) in [
+            ("https://a:b@hook.example.jp/x?token=1", "https://…@hook.example.jp/x?…"),
+            ("https://hook.example.jp?token=1", "https://hook.example.jp?…"),
+            ("postgres://u@h/d", "postgres://…@h/d"),
+            ("https://hook.example.jp/x", "https://hook.example.jp/x"),
+            ("/a/b?c@d", "/a/b?c@d"),
+        ] {
+            assert_eq!(plain_address(text), told);
+        }
+        let two = Value::Array(vec!["https://a@b/".into(), "https://c?d".into()]);
+        assert_eq!(without_secrets(&two).to_string(), "[\"https://…@b/\", \"https://c?…\"]");
+    }
+
+    #[test]
     fn what_was_set_is_told_apart_from_what_was_not_and_a_file_that_changed_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("noroshi.toml");
         let read = |text: &str| {
             std::fs::write(&path, text).unwrap();
-            let mut config = Config::try_from(File::read(Some(&path)).unwrap()).unwrap();
-            config.read_from = ReadFrom::of(Some(&path));
-            config
+            let (file, read_from) = File::read(Some(&path)).unwrap();
+            Config { read_from, ..Config::try_from(file).unwrap() }
         };
         let config = read(
             "[mail]\nserver = \"127.0.0.1:2525\"\n[[network.part]]\nname = \"north\"\nprefixes = [\"192.0.2.0/24\"]\n",

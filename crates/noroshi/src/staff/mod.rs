@@ -37,6 +37,8 @@ use passkeys::Passkeys;
 pub const INVITATION_LIFE: SignedDuration = SignedDuration::from_hours(24);
 /// Passkeys that somebody may have.
 const PASSKEYS_MAX: usize = 20;
+/// Why somebody has no passkey.
+const OF_PROVIDER: &str = "who comes in by the operator's own login has no passkey beside it";
 /// Below which invitations lie, in the console.
 const JOIN: &str = "/join/";
 
@@ -184,6 +186,9 @@ pub fn settle(house: &House, act: &StaffAct, by: &Person) -> anyhow::Result<Sett
             }
         }
         StaffAct::InviteAgain(id) => match found(id)? {
+            Some(person) if house.store.look("staff.provider", |tx| tx.is_of_provider(&person.id))? => {
+                Ok(Settled::Not(OF_PROVIDER))
+            }
             Some(person) if person.ended.is_none() => {
                 note(house, by, &format!("made a new link for {}", person.name))?;
                 invite(house, &person, by, now)
@@ -242,7 +247,14 @@ impl Door for HouseDoor {
     }
 
     fn begin_passkey(&self, person: &Person) -> Result<Ceremony, DeskError> {
-        let known = self.house.store.look("door.known", |tx| tx.passkeys(&person.id)).map_err(unavailable)?;
+        let look = self.house.store.look("door.known", |tx| {
+            Ok::<_, StoreError>((tx.passkeys(&person.id)?, tx.is_of_provider(&person.id)?))
+        });
+        let (known, is_of_provider) = look.map_err(unavailable)?;
+        // Else they could come in when the provider does not let them in any more.
+        if is_of_provider {
+            return Err(DeskError::Declined(OF_PROVIDER.into()));
+        }
         if known.len() >= PASSKEYS_MAX {
             return Err(DeskError::Declined(format!("{PASSKEYS_MAX} passkeys are enough; forget one first")));
         }

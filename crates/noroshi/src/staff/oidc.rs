@@ -47,7 +47,7 @@ use crate::trust::roots;
 
 /// How long somebody may be away.
 const AWAY: Duration = Duration::from_secs(600);
-/// Logins that may be under way at a time.
+/// Logins that may be under way at a time; when there are more, the oldest is over.
 const AWAY_MAX: usize = 256;
 /// How long one answer of the provider may take, and how large it may be.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -284,7 +284,9 @@ impl Oidc {
         let mut all = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, begun| begun.at.elapsed() < AWAY);
         if all.len() >= AWAY_MAX {
-            return Err(DeskError::Unavailable("too many people come in at the moment".into()));
+            // Whoever only knocks must not keep others out.
+            let oldest = all.iter().min_by_key(|(_, begun)| begun.at).map(|(state, _)| state.clone());
+            oldest.map(|state| all.remove(&state));
         }
         all.insert(state.into_secret(), begun);
         Ok(Away { url: url.to_string(), kept })

@@ -17,7 +17,7 @@ use super::enter::Who;
 use super::page;
 use super::said::Said;
 use crate::counter::Counter;
-use crate::desk::{CaseStory, CaseVerb, CasesOf, DeskError, JudgedCases};
+use crate::desk::{CaseStory, CaseVerb, CasesOf, DeskError, Judged};
 use crate::show;
 
 /// A state as a shape and a colour beside its word.
@@ -95,7 +95,7 @@ struct CasesView<'a> {
     cases: &'a [Case],
     wanted: &'a Wanted,
     pager: &'a Pager,
-    judged: Option<(&'a str, &'a JudgedCases)>,
+    judged: Option<(&'a str, &'a Judged)>,
 }
 
 impl CasesView<'_> {
@@ -129,7 +129,7 @@ async fn list(
     counter: &Counter,
     asked: &Asked,
     wanted: &Wanted,
-    judged: Option<(&str, &JudgedCases)>,
+    judged: Option<(&str, &Judged)>,
 ) -> Response {
     let mut seek = asked.seek();
     let ask = async |seek: Seek| {

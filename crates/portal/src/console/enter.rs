@@ -178,11 +178,8 @@ pub(super) async fn finish_login(
 }
 
 /// To the identity provider. The cookie goes along when it sends the browser back, which one that is `Strict` would not.
-pub(super) async fn begin_oidc(
-    State(office): State<Office>,
-    State(door): State<Counter<dyn Door>>,
-) -> Response {
-    match door.ask(|door| door.begin_oidc()).await {
+pub(super) async fn begin_oidc(State(office): State<Office>) -> Response {
+    match office.away.ask(|door| door.begin_oidc()).await {
         Ok(away) => {
             let cookie = away_cookie(&office, &away.kept, OIDC_SECONDS);
             let on = (StatusCode::SEE_OTHER, [(header::LOCATION, away.url)]).into_response();
@@ -198,15 +195,10 @@ struct EnteredView;
 
 /// Back from the identity provider. The page goes on by itself: a redirect would still be the provider's, and the cookie that is
 /// `Strict` would not go along.
-pub(super) async fn finish_oidc(
-    State(office): State<Office>,
-    State(door): State<Counter<dyn Door>>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
+pub(super) async fn finish_oidc(State(office): State<Office>, uri: Uri, headers: HeaderMap) -> Response {
     let kept = cookies(&headers, OIDC_COOKIE).next().unwrap_or_default().to_owned();
     let query = uri.query().unwrap_or_default().to_owned();
-    match door.ask(move |door| door.finish_oidc(&query, &kept)).await {
+    match office.away.ask(move |door| door.finish_oidc(&query, &kept)).await {
         Ok(entered) => {
             let page = EnteredView.render().unwrap_or_else(|_| "You are in.".to_owned());
             let page = with_cookie(Html(page).into_response(), &session_cookie(&office, &entered));

@@ -21,7 +21,7 @@ use super::enter::Who;
 use super::said::Said;
 use super::{page, rows};
 use crate::counter::Counter;
-use crate::desk::{ConsentLine, EmergencyLine, MeasurePage, RefusalLine, Reviewed};
+use crate::desk::{ConsentLine, EmergencyLine, Judged, MeasurePage, RefusalLine};
 
 /// Newest refusals and consents, and oldest uses that wait, shown beside the measures; the rest has its own page.
 const NEWEST: u32 = 10;
@@ -152,7 +152,7 @@ struct EmergenciesView<'a> {
     /// Whether all are shown, not only those that wait.
     all: bool,
     pager: &'a Pager,
-    reviewed: Option<(&'a str, &'a Reviewed)>,
+    judged: Option<(&'a str, &'a Judged)>,
 }
 
 impl EmergenciesView<'_> {
@@ -165,7 +165,7 @@ pub(super) async fn emergencies(State(counter): State<Counter>, asked: Asked) ->
     emergencies_with(&counter, &asked, None).await
 }
 
-async fn emergencies_with(counter: &Counter, asked: &Asked, reviewed: Option<(&str, &Reviewed)>) -> Response {
+async fn emergencies_with(counter: &Counter, asked: &Asked, judged: Option<(&str, &Judged)>) -> Response {
     let all = asked.field("all") == "1";
     let filter = if all { "all=1&" } else { "" };
     let list = rows(counter, asked, filter, move |desk, offset, limit| desk.emergencies(!all, offset, limit));
@@ -174,7 +174,7 @@ async fn emergencies_with(counter: &Counter, asked: &Asked, reviewed: Option<(&s
         Err(response) => return response,
     };
     let twin = json!({ "page": pager.page, "next": pager.next_page, "all": all, "emergencies": uses });
-    let view = EmergenciesView { here: asked.here("law"), uses: &uses, all, pager: &pager, reviewed };
+    let view = EmergenciesView { here: asked.here("law"), uses: &uses, all, pager: &pager, judged };
     asked.answer(&view, &twin)
 }
 

@@ -45,6 +45,8 @@ pub use key::{ConsoleKey, KEY_NAME, LOGIN_PATH, SESSION_LIFE};
 /// Where a monitoring system asks.
 pub const METRICS_PATH: &str = "/metrics";
 
+/// Logins by the identity provider that are worked on at a time.
+const AWAY_SEATS: usize = 4;
 /// How fast one place may knock: a page to come in by is some six requests.
 const STRANGERS: Limit = Limit { per_second: 10, burst_s: 6, buckets: 10_000 };
 
@@ -81,6 +83,8 @@ struct Office {
     strangers: Arc<Pace<IpAddr>>,
     /// What the identity provider is called, where there is one.
     provider: Option<String>,
+    /// Who comes in by it: with seats of their own, for it may take its time, and whoever is in must not wait for that.
+    away: Counter<dyn Door>,
 }
 
 impl FromRef<Office> for Arc<Catalogue> {
@@ -111,8 +115,10 @@ impl FromRef<Office> for ConsoleKey {
 pub fn console(desk: Arc<dyn Desk>, door: Arc<dyn Door>, key: ConsoleKey) -> Result<Router, TextError> {
     let texts = Arc::new(intake::texts()?);
     let (strangers, provider) = (Arc::new(Pace::new(STRANGERS)), door.provider());
+    let away = Counter::new(Arc::clone(&door), AWAY_SEATS);
     let (counter, door) = (Counter::new(desk, CONSOLE_SEATS), Counter::new(door, CONSOLE_SEATS));
-    let office = Office { counter, door, key, texts, streams: live::Streams::default(), strangers, provider };
+    let office =
+        Office { counter, door, key, texts, streams: live::Streams::default(), strangers, provider, away };
     let router = Router::new()
         .route(LOGIN_PATH, get(key::login))
         .route("/login/begin", post(enter::begin_login))

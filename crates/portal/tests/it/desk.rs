@@ -338,7 +338,7 @@ impl Desk for InMemory {
         verb: &CaseVerb,
         person: &str,
         why: &str,
-    ) -> Result<JudgedCases, DeskError> {
+    ) -> Result<Judged, DeskError> {
         self.up()?;
         self.performed.lock().unwrap().push(format!("{verb:?} {of:?} by {person}: {why}"));
         let done = match of {
@@ -346,7 +346,7 @@ impl Desk for InMemory {
             CasesOf::All(_) => 10_000,
         };
         let left = if done > 1 { vec![(self.text("the case is closed"), 1)] } else { Vec::new() };
-        Ok(JudgedCases { done: done - left.len() as u64, left, more: done > 100 })
+        Ok(Judged { done: done - left.len() as u64, left, more: done > 100 })
     }
 
     fn campaigns(&self) -> Result<Vec<CampaignLine>, DeskError> {
@@ -517,17 +517,11 @@ impl Desk for InMemory {
         })
     }
 
-    fn review(
-        &self,
-        entries: &[u64],
-        justified: bool,
-        person: &str,
-        why: &str,
-    ) -> Result<Reviewed, DeskError> {
+    fn review(&self, entries: &[u64], justified: bool, person: &str, why: &str) -> Result<Judged, DeskError> {
         self.up()?;
         self.performed.lock().unwrap().push(format!("{person} reviewed {entries:?} as {justified}: {why}"));
         let left = vec![(self.text("legal approved it, so somebody else must review it"), 1)];
-        Ok(Reviewed { done: entries.len() as u64 - 1, left })
+        Ok(Judged { done: entries.len() as u64 - 1, left, more: false })
     }
 
     fn measures(&self) -> Result<Vec<MeasurePage>, DeskError> {

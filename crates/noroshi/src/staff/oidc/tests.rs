@@ -261,7 +261,14 @@ fn an_answer_that_is_not_for_this_browser_this_console_or_this_login_opens_nothi
 fn logins_under_way_are_bounded_and_a_provider_that_is_away_is_said_to_be() {
     let idp = Idp::start();
     let oidc = idp.oidc();
-    assert_eq!((0..2 * AWAY_MAX).filter(|_| oidc.begin().is_ok()).count(), AWAY_MAX);
+    let (first_kept, first) = idp.go(&oidc);
+    for _ in 0..2 * AWAY_MAX {
+        oidc.begin().unwrap();
+    }
+    let (kept, query) = idp.go(&oidc);
+    assert_eq!(oidc.begun.lock().unwrap().len(), AWAY_MAX);
+    assert!(oidc.finish(&query, &kept).is_ok(), "whoever came last is not kept out by those before");
+    assert!(matches!(oidc.finish(&first, &first_kept), Err(DeskError::Declined(_))), "the oldest made room");
     let file = OidcFile { issuer: "http://127.0.0.1:9".into(), ..idp.file() };
     let away = Oidc::new(file, "http://localhost:8481").unwrap();
     assert!(matches!(away.begin(), Err(DeskError::Unavailable(_))));
@@ -304,6 +311,10 @@ fn roles_follow_the_provider_and_who_has_none_or_has_left_does_not_come_in() {
     }
     let inside = door.enter(&changed, "oidc").unwrap();
     use noroshi_portal::door::Door as _;
+    // Their way in is the provider's: no passkey, by themselves or by a link, goes past it.
+    assert!(matches!(door.begin_passkey(&changed), Err(DeskError::Declined(_))));
+    let again = noroshi_portal::door::StaffAct::InviteAgain(new.id.clone());
+    assert!(matches!(door.people(&again, &changed), Err(DeskError::Declined(_))));
     assert!(door.who(&inside.token).unwrap().is_some());
     assert!(came("i 1", "Baba", &[]).is_err());
     assert!(door.who(&inside.token).unwrap().is_none(), "who has no role any more is out");
