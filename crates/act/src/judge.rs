@@ -122,6 +122,7 @@ mod tests {
             reinfected: false,
             held_by: None,
             merged_into: None,
+            forgotten: None,
         }
     }
 

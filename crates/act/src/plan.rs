@@ -61,6 +61,7 @@ pub fn plan(found: &Found<'_>, latest: Option<&Case>, fresh: Id, now: Timestamp)
                 reinfected: previous.is_some_and(|case| case.state == CaseState::Clean),
                 held_by: doubted.then(|| BY_RULE.to_owned()),
                 merged_into: None,
+                forgotten: None,
             };
             (case, true)
         }

@@ -47,6 +47,7 @@ mod tests {
             reinfected: false,
             held_by: None,
             merged_into: None,
+            forgotten: None,
         };
         assert!(close_if_quiet(&case, seen + QUIET - SignedDuration::from_secs(1)).is_none());
         let closed = close_if_quiet(&case, seen + QUIET).unwrap();

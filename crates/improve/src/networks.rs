@@ -30,17 +30,21 @@ const EVERY: SignedDuration = SignedDuration::from_hours(1);
 const SETTLED: SignedDuration = SignedDuration::from_hours(48);
 
 /// The week to be counted now, the newest first. `counted` says by which networks and when each was, `key` what the networks are now.
+/// Of what was closed until `forgotten_until` nobody knows any more in which network it was: what was counted then stays as it is.
 pub fn due(
     counted: &BTreeMap<Week, (String, Timestamp)>,
     key: &Id,
     first_opened: Option<Timestamp>,
+    forgotten_until: Option<Timestamp>,
     now: Timestamp,
 ) -> Option<Week> {
     let this = Week::of(now);
     let first = Week::of(first_opened?);
     let is_due = |week: &Week| match counted.get(week) {
         None => true,
-        Some((networks, _)) if networks != key.as_str() => true,
+        Some((networks, _)) if networks != key.as_str() => {
+            forgotten_until.is_none_or(|until| until < week.start())
+        }
         Some((_, at)) => *at < week.end() + SETTLED && now.duration_since(*at) >= EVERY,
     };
     (0..WEEKS_MAX).map(|weeks| this.before(weeks)).take_while(|week| *week >= first).find(is_due)
@@ -441,7 +445,7 @@ mod tests {
         let (this, last) = (Week::of(now), Week::of(now).before(1));
         let ask = |counted: &[(Week, &Id, Timestamp)], now: Timestamp| {
             let counted = counted.iter().map(|(w, k, at)| (*w, (k.to_string(), *at))).collect();
-            due(&counted, &key, Some(at("2026-11-10T00:00:00Z")), now)
+            due(&counted, &key, Some(at("2026-11-10T00:00:00Z")), None, now)
         };
         let over = last.end() + SETTLED;
         assert_eq!(ask(&[], now), Some(this));
@@ -454,8 +458,18 @@ mod tests {
         assert_eq!(ask(&[(this, &key, hour), (last, &key, early)], hour), Some(last));
         let other = Id::of("other", &[]);
         assert_eq!(ask(&[(this, &key, now), (last, &other, over)], now), Some(last), "other networks");
-        assert_eq!(due(&BTreeMap::new(), &key, None, now), None, "no case");
-        let years = due(&BTreeMap::new(), &key, Some(Timestamp::UNIX_EPOCH), now);
+        let of_others: BTreeMap<_, _> =
+            [(this, now), (last, over)].map(|(w, at)| (w, (other.to_string(), at))).into();
+        for (forgotten_until, expected) in [(last.start(), this), (this.start(), last)] {
+            let recounted = due(&of_others, &key, Some(last.start()), Some(forgotten_until), now);
+            assert_eq!(
+                recounted,
+                (expected == this).then_some(this),
+                "of what was forgotten the networks are not known"
+            );
+        }
+        assert_eq!(due(&BTreeMap::new(), &key, None, None, now), None, "no case");
+        let years = due(&BTreeMap::new(), &key, Some(Timestamp::UNIX_EPOCH), None, now);
         assert_eq!(years, Some(this));
     }
 

@@ -110,6 +110,8 @@ pub struct Case {
     pub held_by: Option<String>,
     /// Which case it went into.
     pub merged_into: Option<Id>,
+    /// When it was forgotten whose it was and where it was seen, because the measure lets nobody keep that any longer.
+    pub forgotten: Option<Timestamp>,
 }
 
 /// Which cases are asked for; what is not said is not asked.

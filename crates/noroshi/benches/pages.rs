@@ -1,5 +1,6 @@
 //! What a page of the console costs at a million cases, as whoever opens it waits: the program serves them over loopback, from a
-//! database with so many cases, steps, sightings and visits. `NOROSHI_BENCH_CASES=10000` makes it smaller.
+//! database with so many cases, steps, sightings and visits, and ten times as many lines in quarantine. One case in ten was held out, and
+//! half of them are in a trial of wordings. `NOROSHI_BENCH_CASES=10000` makes it smaller.
 //!
 //! `cargo bench -p noroshi --bench pages`
 
@@ -14,9 +15,13 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use noroshi_model::case::StepState;
 use noroshi_model::{Case, CaseState, Channel, Clock as _, Id, Step, SystemClock, VisitKind};
+use noroshi_portal::Cursor;
+use noroshi_store::quarantine::NewQuarantine;
 use noroshi_store::{Address, Store, StoreError};
 
 const BATCH: u64 = 5_000;
+/// Lines in quarantine for each case.
+const LINES_A_CASE: u64 = 10;
 /// Times that each page is opened.
 const OPENED: usize = 500;
 
@@ -37,16 +42,36 @@ fn case_of(n: u64, begun: Timestamp) -> Case {
         steps: 1,
         last_step: Some(opened),
         next: None,
-        held_out_until: None,
+        held_out_until: n.is_multiple_of(10).then_some(opened + SignedDuration::from_hours(14 * 24)),
         closed: (!state.is_open()).then_some(opened + SignedDuration::from_hours(400)),
         reinfected: n.is_multiple_of(17),
         held_by: None,
         merged_into: None,
+        forgotten: None,
+    }
+}
+
+fn bad_line(case: u64, line: u64) -> NewQuarantine {
+    NewQuarantine {
+        campaign: format!("campaign {}", case % 25),
+        feed: format!("feed {}", case % 25),
+        source: format!("report-{}.csv", case / 1_000),
+        line: case * LINES_A_CASE + line,
+        reason: "time.source is not a time".into(),
+        content: Some(format!("\"{case}\",\"20 Nov 12:12\",203.0.113.77,mirai,{line}").into_bytes()),
+        bytes: 48,
+        how: "{}".into(),
     }
 }
 
 fn fill(database: &Path, cases: u64) {
     let store = Store::open(Address::Sqlite(database.to_owned())).unwrap();
+    let share = |wording: &str| Share {
+        wording: wording.into(),
+        percent: 50,
+        form: Id::of("form", &[wording.as_bytes()]).to_string(),
+    };
+    let round = Round::new(vec![share("usual"), share("short")]);
     let begun = begin(cases);
     for first in (0..cases).step_by(BATCH as usize) {
         store
@@ -69,6 +94,11 @@ fn fill(database: &Path, cases: u64) {
                     if n.is_multiple_of(3) {
                         tx.visit(&case.id, VisitKind::Opened, case.opened)?;
                     }
+                    if n.is_multiple_of(2) {
+                        tx.allot_wording(&case.id, &round, (n / 2 % 2) as usize, case.opened)?;
+                    }
+                    let lines: Vec<NewQuarantine> = (0..LINES_A_CASE).map(|line| bad_line(n, line)).collect();
+                    tx.insert_quarantined(&lines, case.opened)?;
                 }
                 Ok::<_, StoreError>(())
             })
@@ -154,6 +184,9 @@ fn main() {
     let one = case_of(cases / 2, begin(cases));
     let deep = format!("/cases?after={}-{}", one.opened.as_millisecond(), one.id);
     let case = format!("/cases/{}", one.id);
+    let of_line =
+        Cursor { at: one.opened.as_millisecond(), keys: vec![bad_line(cases / 2, 0).id().to_string()] };
+    let old_lines = format!("/quarantine?after={}", of_line.encode());
     println!("{:<44} {:>8} {:>8} {:>8} {:>9}", "page", "first ms", "p50 ms", "p99 ms", "bytes");
     let pages = [
         "/",
@@ -168,7 +201,12 @@ fn main() {
         "/steps",
         "/outcome",
         "/outcome/networks",
+        "/outcome/wordings",
         "/quarantine",
+        &old_lines,
+        "/law",
+        "/law/refusals",
+        "/evidence",
         "/people",
         "/today.json",
     ];

@@ -27,7 +27,7 @@ use crate::report::{say, say_on};
 use crate::serve::{Listeners, console_key, serve, until_interrupted, work};
 use crate::sessions::SessionsCommand;
 use crate::stages::Stage;
-use crate::{api, cases, garden, ladder, staff, webhooks};
+use crate::{api, cases, garden, ladder, retention, staff, webhooks};
 use crate::{
     counters, demo, doctor, events, evidence, languages, law, lists, maps, notices, outcome, quarantine,
     report, returns, sources,
@@ -127,6 +127,12 @@ fn run_loop(at: &Where, roles: &[Stage]) -> anyhow::Result<ExitCode> {
     if stages.contains(&Stage::Observe) {
         sources::start(&house)?;
         crate::sessions::start(&house)?;
+    }
+    if stages.contains(&Stage::Improve) {
+        let house = Arc::clone(&house);
+        std::thread::Builder::new()
+            .name("retention".into())
+            .spawn(move || retention::keep_forgetting(&house))?;
     }
     let worker = Arc::clone(&house);
     std::thread::Builder::new().name("stages".into()).spawn(move || work(&worker, &stages))?;

@@ -16,14 +16,16 @@ use noroshi_model::network::NetworkRate;
 use noroshi_model::wording::WordingTrial;
 use noroshi_model::{Case, CaseFilter, CaseState, Funnel, Id, Seek, Trial, VisitKind};
 use noroshi_orient::enrich::embedded;
+use noroshi_portal::Cursor;
+use noroshi_portal::api::{ConsentItem, RefusalItem, StepItem};
 use noroshi_portal::desk::{
-    Act, ApprovalLine, AsOf, CampaignLine, Captive, CaseStory, CaseVerb, CasesOf, Cleaner, ConsentLine,
-    Credit, Desk, DeskError, EmergencyLine, EvidenceState, FeedLine, GardenNote, IntakePage, Judged,
-    MeasurePage, NoticePage, QuarantineLine, RefusalLine, ReviewLine, SettingsPage, StepLine, StopLine,
-    Today, TransparencyPage,
+    Act, ApprovalLine, AsOf, CampaignLine, Captive, CaseStory, CaseVerb, CasesOf, Cleaner, Credit, Desk,
+    DeskError, EmergencyLine, EvidenceState, FeedLine, GardenNote, IntakePage, Judged, MeasurePage,
+    NoticePage, QuarantineLine, ReviewLine, SettingsPage, StopLine, Today, TransparencyPage,
 };
 use noroshi_store::approvals::{Approval, EmergencyUse};
 use noroshi_store::garden::Stay;
+use noroshi_store::pages::Place;
 use noroshi_store::totals::{CampaignCount, Totals};
 use noroshi_store::{StoreError, Tx};
 
@@ -141,6 +143,11 @@ impl HouseDesk {
         let left = most.saturating_sub(u32::try_from(done).unwrap_or(u32::MAX));
         Some(GardenNote { until: now.until, left, leaving: now.asked.is_some() })
     }
+}
+
+/// The place in the database that a cursor names.
+pub fn place(cursor: Option<&Cursor>) -> Option<Place> {
+    cursor.map(|cursor| Place { at_ms: cursor.at, keys: cursor.keys.clone() })
 }
 
 impl Desk for HouseDesk {
@@ -337,9 +344,10 @@ impl Desk for HouseDesk {
         self.read("desk.case", |tx| cases::case_story(tx, id))?.ok_or(DeskError::NotFound)
     }
 
-    fn steps(&self, offset: u64, limit: u32) -> Result<Vec<StepLine>, DeskError> {
-        let steps = self.read("desk.steps", |tx| tx.steps_proposed(offset, limit))?;
-        let line = |step: noroshi_store::outbox::Proposed| StepLine {
+    fn steps(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<StepItem>, DeskError> {
+        let place = place(behind);
+        let steps = self.read("desk.steps", |tx| tx.steps_proposed_behind(place.as_ref(), limit))?;
+        let item = |step: noroshi_store::outbox::Proposed| StepItem {
             reference: step.case.reference(),
             case: step.case,
             number: step.number,
@@ -349,7 +357,7 @@ impl Desk for HouseDesk {
             family: step.family,
             last_seen: step.last_seen,
         };
-        Ok(steps.into_iter().map(line).collect())
+        Ok(steps.into_iter().map(item).collect())
     }
 
     fn stopped(&self) -> Result<Vec<StopLine>, DeskError> {
@@ -408,9 +416,11 @@ impl Desk for HouseDesk {
         metrics::text(&self.house).map_err(unavailable)
     }
 
-    fn quarantine(&self, offset: u64, limit: u32) -> Result<Vec<QuarantineLine>, DeskError> {
-        let lines = self.read("desk.quarantine", |tx| tx.quarantine(offset, limit))?;
+    fn quarantine(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<QuarantineLine>, DeskError> {
+        let place = place(behind);
+        let lines = self.read("desk.quarantine", |tx| tx.quarantine_behind("", place.as_ref(), limit))?;
         let line = |q: noroshi_store::quarantine::Quarantined| QuarantineLine {
+            id: q.id,
             source: q.source,
             line: q.line,
             reason: q.reason,
@@ -422,27 +432,31 @@ impl Desk for HouseDesk {
         Ok(lines.into_iter().map(line).collect())
     }
 
-    fn refusals(&self, offset: u64, limit: u32) -> Result<Vec<RefusalLine>, DeskError> {
-        let rows = self.read("desk.refusals", |tx| tx.refusals(offset, limit))?;
-        let line = |r: noroshi_store::findings::RefusalRow| RefusalLine {
-            at: r.at,
-            measure: r.measure,
-            rule: r.rule,
-            reason: r.reason,
+    fn refusals(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<RefusalItem>, DeskError> {
+        let place = place(behind);
+        let refusals = self.read("desk.refusals", |tx| tx.refusals_behind(place.as_ref(), limit))?;
+        let item = |refusal: noroshi_store::pages::Refused| RefusalItem {
+            id: refusal.id,
+            at: refusal.at,
+            measure: refusal.measure,
+            rule: refusal.rule,
+            reason: refusal.reason,
+            case: refusal.case,
         };
-        Ok(rows.into_iter().map(line).collect())
+        Ok(refusals.into_iter().map(item).collect())
     }
 
-    fn consents(&self, offset: u64, limit: u32) -> Result<Vec<ConsentLine>, DeskError> {
-        let rows = self.read("desk.consents", |tx| tx.consents(offset, limit))?;
-        let line = |c: noroshi_store::consent::ConsentRow| ConsentLine {
-            since: c.since,
-            scope: c.scope,
-            measure: c.measure,
-            granted: c.granted,
-            how: c.how,
+    fn consents(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<ConsentItem>, DeskError> {
+        let place = place(behind);
+        let consents = self.read("desk.consents", |tx| tx.consents_behind(place.as_ref(), limit))?;
+        let item = |consent: noroshi_store::consent::ConsentRow| ConsentItem {
+            since: consent.since,
+            scope: consent.scope,
+            measure: consent.measure,
+            granted: consent.granted,
+            how: consent.how,
         };
-        Ok(rows.into_iter().map(line).collect())
+        Ok(consents.into_iter().map(item).collect())
     }
 
     fn measures(&self) -> Result<Vec<MeasurePage>, DeskError> {
@@ -468,8 +482,14 @@ impl Desk for HouseDesk {
         Ok(())
     }
 
-    fn emergencies(&self, waiting: bool, offset: u64, limit: u32) -> Result<Vec<EmergencyLine>, DeskError> {
-        let uses = self.read("desk.emergencies", |tx| tx.emergency_uses(waiting, offset, limit))?;
+    fn emergencies(
+        &self,
+        waiting: bool,
+        behind: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Vec<EmergencyLine>, DeskError> {
+        let behind = behind.and_then(|cursor| u64::try_from(cursor.at).ok());
+        let uses = self.read("desk.emergencies", |tx| tx.emergency_uses(waiting, behind, limit))?;
         Ok(uses.into_iter().map(emergency_line).collect())
     }
 

@@ -19,6 +19,7 @@ use serde_json::json;
 
 use crate::house::House;
 use crate::report::{self, plain, say};
+use crate::retention;
 
 /// A check found something wrong.
 const FOUND_WRONG: u8 = 3;
@@ -98,6 +99,15 @@ pub enum LawCommand {
         /// Only those that wait for their review, oldest first
         #[arg(long)]
         unreviewed: bool,
+        /// Print JSON lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget what came in under a measure, or was closed, longer ago than its dossier allows
+    Forget {
+        /// Only say of which measures there is something
+        #[arg(long)]
+        dry_run: bool,
         /// Print JSON lines
         #[arg(long)]
         json: bool,
@@ -242,6 +252,7 @@ pub fn run(
         LawCommand::Approve { measure, by, why } => approve(&visit()?, &measure, &by, &why),
         LawCommand::Approvals { json } => approvals(&look()?, json),
         LawCommand::Permits { unreviewed, json } => permits(&look()?, unreviewed, json),
+        LawCommand::Forget { dry_run, json } => retention::forget(&look()?, dry_run, json),
         LawCommand::Review { entries, by, verdict, why } => review(&look()?, &entries, &by, verdict, &why),
     }
 }
@@ -448,7 +459,7 @@ fn approvals(house: &House, as_json: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn permits(house: &House, unreviewed: bool, as_json: bool) -> anyhow::Result<ExitCode> {
-    for used in house.store.tx("law.permits", |tx| tx.emergency_uses(unreviewed, 0, LISTED_MAX))? {
+    for used in house.store.tx("law.permits", |tx| tx.emergency_uses(unreviewed, None, LISTED_MAX))? {
         if as_json {
             report::json(&used)?;
             continue;

@@ -39,6 +39,7 @@ mod outgoing;
 mod quarantine;
 mod receipts;
 mod report;
+mod retention;
 mod returns;
 mod reverse;
 mod serve;

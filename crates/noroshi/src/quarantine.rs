@@ -264,6 +264,7 @@ fn read_again(
         file: kept.entry.source.clone(),
         identity: format!("quarantine {}", kept.entry.id).into_bytes(),
         again: false,
+        measure: feed.campaign.as_ref().map(|campaign| campaign.measure.as_str()),
         keep: Keep::Every,
         generation: 0,
     };

@@ -13,8 +13,11 @@ use noroshi_model::link::LinkError;
 use noroshi_model::network::NetworkRate;
 use noroshi_model::outcome::Recheck;
 use noroshi_model::wording::WordingTrial;
-use noroshi_model::{Case, CaseFilter, CaseState, Channel, Funnel, Id, Seek, Tally, Trial, VisitKind};
+use noroshi_model::{Case, CaseFilter, CaseState, Funnel, Id, Seek, Tally, Trial, VisitKind};
 use serde::Serialize;
+
+use crate::api::{ConsentItem, RefusalItem, StepItem};
+use crate::cursor::{Cursor, Placed};
 
 /// Why a page cannot be shown.
 #[derive(Debug, thiserror::Error)]
@@ -168,28 +171,6 @@ pub struct Attention {
     pub what: String,
     /// The page where it can be seen, e.g. `/quarantine`.
     pub href: String,
-}
-
-/// A step of the ladder that waits for a person.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct StepLine {
-    /// The case.
-    pub case: Id,
-    /// Its number as told on the phone.
-    pub reference: String,
-    /// The step's number.
-    pub number: u32,
-    /// By which way.
-    pub channel: Channel,
-    /// Since when it waits.
-    pub since: Timestamp,
-    /// The campaign.
-    pub campaign: String,
-    /// The malware family.
-    pub family: String,
-    /// When the line was seen last.
-    pub last_seen: Timestamp,
 }
 
 /// What is stopped.
@@ -368,6 +349,8 @@ pub struct Credit {
 /// A quarantined line.
 #[derive(Clone, Debug, Serialize)]
 pub struct QuarantineLine {
+    /// Its id.
+    pub id: String,
     /// The file.
     pub source: String,
     /// The line, from 1.
@@ -384,32 +367,10 @@ pub struct QuarantineLine {
     pub campaign: String,
 }
 
-/// A refusal.
-#[derive(Clone, Debug, Serialize)]
-pub struct RefusalLine {
-    /// When.
-    pub at: Timestamp,
-    /// The measure.
-    pub measure: String,
-    /// The rule that refused.
-    pub rule: String,
-    /// Its words.
-    pub reason: String,
-}
-
-/// A consent given or withdrawn.
-#[derive(Clone, Debug, Serialize)]
-pub struct ConsentLine {
-    /// Since when.
-    pub since: Timestamp,
-    /// `terms` or a party's keyed hash.
-    pub scope: String,
-    /// The measure, or `*`.
-    pub measure: String,
-    /// Given or withdrawn.
-    pub granted: bool,
-    /// How it was said.
-    pub how: String,
+impl Placed for QuarantineLine {
+    fn cursor(&self) -> Cursor {
+        Cursor { at: self.at.as_millisecond(), keys: vec![self.id.clone()] }
+    }
 }
 
 /// A measure's dossier as shown.
@@ -473,6 +434,12 @@ pub struct EmergencyLine {
     pub at: Timestamp,
     /// What came of the review.
     pub review: Option<ReviewLine>,
+}
+
+impl Placed for EmergencyLine {
+    fn cursor(&self) -> Cursor {
+        Cursor { at: i64::try_from(self.entry).unwrap_or(i64::MAX), keys: Vec::new() }
+    }
 }
 
 /// A review.
@@ -580,7 +547,7 @@ pub trait Desk: Send + Sync + 'static {
     /// The campaigns that have cases, by name.
     fn campaigns(&self) -> Result<Vec<CampaignLine>, DeskError>;
     /// Steps that wait for a person, longest first.
-    fn steps(&self, offset: u64, limit: u32) -> Result<Vec<StepLine>, DeskError>;
+    fn steps(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<StepItem>, DeskError>;
     /// What is stopped.
     fn stopped(&self) -> Result<Vec<StopLine>, DeskError>;
     /// Does what a person says, and records who and why; false where it was done before, or is not to be done any more.
@@ -592,17 +559,22 @@ pub trait Desk: Send + Sync + 'static {
     /// The counters in the OpenMetrics text format.
     fn metrics(&self) -> Result<String, DeskError>;
     /// The quarantine, newest first.
-    fn quarantine(&self, offset: u64, limit: u32) -> Result<Vec<QuarantineLine>, DeskError>;
+    fn quarantine(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<QuarantineLine>, DeskError>;
     /// Refusals, newest first.
-    fn refusals(&self, offset: u64, limit: u32) -> Result<Vec<RefusalLine>, DeskError>;
+    fn refusals(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<RefusalItem>, DeskError>;
     /// Consents, newest first.
-    fn consents(&self, offset: u64, limit: u32) -> Result<Vec<ConsentLine>, DeskError>;
+    fn consents(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<ConsentItem>, DeskError>;
     /// The measures.
     fn measures(&self) -> Result<Vec<MeasurePage>, DeskError>;
     /// Somebody approves a measure's use; `Declined` where it takes no approval, or they did already.
     fn approve_measure(&self, measure: &str, person: &str, why: &str) -> Result<(), DeskError>;
     /// Uses of emergencies: those that wait for their review, oldest first, or all, newest first.
-    fn emergencies(&self, waiting: bool, offset: u64, limit: u32) -> Result<Vec<EmergencyLine>, DeskError>;
+    fn emergencies(
+        &self,
+        waiting: bool,
+        behind: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Vec<EmergencyLine>, DeskError>;
     /// Somebody reviews uses of an emergency, each by its entry.
     fn review(&self, entries: &[u64], justified: bool, person: &str, why: &str) -> Result<Judged, DeskError>;
     /// The configuration that is in force.

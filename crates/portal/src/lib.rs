@@ -15,6 +15,7 @@ pub mod api;
 mod asset;
 pub mod console;
 mod counter;
+pub mod cursor;
 pub mod desk;
 pub mod door;
 pub mod guard;
@@ -25,6 +26,7 @@ pub mod subscriber;
 mod whence;
 
 pub use console::{ConsoleKey, console, metrics_page};
+pub use cursor::{Cursor, Placed};
 pub use desk::{Desk, DeskError};
 pub use door::Door;
 pub use radius::radius_page;

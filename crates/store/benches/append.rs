@@ -62,6 +62,7 @@ fn append(store: &Store, from: u64, texts: &[String]) -> usize {
         kind: "seized".into(),
         source: "gate.csv".into(),
         campaign: "takedown-2026-11".into(),
+        measure: None,
         position: from,
         done: false,
     };
@@ -75,7 +76,7 @@ fn append(store: &Store, from: u64, texts: &[String]) -> usize {
         })
         .collect();
     let done: Result<usize, StoreError> =
-        store.append_events("bench.append", &intake, &batch, |tx, sifted| {
+        store.append_events("bench.append", &intake, Timestamp::UNIX_EPOCH, &batch, |tx, sifted| {
             let stored = sifted.fresh.iter().filter(|fresh| **fresh).count();
             let counts = Tally { read: texts.len() as u64, stored: stored as u64, ..Tally::default() };
             tx.advance(&intake, &counts, Timestamp::UNIX_EPOCH)?;

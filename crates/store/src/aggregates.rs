@@ -240,6 +240,7 @@ pub fn own_intake(kind: &str, feed: &str) -> crate::events::Intake {
         kind: kind.to_owned(),
         source: String::new(),
         campaign: feed.to_owned(),
+        measure: None,
         position: 0,
         done: false,
     }

@@ -141,18 +141,19 @@ impl Tx<'_> {
         self.row(&format!("{USES} WHERE entry = ?1"), values![entry])?.as_ref().map(emergency_use).transpose()
     }
 
-    /// Emergency uses: those that wait for their review, oldest first, or all, newest first.
+    /// Emergency uses: those that wait for their review, oldest first, or all, newest first; behind one of them.
     pub fn emergency_uses(
         &mut self,
         unreviewed: bool,
-        offset: u64,
+        behind: Option<u64>,
         limit: u32,
     ) -> Result<Vec<EmergencyUse>, StoreError> {
-        let which = match unreviewed {
-            true => "WHERE reviewed_ms IS NULL ORDER BY entry",
-            false => "ORDER BY entry DESC",
+        let (which, start) = match unreviewed {
+            true => ("reviewed_ms IS NULL AND entry > ?2 ORDER BY entry", -1),
+            false => ("entry < ?2 ORDER BY entry DESC", i64::MAX),
         };
-        let rows = self.rows(&format!("{USES} {which} LIMIT ?1 OFFSET ?2"), values![limit, offset])?;
+        let behind = behind.map_or(start, |entry| i64::try_from(entry).unwrap_or(i64::MAX));
+        let rows = self.rows(&format!("{USES} WHERE {which} LIMIT ?1"), values![limit, behind])?;
         rows.iter().map(emergency_use).collect()
     }
 

@@ -9,7 +9,7 @@ use crate::row::{Row, Value, values};
 use crate::{StoreError, Tx};
 
 const COLUMNS: &str = "id, party, family, campaign, measure, state, opened_ms, first_ms, last_ms, steps, last_step_ms, \
-                       next_ms, held_out_until_ms, closed_ms, reinfected, held_by, merged_into";
+                       next_ms, held_out_until_ms, closed_ms, reinfected, held_by, merged_into, forgotten_ms";
 
 /// How far merged cases are followed.
 const MERGES_MAX: u32 = 100;
@@ -254,7 +254,7 @@ impl Tx<'_> {
     /// What was seen in a case, newest first.
     pub fn sightings(&mut self, case: &Id, limit: u32) -> Result<Vec<(Timestamp, IpAddr)>, StoreError> {
         let rows = self.rows(
-            "SELECT at_ms, ip FROM case_sighting WHERE case_id = ?1 ORDER BY at_ms DESC, ip LIMIT ?2",
+            "SELECT at_ms, ip FROM case_sighting WHERE case_id = ?1 AND ip <> '' ORDER BY at_ms DESC, ip LIMIT ?2",
             values![case, limit],
         )?;
         rows.iter().map(|row| Ok((row.time(0)?, row.parsed(1, |t| t.parse().ok())?))).collect()
@@ -332,5 +332,6 @@ fn case(row: &Row) -> Result<Case, StoreError> {
         reinfected: row.flag(14)?,
         held_by: row.text_opt(15)?.map(str::to_owned),
         merged_into: row.text_opt(16)?.and_then(Id::parse),
+        forgotten: row.time_opt(17)?,
     })
 }

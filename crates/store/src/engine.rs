@@ -12,7 +12,7 @@ use crate::log::Glimpse;
 use crate::row::{Row, Value};
 
 /// Migrations in order; the database's version is how many of them it has.
-const MIGRATIONS: [&str; 12] = [
+const MIGRATIONS: [&str; 13] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/evidence-tiles.sql"),
     include_str!("../migrations/approvals.sql"),
@@ -25,6 +25,7 @@ const MIGRATIONS: [&str; 12] = [
     include_str!("../migrations/wordings.sql"),
     include_str!("../migrations/networks.sql"),
     include_str!("../migrations/api.sql"),
+    include_str!("../migrations/forgetting.sql"),
 ];
 /// How long SQLite waits for another writer, in milliseconds.
 const BUSY_MS: u64 = 10_000;
@@ -167,6 +168,8 @@ impl Connection {
                 connection.pragma_update(None, "synchronous", "FULL")?;
                 connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
                 connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+                // What is deleted is written over, or it would stay in the file for as long as nothing else needs its place.
+                connection.pragma_update(None, "secure_delete", true)?;
                 connection.pragma_update(None, "query_only", purpose == Purpose::Look)?;
                 connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
                 // Else a statement is planned anew for other values.

@@ -17,6 +17,8 @@ pub struct Intake {
     pub source: String,
     /// The campaign.
     pub campaign: String,
+    /// The measure under which its events may be used, and so how long they may be kept; none where they are knowledge.
+    pub measure: Option<String>,
     /// Records handled so far.
     pub position: u64,
     /// Whether its end was reached.
@@ -57,14 +59,17 @@ fn slot(at: Timestamp) -> i64 {
 impl Tx<'_> {
     /// How far an input was read, if it was begun.
     pub fn intake(&mut self, id: &Id) -> Result<Option<Intake>, StoreError> {
-        let row =
-            self.row("SELECT kind, source, campaign, position, done FROM intake WHERE id = ?1", values![id])?;
+        let row = self.row(
+            "SELECT kind, source, campaign, position, done, measure FROM intake WHERE id = ?1",
+            values![id],
+        )?;
         row.map(|row| {
             Ok(Intake {
                 id: id.clone(),
                 kind: row.text(0)?.into(),
                 source: row.text(1)?.into(),
                 campaign: row.text(2)?.into(),
+                measure: row.text_opt(5)?.map(str::to_owned),
                 position: row.count(3)?,
                 done: row.flag(4)?,
             })
@@ -80,8 +85,8 @@ impl Tx<'_> {
     /// Notes how far an input was read and adds to the campaign's counts, in the transaction that stored the records.
     pub fn advance(&mut self, intake: &Intake, counts: &Tally, now: Timestamp) -> Result<(), StoreError> {
         self.execute(
-            "INSERT INTO intake (id, kind, source, campaign, position, done, at_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            "INSERT INTO intake (id, kind, source, campaign, position, done, at_ms, measure)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (id) DO UPDATE SET
                position = excluded.position, done = excluded.done, at_ms = excluded.at_ms",
             values![
@@ -91,7 +96,8 @@ impl Tx<'_> {
                 &intake.campaign,
                 intake.position,
                 intake.done,
-                now
+                now,
+                intake.measure.as_deref()
             ],
         )?;
         self.execute(

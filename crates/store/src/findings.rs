@@ -10,21 +10,6 @@ use serde::Serialize;
 use crate::row::{Row, values};
 use crate::{StoreError, Tx};
 
-/// A refusal as listed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RefusalRow {
-    /// When.
-    pub at: Timestamp,
-    /// The measure asked for.
-    pub measure: String,
-    /// The rule that refused.
-    pub rule: String,
-    /// Its words.
-    pub reason: String,
-    /// The finding it was about, if any.
-    pub finding: Option<String>,
-}
-
 /// What identification answered for some sightings of a finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Identification {
@@ -72,14 +57,20 @@ impl Tx<'_> {
     }
 
     /// Stores or replaces a finding and links its events to it.
-    pub fn put_finding(&mut self, finding: &Finding, new_events: &[Id]) -> Result<(), StoreError> {
+    pub fn put_finding(
+        &mut self,
+        finding: &Finding,
+        new_events: &[Id],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let body = serde_json::to_string(finding).map_err(|e| StoreError::Corrupt(e.to_string()))?;
         let (first, last) = (finding.first().unwrap_or_default(), finding.last().unwrap_or_default());
         self.execute(
-            "INSERT INTO finding (id, ip, family, campaign, measure, first_ms, last_ms, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+            "INSERT INTO finding (id, ip, family, campaign, measure, first_ms, last_ms, body, kept_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (id) DO UPDATE SET
-               first_ms = excluded.first_ms, last_ms = excluded.last_ms, body = excluded.body",
+               first_ms = excluded.first_ms, last_ms = excluded.last_ms, body = excluded.body,
+               kept_ms = excluded.kept_ms",
             values![
                 &finding.id,
                 finding.ip.to_string(),
@@ -88,7 +79,8 @@ impl Tx<'_> {
                 &finding.measure,
                 first,
                 last,
-                body
+                body,
+                now
             ],
         )?;
         for event in new_events {
@@ -146,25 +138,6 @@ impl Tx<'_> {
             values![&id, &refusal.measure, &refusal.rule, &refusal.reason, finding, case, now],
         )?;
         Ok(())
-    }
-
-    /// Refusals, newest first.
-    pub fn refusals(&mut self, offset: u64, limit: u32) -> Result<Vec<RefusalRow>, StoreError> {
-        let rows = self.rows(
-            "SELECT at_ms, measure, rule, reason, finding FROM refusal ORDER BY at_ms DESC, id LIMIT ?1 OFFSET ?2",
-            values![limit, offset],
-        )?;
-        rows.iter()
-            .map(|row| {
-                Ok(RefusalRow {
-                    at: row.time(0)?,
-                    measure: row.text(1)?.into(),
-                    rule: row.text(2)?.into(),
-                    reason: row.text(3)?.into(),
-                    finding: row.text_opt(4)?.map(ToOwned::to_owned),
-                })
-            })
-            .collect()
     }
 
     /// Refusals by measure, rule and words, with how many there were.

@@ -8,7 +8,7 @@
 //! that, and counts it. In reading order: [`engine`] the two databases behind one face; [`row`] the three kinds of value
 //! there are; then one file per noun, each adding methods to [`Tx`]: [`log`] (the events), [`events`] (how they came in),
 //! [`sources`], [`quarantine`], [`aggregates`], [`lists`], [`clocks`], [`queue`], [`findings`],
-//! [`cases`], [`outbox`], [`returns`], [`visits`], [`consent`], [`approvals`], [`staff`], [`evidence`], [`tiles`] (the same as files), [`disclosure`]
+//! [`cases`], [`forgetting`] (what is too old), [`outbox`], [`returns`], [`visits`], [`consent`], [`approvals`], [`staff`], [`evidence`], [`tiles`] (the same as files), [`disclosure`]
 //! (what is told of it), [`totals`], `trials` and `wordings` (what telling does, and which words), [`networks`] (how infected each is), [`cursors`] (what went out), [`gauges`], [`tokens`],
 //! [`pages`] (lists as the API reads them), [`webhooks`] (what is told as it happens).
 //!
@@ -26,6 +26,7 @@ pub mod engine;
 pub mod events;
 pub mod evidence;
 pub mod findings;
+pub mod forgetting;
 pub mod garden;
 pub mod gauges;
 pub mod lists;

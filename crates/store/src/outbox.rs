@@ -271,18 +271,6 @@ impl Tx<'_> {
         self.rows(&sql, values![channel.id(), state.id(), since, limit])?.iter().map(outgoing).collect()
     }
 
-    /// Steps that wait for a person, longest first.
-    pub fn steps_proposed(&mut self, offset: u64, limit: u32) -> Result<Vec<Proposed>, StoreError> {
-        let rows = self.rows(
-            "SELECT o.case_id, o.step, o.channel, o.changed_ms, c.campaign, c.family, c.last_ms
-             FROM outbox o JOIN cases c ON c.id = o.case_id
-             WHERE o.channel IN ('mail', 'sms', 'letter', 'call', 'walled-garden') AND o.state = 'proposed'
-             ORDER BY o.changed_ms, o.case_id, o.step LIMIT ?2 OFFSET ?1",
-            values![offset, limit],
-        )?;
-        rows.iter().map(proposed).collect()
-    }
-
     /// How many steps of each way wait for a person or their turn, are being handed over, or are in doubt.
     pub fn steps_waiting(&mut self) -> Result<Vec<(String, String, u64)>, StoreError> {
         let rows = self.rows(

@@ -7,6 +7,7 @@ use noroshi_model::Id;
 
 use crate::consent::ConsentRow;
 use crate::outbox::Proposed;
+use crate::quarantine::{LISTED, Quarantined, listed};
 use crate::row::{Row, values};
 use crate::{StoreError, Tx};
 
@@ -47,29 +48,6 @@ pub struct Refused {
     pub case: Option<Id>,
 }
 
-/// A quarantined line, without what was in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadLine {
-    /// Its id.
-    pub id: String,
-    /// The campaign.
-    pub campaign: String,
-    /// The feed's name.
-    pub feed: String,
-    /// The file.
-    pub source: String,
-    /// The line, from 1.
-    pub line: u64,
-    /// What is wrong with it.
-    pub reason: String,
-    /// Its length in bytes.
-    pub bytes: u64,
-    /// When it was read again, if it was.
-    pub replayed: Option<Timestamp>,
-    /// When it was read.
-    pub at: Timestamp,
-}
-
 impl Tx<'_> {
     /// Quarantined lines, newest first, behind a place: (when read; id).
     pub fn quarantine_behind(
@@ -77,27 +55,14 @@ impl Tx<'_> {
         feed: &str,
         place: Option<&Place>,
         limit: u32,
-    ) -> Result<Vec<BadLine>, StoreError> {
-        let rows = self.rows(
-            "SELECT id, campaign, feed, source, line, reason, bytes, replayed_ms, at_ms FROM quarantine
+    ) -> Result<Vec<Quarantined>, StoreError> {
+        let sql = format!(
+            "SELECT {LISTED} FROM quarantine
              WHERE at_ms <= ?1 AND (at_ms < ?1 OR id > ?2) AND (CAST(?3 AS TEXT) = '' OR feed = ?3)
-             ORDER BY at_ms DESC, id LIMIT ?4",
-            values![Place::not_after(place), Place::key(place, 0), feed, limit],
-        )?;
-        let line = |row: &Row| {
-            Ok(BadLine {
-                id: row.text(0)?.into(),
-                campaign: row.text(1)?.into(),
-                feed: row.text(2)?.into(),
-                source: row.text(3)?.into(),
-                line: row.count(4)?,
-                reason: row.text(5)?.into(),
-                bytes: row.count(6)?,
-                replayed: row.time_opt(7)?,
-                at: row.time(8)?,
-            })
-        };
-        rows.iter().map(line).collect()
+             ORDER BY at_ms DESC, id LIMIT ?4"
+        );
+        let rows = self.rows(&sql, values![Place::not_after(place), Place::key(place, 0), feed, limit])?;
+        rows.iter().map(listed).collect()
     }
 
     /// Refusals, newest first, behind a place: (when; id).

@@ -12,6 +12,9 @@ use crate::{StoreError, Tx};
 pub const KEPT_MAX: usize = SNIPPET_BYTES_MAX;
 /// Bytes of a line that a list shows.
 const SHOWN_MAX: usize = 4096;
+/// The columns of a list, with as much of the content as that.
+pub(crate) const LISTED: &str =
+    "id, campaign, feed, source, line, reason, SUBSTR(content, 1, 4096), bytes, kept, replayed_ms, at_ms";
 /// Rows written with one statement; a database over a network is then not asked for each.
 const ROWS_AT_ONCE: usize = 64;
 /// Columns of a row as written.
@@ -203,11 +206,6 @@ impl Tx<'_> {
         self.insert_quarantined(&[line], now).map(|_| ())
     }
 
-    /// The quarantine, newest first.
-    pub fn quarantine(&mut self, offset: u64, limit: u32) -> Result<Vec<Quarantined>, StoreError> {
-        self.quarantine_where(&QuarantineFilter::default(), offset, limit)
-    }
-
     /// Some of the quarantine, newest first.
     pub fn quarantine_where(
         &mut self,
@@ -216,9 +214,7 @@ impl Tx<'_> {
         limit: u32,
     ) -> Result<Vec<Quarantined>, StoreError> {
         let sql = format!(
-            "SELECT id, campaign, feed, source, line, reason, SUBSTR(content, 1, {SHOWN_MAX}), bytes, kept,
-               replayed_ms, at_ms
-             FROM quarantine WHERE {} ORDER BY at_ms DESC, id LIMIT ?4 OFFSET ?5",
+            "SELECT {LISTED} FROM quarantine WHERE {} ORDER BY at_ms DESC, id LIMIT ?4 OFFSET ?5",
             QuarantineFilter::CONDITION
         );
         let mut values = filter.values();
@@ -266,7 +262,7 @@ impl Tx<'_> {
     }
 }
 
-fn listed(row: &Row) -> Result<Quarantined, StoreError> {
+pub(crate) fn listed(row: &Row) -> Result<Quarantined, StoreError> {
     let shown =
         |content: &[u8]| String::from_utf8_lossy(&content[..content.len().min(SHOWN_MAX)]).into_owned();
     let content = row.bytes_opt(6)?;

@@ -50,6 +50,7 @@ fn case(last_seen: i64) -> Case {
         reinfected: false,
         held_by: None,
         merged_into: None,
+        forgotten: None,
     }
 }
 

@@ -3,16 +3,15 @@
 
 use noroshi_law::evidence::{Digest, Entry};
 use noroshi_model::{CaseFilter, Id, Seek};
-use noroshi_portal::DeskError;
 use noroshi_portal::api::{
-    ApiDesk, BadLineItem, Caller, CaseFile, CaseItem, ConsentItem, Cursor, EventItem, EventWish, EventsPage,
-    RefusalItem, Scope, StepItem, StepOfCase, StoryItem,
+    ApiDesk, BadLineItem, Caller, CaseFile, CaseItem, EventItem, EventWish, EventsPage, Scope, StepOfCase,
+    StoryItem,
 };
+use noroshi_portal::{Cursor, DeskError};
 use noroshi_store::log::id_from_bytes;
-use noroshi_store::pages::Place;
 
 use crate::cases::case_story;
-use crate::desk::{HouseDesk, unavailable};
+use crate::desk::{HouseDesk, place, unavailable};
 use crate::export::{Wanted, is_own};
 
 /// Events read at once.
@@ -21,10 +20,6 @@ const EVENTS_AT_ONCE: usize = 1_024;
 const LOOKED_AT: u64 = 16 * 1024;
 /// Bytes of events in one answer, unless one event has more.
 const EVENT_BYTES_MAX: usize = 4 << 20;
-
-fn place(cursor: Option<&Cursor>) -> Option<Place> {
-    cursor.map(|cursor| Place { at_ms: cursor.at, keys: cursor.keys.clone() })
-}
 
 impl ApiDesk for HouseDesk {
     fn caller(&self, token: &str) -> Result<Option<Caller>, DeskError> {
@@ -71,22 +66,6 @@ impl ApiDesk for HouseDesk {
         })
     }
 
-    fn steps_behind(&self, cursor: Option<&Cursor>, limit: u32) -> Result<Vec<StepItem>, DeskError> {
-        let place = place(cursor);
-        let steps = self.read("api.steps", |tx| tx.steps_proposed_behind(place.as_ref(), limit))?;
-        let item = |step: noroshi_store::outbox::Proposed| StepItem {
-            reference: step.case.reference(),
-            case: step.case,
-            number: step.number,
-            channel: step.channel,
-            since: step.since,
-            campaign: step.campaign,
-            family: step.family,
-            last_seen: step.last_seen,
-        };
-        Ok(steps.into_iter().map(item).collect())
-    }
-
     fn quarantine_behind(
         &self,
         feed: &str,
@@ -95,7 +74,7 @@ impl ApiDesk for HouseDesk {
     ) -> Result<Vec<BadLineItem>, DeskError> {
         let place = place(cursor);
         let lines = self.read("api.quarantine", |tx| tx.quarantine_behind(feed, place.as_ref(), limit))?;
-        let item = |line: noroshi_store::pages::BadLine| BadLineItem {
+        let item = |line: noroshi_store::quarantine::Quarantined| BadLineItem {
             id: line.id,
             campaign: line.campaign,
             feed: line.feed,
@@ -107,33 +86,6 @@ impl ApiDesk for HouseDesk {
             at: line.at,
         };
         Ok(lines.into_iter().map(item).collect())
-    }
-
-    fn refusals_behind(&self, cursor: Option<&Cursor>, limit: u32) -> Result<Vec<RefusalItem>, DeskError> {
-        let place = place(cursor);
-        let refusals = self.read("api.refusals", |tx| tx.refusals_behind(place.as_ref(), limit))?;
-        let item = |refusal: noroshi_store::pages::Refused| RefusalItem {
-            id: refusal.id,
-            at: refusal.at,
-            measure: refusal.measure,
-            rule: refusal.rule,
-            reason: refusal.reason,
-            case: refusal.case,
-        };
-        Ok(refusals.into_iter().map(item).collect())
-    }
-
-    fn consents_behind(&self, cursor: Option<&Cursor>, limit: u32) -> Result<Vec<ConsentItem>, DeskError> {
-        let place = place(cursor);
-        let consents = self.read("api.consents", |tx| tx.consents_behind(place.as_ref(), limit))?;
-        let item = |consent: noroshi_store::consent::ConsentRow| ConsentItem {
-            since: consent.since,
-            scope: consent.scope,
-            measure: consent.measure,
-            granted: consent.granted,
-            how: consent.how,
-        };
-        Ok(consents.into_iter().map(item).collect())
     }
 
     fn evidence_below(&self, index: u64, limit: u32) -> Result<Vec<Entry>, DeskError> {

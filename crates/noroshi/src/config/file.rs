@@ -23,6 +23,7 @@ use crate::garden::GardenFile;
 use crate::help::{CleanerFile, HelperFile};
 use crate::ladder::{BatchFile, LadderFile, OutcomeFile, SmsFile};
 use crate::maps::FeedsFile;
+use crate::retention::RetentionFile;
 use crate::returns::ReturnsFile;
 use crate::sessions::{FollowFile, RadiusFile, SessionsFile};
 use crate::sources::{PushFile, SourceFile, secret};
@@ -91,6 +92,8 @@ pub struct File {
     pub follow: BTreeMap<String, FollowFile>,
     /// The session book.
     pub sessions: SessionsFile,
+    /// For how long what may be kept is kept.
+    pub retention: RetentionFile,
     /// The API.
     pub api: ApiFile,
     /// Who is told what happens.

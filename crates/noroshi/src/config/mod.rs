@@ -27,6 +27,7 @@ use crate::api::ApiFile;
 use crate::help::Help;
 use crate::ladder::{LadderFile, OutcomeFile, Reach, Ways};
 use crate::maps::FeedsFile;
+use crate::retention::RetentionFile;
 use crate::returns::Returns;
 use crate::sessions::{FollowFile, RadiusFile, SessionsFile};
 use crate::sources::{Origin, PushFile, Source, SourceFile};
@@ -133,6 +134,8 @@ pub struct Config {
     pub follow: BTreeMap<String, FollowFile>,
     /// The session book.
     pub sessions: SessionsFile,
+    /// For how long what may be kept is kept.
+    pub retention: RetentionFile,
     /// The API.
     pub api: ApiFile,
     /// Who is told what happens, as written.
@@ -182,6 +185,7 @@ impl TryFrom<File> for Config {
             radius: file.radius,
             follow: file.follow,
             sessions: file.sessions,
+            retention: file.retention,
             api: file.api,
             webhooks: outlets(&file.webhook).context("[[webhook]]")?,
             webhook: file.webhook,
@@ -426,6 +430,7 @@ impl Config {
             radius: self.radius.clone(),
             follow: self.follow.clone(),
             sessions: self.sessions.clone(),
+            retention: self.retention.clone(),
             api: self.api.clone(),
             webhook: self.webhook.clone(),
         }

@@ -34,7 +34,7 @@ pub fn store(
     let events: Vec<NewEvent<'_>> = batch.events().collect();
     let keys: Vec<Option<Key>> = batch.marks().map(|mark| mark.map(|mark| mark.key)).collect();
     let bad = batch.quarantined(intake);
-    house.store.append_chosen("intake.aggregate", intake, &events, |tx, fresh| {
+    house.store.append_chosen("intake.aggregate", intake, now, &events, |tx, fresh| {
         if let Some(counts) = counted(tx, intake, *tried)? {
             return Ok((Chosen { left_out: vec![false; events.len()], more: Vec::new() }, counts));
         }
@@ -241,7 +241,7 @@ pub fn flush_some(house: &House, feed: &str, all: bool) -> Result<Flushed, Store
     if !any {
         return Ok(Flushed::default());
     }
-    house.store.append_chosen("aggregate.flush", &own_intake("aggregate", feed), &[], |tx, _| {
+    house.store.append_chosen("aggregate.flush", &own_intake("aggregate", feed), now, &[], |tx, _| {
         let mut done = Flushed::default();
         let mut chosen = Chosen::default();
         let Some(mut known) = tx.aggregate_feed(feed)? else { return Ok((chosen, done)) };

@@ -76,6 +76,7 @@ pub fn take_feed(house: &House, path: &Path, feed: &FeedSource<'_>) -> anyhow::R
         report.file_name.get_or_insert(own_name);
         let under = feed.campaign.as_ref().map_or(&report.feed_name, |campaign| &campaign.name).clone();
         let mut source = Source::file("feed", &under, path, member.name.as_deref())?;
+        source.measure = feed.campaign.as_ref().map(|campaign| campaign.measure.as_str());
         source.keep = feed.keep.clone();
         if matches!(feed.keep, Keep::List(_)) && !begin_list(house, Some(path), &mut source, &mut taken)? {
             continue;
@@ -153,6 +154,7 @@ pub fn take_arrived(house: &House, feed: &FeedSource<'_>, arrived: Arrived) -> a
             file: report.file_name.clone().unwrap_or_else(|| report.feed_name.clone()),
             identity,
             again: true,
+            measure: feed.campaign.as_ref().map(|campaign| campaign.measure.as_str()),
             keep: feed.keep.clone(),
             generation: 0,
         };

@@ -131,7 +131,7 @@ pub fn store(
     keys.sort_unstable();
     keys.dedup();
     let bad = batch.quarantined(intake);
-    house.store.append_chosen("intake.list", intake, &[], |tx, _| {
+    house.store.append_chosen("intake.list", intake, now, &[], |tx, _| {
         if let Some(counts) = counted(tx, intake, *tried)? {
             return Ok((Chosen::default(), counts));
         }
@@ -299,7 +299,7 @@ pub fn conclude(house: &House, feed: &str, generation: u64, rule: &ListRule) -> 
 /// Tells of some entries that are gone.
 fn tell_gone(house: &House, feed: &str, generation: u64) -> Result<ListFeed, StoreError> {
     let now = house.clock.now();
-    house.store.append_chosen("list.gone", &own_intake("list", feed), &[], |tx, _| {
+    house.store.append_chosen("list.gone", &own_intake("list", feed), now, &[], |tx, _| {
         let mut list = current(tx, feed, generation)?;
         let mut chosen = Chosen::default();
         if list.phase != Phase::Leaving {

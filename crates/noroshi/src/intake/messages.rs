@@ -27,6 +27,7 @@ pub fn take_messages(
         file: stream.to_owned(),
         identity,
         again: false,
+        measure: feed.campaign.as_ref().map(|campaign| campaign.measure.as_str()),
         keep: feed.keep.clone(),
         generation: 0,
     };

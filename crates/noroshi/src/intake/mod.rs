@@ -100,6 +100,8 @@ pub struct Source<'a> {
     pub identity: Vec<u8>,
     /// Whether it can be read again from its start, so that an interrupted reading goes on.
     pub again: bool,
+    /// The measure under which its events may be used; none where they are knowledge.
+    pub measure: Option<&'a str>,
     /// What is kept of its events.
     pub keep: Keep,
     /// The number of a list's load.
@@ -121,6 +123,7 @@ impl<'a> Source<'a> {
             file,
             identity,
             again: path.as_os_str() != "-",
+            measure: None,
             keep: Keep::Every,
             generation: 0,
         })
@@ -144,6 +147,7 @@ impl<'a> Source<'a> {
             kind: self.kind.to_owned(),
             source: self.file.clone(),
             campaign: self.campaign.to_owned(),
+            measure: self.measure.map(str::to_owned),
             position: 0,
             done: true,
         };
@@ -230,6 +234,7 @@ fn begin(house: &House, source: &Source<'_>) -> anyhow::Result<Intake> {
         kind: source.kind.to_owned(),
         source: source.file.clone(),
         campaign: source.campaign.to_owned(),
+        measure: source.measure.map(str::to_owned),
         position,
         done: false,
     })
@@ -353,7 +358,7 @@ fn store(
     let now = house.clock.now();
     let events: Vec<NewEvent<'_>> = batch.events().collect();
     let bad = batch.quarantined(intake);
-    house.store.append_events("intake.batch", intake, &events, |tx: &mut Tx<'_>, sifted| {
+    house.store.append_events("intake.batch", intake, now, &events, |tx: &mut Tx<'_>, sifted| {
         if let Some(counts) = counted(tx, intake, *tried)? {
             return Ok(counts);
         }

@@ -50,7 +50,7 @@ pub fn take_seized(
     };
     let (input, bar) = open_one(path)?;
     let rows = seized(input, format, &known).map(|row| row.map_err(anyhow::Error::from));
-    let source = Source::file("seized", campaign, path, None)?;
+    let source = Source { measure: Some(measure), ..Source::file("seized", campaign, path, None)? };
     let put = |batch: &mut Batch, observed| admit(batch, observed, |_| {});
     take(house, &source, &mut Rows { rows, put }, &bar)
 }

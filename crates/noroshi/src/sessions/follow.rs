@@ -208,6 +208,7 @@ impl<'a> Follower<'a> {
                 kind: "radius".into(),
                 source: name(&held.path),
                 campaign: self.name.clone(),
+                measure: None,
                 position: piece.position,
                 done: false,
             };

@@ -225,6 +225,7 @@ fn intake() -> Intake {
         kind: "radius".into(),
         source: "udp".into(),
         campaign: "accounting".into(),
+        measure: None,
         position: 0,
         done: false,
     }

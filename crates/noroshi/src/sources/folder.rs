@@ -114,6 +114,7 @@ fn take_file(
         file: name.clone(),
         identity: identity.clone(),
         again: true,
+        measure: source.campaign.as_ref().map(|campaign| campaign.measure.as_str()),
         keep: intake::Keep::Every,
         generation: 0,
     };

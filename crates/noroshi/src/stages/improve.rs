@@ -39,10 +39,10 @@ pub fn step(house: &House) -> Result<usize, StageError> {
 fn count_networks(house: &House, now: Timestamp) -> Result<usize, StoreError> {
     let (networks, from) = (&house.config.networks, Week::of(now).before(WEEKS_MAX));
     let key = networks.key();
-    let (counted, first) = house
-        .store
-        .look("improve.weeks", |tx| Ok::<_, StoreError>((tx.weeks_counted(from)?, tx.first_opened()?)))?;
-    let Some(week) = due(&counted, &key, first, now) else { return Ok(0) };
+    let (counted, first, forgotten_until) = house.store.look("improve.weeks", |tx| {
+        Ok::<_, StoreError>((tx.weeks_counted(from)?, tx.first_opened()?, tx.forgotten_until()?))
+    })?;
+    let Some(week) = due(&counted, &key, first, forgotten_until, now) else { return Ok(0) };
     let mut tally = Tally::new(networks, week);
     let mut after = After::NOTHING;
     while after != After::Everything {

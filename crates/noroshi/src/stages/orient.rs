@@ -49,7 +49,7 @@ fn work(tx: &mut Tx<'_>, house: &House, jobs: &[Job<Id>]) -> Result<(), StageErr
                 tx.remove_finding(absorbed)?;
             }
             let finding = &oriented.finding;
-            tx.put_finding(finding, &oriented.new_events)?;
+            tx.put_finding(finding, &oriented.new_events, now)?;
             tx.publish(ORIENTED, &finding.id, &finding.id, now)?;
         }
     }

@@ -89,6 +89,7 @@ fn case_of(n: u32, opened: Timestamp) -> Case {
         reinfected: false,
         held_by: None,
         merged_into: None,
+        forgotten: None,
     }
 }
 

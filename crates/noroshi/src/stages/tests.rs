@@ -20,6 +20,7 @@ use noroshi_store::StoreError;
 use noroshi_store::consent::TERMS;
 use noroshi_store::outbox::Stopped;
 
+mod forgotten;
 mod judged;
 mod networks;
 mod wordings;
@@ -160,6 +161,7 @@ impl World {
             reinfected: false,
             held_by: None,
             merged_into: None,
+            forgotten: None,
         };
         self.tx(|tx| {
             tx.put_case(&case)?;

@@ -11,14 +11,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
-use super::cursor::Cursor;
+use crate::cursor::{Cursor, Placed};
 use crate::desk::{Credit, EvidenceState, FeedLine, MeasurePage, StopLine};
-
-/// A row of a list that is read on from where it was left.
-pub(super) trait Row {
-    /// Where it is.
-    fn cursor(&self) -> Cursor;
-}
 
 /// A page of a list: its rows, and where to read on.
 macro_rules! page {
@@ -125,7 +119,7 @@ impl From<Case> for CaseItem {
     }
 }
 
-impl Row for CaseItem {
+impl Placed for CaseItem {
     fn cursor(&self) -> Cursor {
         Cursor { at: self.opened.as_millisecond(), keys: vec![self.id.to_string()] }
     }
@@ -201,7 +195,7 @@ pub struct StepItem {
     pub last_seen: Timestamp,
 }
 
-impl Row for StepItem {
+impl Placed for StepItem {
     fn cursor(&self) -> Cursor {
         Cursor { at: self.since.as_millisecond(), keys: vec![self.case.to_string(), self.number.to_string()] }
     }
@@ -350,7 +344,7 @@ pub struct BadLineItem {
     pub at: Timestamp,
 }
 
-impl Row for BadLineItem {
+impl Placed for BadLineItem {
     fn cursor(&self) -> Cursor {
         Cursor { at: self.at.as_millisecond(), keys: vec![self.id.clone()] }
     }
@@ -379,7 +373,7 @@ pub struct RefusalItem {
     pub case: Option<Id>,
 }
 
-impl Row for RefusalItem {
+impl Placed for RefusalItem {
     fn cursor(&self) -> Cursor {
         Cursor { at: self.at.as_millisecond(), keys: vec![self.id.clone()] }
     }
@@ -405,7 +399,7 @@ pub struct ConsentItem {
     pub how: String,
 }
 
-impl Row for ConsentItem {
+impl Placed for ConsentItem {
     fn cursor(&self) -> Cursor {
         Cursor { at: self.since.as_millisecond(), keys: vec![self.scope.clone(), self.measure.clone()] }
     }
@@ -499,7 +493,7 @@ impl From<Entry> for EvidenceItem {
     }
 }
 
-impl Row for EvidenceItem {
+impl Placed for EvidenceItem {
     fn cursor(&self) -> Cursor {
         Cursor { at: i64::try_from(self.index).unwrap_or(i64::MAX), keys: Vec::new() }
     }

@@ -7,9 +7,9 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 
 use super::answers::case_states;
-use super::cursor::Cursor;
 use super::desk::EventWish;
 use super::problem::Problem;
+use crate::cursor::Cursor;
 
 /// Rows on a page, where nothing else is said.
 pub(super) const LIMIT: u32 = 50;
@@ -40,6 +40,10 @@ fn name_of(what: &str, name: Option<String>) -> Result<String, Problem> {
     }
 }
 
+fn no_cursor() -> Problem {
+    Problem::bad("this is no cursor that an answer gave as `next`")
+}
+
 /// Which page of a list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -55,7 +59,8 @@ pub(super) struct PageQuery {
 
 impl PageQuery {
     pub(super) fn read(&self) -> Result<(u32, Option<Cursor>), Problem> {
-        Ok((limit_of(self.limit, LIMIT_MAX)?, self.cursor.as_deref().map(Cursor::decode).transpose()?))
+        let cursor = self.cursor.as_deref().map(|text| Cursor::decode(text).ok_or_else(no_cursor));
+        Ok((limit_of(self.limit, LIMIT_MAX)?, cursor.transpose()?))
     }
 }
 
@@ -102,7 +107,8 @@ impl CasesQuery {
             until: self.opened_until,
             ..CaseFilter::default()
         };
-        let seek = page.1.map_or(Ok(Seek::Newest), |cursor| cursor.mark().map(Seek::Older))?;
+        let seek =
+            page.1.map_or(Ok(Seek::Newest), |cursor| cursor.mark().map(Seek::Older).ok_or_else(no_cursor))?;
         Ok((filter, page.0, seek))
     }
 }

@@ -3,9 +3,9 @@
 use noroshi_law::evidence::Entry;
 use noroshi_model::{CaseFilter, Id, Seek};
 
-use super::answers::{BadLineItem, CaseFile, CaseItem, ConsentItem, EventsPage, RefusalItem, StepItem};
-use super::cursor::Cursor;
+use super::answers::{BadLineItem, CaseFile, CaseItem, EventsPage};
 use super::scope::Caller;
+use crate::cursor::Cursor;
 use crate::desk::{Desk, DeskError};
 
 /// Which events.
@@ -29,8 +29,6 @@ pub trait ApiDesk: Desk {
     fn cases_behind(&self, filter: &CaseFilter, seek: &Seek, limit: u32) -> Result<Vec<CaseItem>, DeskError>;
     /// One case with its story.
     fn case_file(&self, id: &Id) -> Result<CaseFile, DeskError>;
-    /// Steps that wait for a person, longest first.
-    fn steps_behind(&self, cursor: Option<&Cursor>, limit: u32) -> Result<Vec<StepItem>, DeskError>;
     /// The quarantine, newest first.
     fn quarantine_behind(
         &self,
@@ -38,10 +36,6 @@ pub trait ApiDesk: Desk {
         cursor: Option<&Cursor>,
         limit: u32,
     ) -> Result<Vec<BadLineItem>, DeskError>;
-    /// Refusals, newest first.
-    fn refusals_behind(&self, cursor: Option<&Cursor>, limit: u32) -> Result<Vec<RefusalItem>, DeskError>;
-    /// Consents, newest first.
-    fn consents_behind(&self, cursor: Option<&Cursor>, limit: u32) -> Result<Vec<ConsentItem>, DeskError>;
     /// Evidence entries, newest first, below an index.
     fn evidence_below(&self, index: u64, limit: u32) -> Result<Vec<Entry>, DeskError>;
     /// Events, oldest first; none under a measure.

@@ -7,12 +7,11 @@
 //! ```
 //!
 //! `scope` what a token is good for; `routes` what can be asked, each with its part of the document; `asked` and `answers` its
-//! forms; `cursor` where a list was left. A token is in the `Authorization` header and nowhere else: what is in an address ends up
+//! forms; [`crate::cursor`] where a list was left. A token is in the `Authorization` header and nowhere else: what is in an address ends up
 //! in logs. No cookie is looked at, so a browser's page can do nothing here that it has no token for.
 
 mod answers;
 mod asked;
-mod cursor;
 mod desk;
 mod document;
 mod problem;
@@ -33,7 +32,6 @@ pub use answers::{
     BadLineItem, CaseFile, CaseItem, ConsentItem, EventItem, EventsPage, RefusalItem, StepItem, StepOfCase,
     StoryItem,
 };
-pub use cursor::Cursor;
 pub use desk::{ApiDesk, EventWish};
 pub use document::document;
 pub use scope::{Caller, Scope};

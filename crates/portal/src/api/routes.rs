@@ -14,12 +14,12 @@ use super::answers::{
     EvidencePage, IntakePageOfFeeds, Measures, QuarantinePage, RefusalsPage, StepsPage, Stops,
 };
 use super::asked::{CasesQuery, EventsQuery, Judgement, PageQuery, QuarantineQuery, Switched};
-use super::cursor::Cursor;
 use super::problem::Problem;
 use super::scope::{
     CasesRead, EventsRead, EvidenceRead, IntakeRead, LadderRead, LadderWrite, LawRead, May, OutcomeRead,
     StepsRead, StepsWrite,
 };
+use crate::cursor::Cursor;
 use crate::desk::Act;
 
 type Asked<T> = Result<Query<T>, QueryRejection>;
@@ -137,7 +137,7 @@ async fn refusals(
     asked: Asked<PageQuery>,
 ) -> Answer<RefusalsPage> {
     let (limit, cursor) = asked?.0.read()?;
-    let rows = office.counter.ask(move |desk| desk.refusals_behind(cursor.as_ref(), limit + 1)).await?;
+    let rows = office.counter.ask(move |desk| desk.refusals(cursor.as_ref(), limit + 1)).await?;
     Ok(Json(RefusalsPage::of(rows, limit)))
 }
 
@@ -150,7 +150,7 @@ async fn consents(
     asked: Asked<PageQuery>,
 ) -> Answer<ConsentsPage> {
     let (limit, cursor) = asked?.0.read()?;
-    let rows = office.counter.ask(move |desk| desk.consents_behind(cursor.as_ref(), limit + 1)).await?;
+    let rows = office.counter.ask(move |desk| desk.consents(cursor.as_ref(), limit + 1)).await?;
     Ok(Json(ConsentsPage::of(rows, limit)))
 }
 
@@ -207,7 +207,7 @@ async fn steps(
     asked: Asked<PageQuery>,
 ) -> Answer<StepsPage> {
     let (limit, cursor) = asked?.0.read()?;
-    let rows = office.counter.ask(move |desk| desk.steps_behind(cursor.as_ref(), limit + 1)).await?;
+    let rows = office.counter.ask(move |desk| desk.steps(cursor.as_ref(), limit + 1)).await?;
     Ok(Json(StepsPage::of(rows, limit)))
 }
 

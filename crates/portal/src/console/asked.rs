@@ -9,6 +9,7 @@ use std::sync::Arc;
 use noroshi_model::{Mark, Right, Seek};
 
 use super::enter::Who;
+use crate::cursor::{Cursor, Placed};
 use crate::show;
 
 /// Rows of a list on one page.
@@ -130,17 +131,36 @@ impl Asked {
             Seek::Newer(mark) => format!("before={mark}"),
         };
         Pager {
-            page: 1,
-            next_page: None,
+            is_first: *seek == Seek::Newest,
             next: last.as_ref().map(Mark::to_string),
             newer: first.map(|mark| format!("{path}?{filter}before={mark}")),
             older: last.map(|mark| format!("{path}?{filter}after={mark}")),
-            range: if rows.is_empty() {
-                String::new()
-            } else {
-                format!("{} shown", show::count(&(rows.len() as u64)))
-            },
+            range: shown(rows.len()),
             json: format!("{path}.json?{filter}{from}"),
+            ..Pager::default()
+        }
+    }
+
+    /// Behind which row a list is read on; what nobody of us has written asks for its beginning.
+    pub(super) fn behind(&self) -> Option<Cursor> {
+        Cursor::decode(self.field("after"))
+    }
+
+    /// Cuts the rows of a list to a page and says where one reads on. `filter` stays in the address.
+    pub(super) fn pager_behind<T: Placed>(&self, rows: &mut Vec<T>, filter: &str) -> Pager {
+        let more = rows.len() > ROWS_A_PAGE as usize;
+        rows.truncate(ROWS_A_PAGE as usize);
+        let next = rows.last().filter(|_| more).map(|row| row.cursor().encode());
+        let (path, behind) = (&self.path, self.behind());
+        let from = behind.as_ref().map_or_else(String::new, |cursor| format!("after={}", cursor.encode()));
+        Pager {
+            is_first: behind.is_none(),
+            first: behind.is_some().then(|| format!("{path}?{}", filter.trim_end_matches('&'))),
+            on: next.as_ref().map(|cursor| format!("{path}?{filter}after={cursor}")),
+            next,
+            range: shown(rows.len()),
+            json: format!("{path}.json?{filter}{from}"),
+            ..Pager::default()
         }
     }
 
@@ -165,24 +185,35 @@ impl Asked {
         let at = |page: u64| format!("{}?{filter}page={page}", self.path);
         Pager {
             page: self.page,
+            is_first: self.page == 1,
             next_page: more.then(|| self.page + 1),
-            next: None,
             newer: (self.page > 1).then(|| at(self.page - 1)),
             older: more.then(|| at(self.page + 1)),
             range,
             json: format!("{}.json?{filter}page={}", self.path, self.page),
+            ..Pager::default()
         }
     }
 }
 
+/// How many rows there are on a page.
+fn shown(rows: usize) -> String {
+    if rows == 0 { String::new() } else { format!("{} shown", show::count(&(rows as u64))) }
+}
+
 /// Where a page of a list lies among the others.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Pager {
+    /// Whether the list begins with it.
+    pub(super) is_first: bool,
     /// Its number, and that of the next, in a list by number.
     pub(super) page: u64,
     pub(super) next_page: Option<u64>,
     /// The place behind this page, in a list by place.
     pub(super) next: Option<String>,
+    /// The list's beginning and the page behind this one, in a list that is read on.
+    pub(super) first: Option<String>,
+    pub(super) on: Option<String>,
     pub(super) newer: Option<String>,
     pub(super) older: Option<String>,
     pub(super) range: String,

@@ -19,9 +19,10 @@ use serde_json::json;
 use super::asked::{Asked, Here, Pager};
 use super::enter::Who;
 use super::said::Said;
-use super::{page, rows};
+use super::{page, rows_behind};
+use crate::api::{ConsentItem, RefusalItem};
 use crate::counter::Counter;
-use crate::desk::{ConsentLine, EmergencyLine, Judged, MeasurePage, RefusalLine};
+use crate::desk::{EmergencyLine, Judged, MeasurePage};
 
 /// Newest refusals and consents, and oldest uses that wait, shown beside the measures; the rest has its own page.
 const NEWEST: u32 = 10;
@@ -33,8 +34,8 @@ struct LawView<'a> {
     measures: &'a [MeasurePage],
     /// The first uses of an emergency that wait for their review.
     waiting: &'a [EmergencyLine],
-    refusals: &'a [RefusalLine],
-    consents: &'a [ConsentLine],
+    refusals: &'a [RefusalItem],
+    consents: &'a [ConsentItem],
 }
 
 impl LawView<'_> {
@@ -64,8 +65,8 @@ impl LawView<'_> {
 pub(super) async fn law(State(counter): State<Counter>, asked: Asked) -> Response {
     let answer = counter
         .ask(|desk| {
-            let waiting = desk.emergencies(true, 0, NEWEST)?;
-            Ok((desk.measures()?, waiting, desk.refusals(0, NEWEST)?, desk.consents(0, NEWEST)?))
+            let waiting = desk.emergencies(true, None, NEWEST)?;
+            Ok((desk.measures()?, waiting, desk.refusals(None, NEWEST)?, desk.consents(None, NEWEST)?))
         })
         .await;
     match answer {
@@ -90,17 +91,17 @@ pub(super) async fn law(State(counter): State<Counter>, asked: Asked) -> Respons
 #[template(path = "console/refusals.html")]
 struct RefusalsView<'a> {
     here: Here<'a>,
-    refusals: &'a [RefusalLine],
+    refusals: &'a [RefusalItem],
     pager: &'a Pager,
 }
 
 pub(super) async fn refusals(State(counter): State<Counter>, asked: Asked) -> Response {
-    let list = rows(&counter, &asked, "", |desk, offset, limit| desk.refusals(offset, limit));
+    let list = rows_behind(&counter, &asked, "", |desk, behind, limit| desk.refusals(behind, limit));
     let (refusals, pager) = match list.await {
         Ok(list) => list,
         Err(response) => return response,
     };
-    let twin = json!({ "page": pager.page, "next": pager.next_page, "refusals": refusals });
+    let twin = json!({ "next": pager.next, "refusals": refusals });
     asked.answer(&RefusalsView { here: asked.here("law"), refusals: &refusals, pager: &pager }, &twin)
 }
 
@@ -108,17 +109,17 @@ pub(super) async fn refusals(State(counter): State<Counter>, asked: Asked) -> Re
 #[template(path = "console/consents.html")]
 struct ConsentsView<'a> {
     here: Here<'a>,
-    consents: &'a [ConsentLine],
+    consents: &'a [ConsentItem],
     pager: &'a Pager,
 }
 
 pub(super) async fn consents(State(counter): State<Counter>, asked: Asked) -> Response {
-    let list = rows(&counter, &asked, "", |desk, offset, limit| desk.consents(offset, limit));
+    let list = rows_behind(&counter, &asked, "", |desk, behind, limit| desk.consents(behind, limit));
     let (consents, pager) = match list.await {
         Ok(list) => list,
         Err(response) => return response,
     };
-    let twin = json!({ "page": pager.page, "next": pager.next_page, "consents": consents });
+    let twin = json!({ "next": pager.next, "consents": consents });
     asked.answer(&ConsentsView { here: asked.here("law"), consents: &consents, pager: &pager }, &twin)
 }
 
@@ -168,12 +169,13 @@ pub(super) async fn emergencies(State(counter): State<Counter>, asked: Asked) ->
 async fn emergencies_with(counter: &Counter, asked: &Asked, judged: Option<(&str, &Judged)>) -> Response {
     let all = asked.field("all") == "1";
     let filter = if all { "all=1&" } else { "" };
-    let list = rows(counter, asked, filter, move |desk, offset, limit| desk.emergencies(!all, offset, limit));
+    let list =
+        rows_behind(counter, asked, filter, move |desk, behind, limit| desk.emergencies(!all, behind, limit));
     let (uses, pager) = match list.await {
         Ok(list) => list,
         Err(response) => return response,
     };
-    let twin = json!({ "page": pager.page, "next": pager.next_page, "all": all, "emergencies": uses });
+    let twin = json!({ "next": pager.next, "all": all, "emergencies": uses });
     let view = EmergenciesView { here: asked.here("law"), uses: &uses, all, pager: &pager, judged };
     asked.answer(&view, &twin)
 }

@@ -33,6 +33,7 @@ use noroshi_model::text::{Catalogue, TextError};
 
 use crate::asset;
 use crate::counter::Counter;
+use crate::cursor::{Cursor, Placed};
 use crate::desk::{Desk, DeskError};
 use crate::door::Door;
 use crate::guard::{CONSOLE_POLICY, CONSOLE_SEATS, CONSOLE_WAIT, CONTENT_SECURITY_POLICY, Limits, guard};
@@ -203,7 +204,21 @@ async fn method() -> Response {
     )
 }
 
-/// One page of a list.
+/// One page of a list that is read on from where it was left.
+async fn rows_behind<T: Placed + Send + 'static>(
+    counter: &Counter,
+    asked: &Asked,
+    filter: &str,
+    list: impl FnOnce(&dyn Desk, Option<&Cursor>, u32) -> Result<Vec<T>, DeskError> + Send + 'static,
+) -> Result<(Vec<T>, Pager), Response> {
+    let behind = asked.behind();
+    let answer = counter.ask(move |desk| list(desk, behind.as_ref(), Asked::limit())).await;
+    let mut rows = answer.map_err(|error| asked.trouble(&error))?;
+    let pager = asked.pager_behind(&mut rows, filter);
+    Ok((rows, pager))
+}
+
+/// One page of a short list, by its number.
 async fn rows<T: Send + 'static>(
     counter: &Counter,
     asked: &Asked,

@@ -7,7 +7,7 @@ use noroshi_law::evidence::Entry;
 use serde_json::json;
 
 use super::asked::{Asked, Here, Pager};
-use super::{page, rows};
+use super::{page, rows, rows_behind};
 use crate::counter::Counter;
 use crate::desk::{DeskError, EvidenceState, QuarantineLine};
 
@@ -20,12 +20,12 @@ struct QuarantineView<'a> {
 }
 
 pub(super) async fn quarantine(State(counter): State<Counter>, asked: Asked) -> Response {
-    let list = rows(&counter, &asked, "", |desk, offset, limit| desk.quarantine(offset, limit));
+    let list = rows_behind(&counter, &asked, "", |desk, behind, limit| desk.quarantine(behind, limit));
     let (lines, pager) = match list.await {
         Ok(list) => list,
         Err(response) => return response,
     };
-    let twin = json!({ "page": pager.page, "next": pager.next_page, "lines": lines });
+    let twin = json!({ "next": pager.next, "lines": lines });
     asked.answer(&QuarantineView { here: asked.here("quarantine"), lines: &lines, pager: &pager }, &twin)
 }
 

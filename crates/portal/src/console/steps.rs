@@ -18,9 +18,10 @@ use serde_json::json;
 use super::asked::{Asked, Pager};
 use super::enter::Who;
 use super::said::Said;
-use super::{Here, page, rows};
+use super::{Here, page, rows_behind};
+use crate::api::StepItem;
 use crate::counter::Counter;
-use crate::desk::{Act, DeskError, StepLine, StopLine};
+use crate::desk::{Act, DeskError, StopLine};
 
 /// Where the page is.
 pub(super) const PATH: &str = "/steps";
@@ -29,7 +30,7 @@ pub(super) const PATH: &str = "/steps";
 #[template(path = "console/steps.html")]
 struct StepsView<'a> {
     here: Here<'a>,
-    steps: &'a [StepLine],
+    steps: &'a [StepItem],
     stopped: &'a [StopLine],
     pager: &'a Pager,
 }
@@ -41,7 +42,7 @@ impl StepsView<'_> {
 }
 
 pub(super) async fn steps(State(counter): State<Counter>, asked: Asked) -> Response {
-    let list = rows(&counter, &asked, "", |desk, offset, limit| desk.steps(offset, limit)).await;
+    let list = rows_behind(&counter, &asked, "", |desk, behind, limit| desk.steps(behind, limit)).await;
     let (steps, pager) = match list {
         Ok(list) => list,
         Err(response) => return response,
@@ -50,7 +51,7 @@ pub(super) async fn steps(State(counter): State<Counter>, asked: Asked) -> Respo
         Ok(stopped) => stopped,
         Err(error) => return asked.trouble(&error),
     };
-    let twin = json!({ "page": pager.page, "next": pager.next_page, "steps": steps, "stopped": stopped });
+    let twin = json!({ "next": pager.next, "steps": steps, "stopped": stopped });
     asked.answer(
         &StepsView { here: asked.here("steps"), steps: &steps, stopped: &stopped, pager: &pager },
         &twin,

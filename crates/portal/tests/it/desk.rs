@@ -14,6 +14,8 @@ use noroshi_model::network::{NetworkRate, NetworkWeek, Week};
 use noroshi_model::outcome::Recheck;
 use noroshi_model::wording::{Comparison, Stage, WordingArm, WordingTrial};
 use noroshi_model::{Case, CaseFilter, CaseState, Funnel, Id, Lang, Mark, Seek, Tally, Trial, VisitKind};
+use noroshi_portal::Cursor;
+use noroshi_portal::api::{ConsentItem, RefusalItem, StepItem};
 use noroshi_portal::desk::*;
 use serde_json::json;
 
@@ -49,6 +51,16 @@ pub struct InMemory {
     pub is_down: bool,
     pub garden: Mutex<Option<GardenNote>>,
     pub performed: Mutex<Vec<String>>,
+}
+
+/// When the nth row of a list is: one each second.
+fn nth(n: u64) -> Timestamp {
+    Timestamp::from_second(1_760_000_000 + n as i64).unwrap()
+}
+
+/// How many rows of a list are before what it is read on from.
+fn after(behind: Option<&Cursor>) -> u64 {
+    behind.map_or(0, |cursor| (cursor.at / 1000 - 1_760_000_000) as u64 + 1)
 }
 
 pub fn at(text: &str) -> Timestamp {
@@ -131,6 +143,7 @@ impl InMemory {
             reinfected: n == 3,
             held_by: None,
             merged_into: None,
+            forgotten: None,
         }
     }
 }
@@ -401,13 +414,13 @@ impl Desk for InMemory {
         Ok(CaseStory { case, reference: self.text("AB3D-9XK2"), story, waiting: true, beside })
     }
 
-    fn steps(&self, offset: u64, limit: u32) -> Result<Vec<StepLine>, DeskError> {
-        self.list(offset, limit, |n| StepLine {
+    fn steps(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<StepItem>, DeskError> {
+        self.list(after(behind), limit, |n| StepItem {
             case: Id::of("case", &[&n.to_be_bytes()]),
             reference: "AB3D-92F0".into(),
             number: 4,
             channel: noroshi_model::Channel::Call,
-            since: at("2026-11-20T04:00:00Z"),
+            since: nth(n),
             campaign: self.text("shadowserver-sinkhole.mirai"),
             family: self.text("mirai"),
             last_seen: at("2026-11-20T03:12:00Z"),
@@ -459,30 +472,33 @@ impl Desk for InMemory {
         Ok("noroshi_up 1\n# EOF\n".into())
     }
 
-    fn quarantine(&self, offset: u64, limit: u32) -> Result<Vec<QuarantineLine>, DeskError> {
-        self.list(offset, limit, |n| QuarantineLine {
+    fn quarantine(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<QuarantineLine>, DeskError> {
+        self.list(after(behind), limit, |n| QuarantineLine {
+            id: n.to_string(),
             source: self.text("2026-11-20-sinkhole.csv"),
             line: n + 17,
             reason: self.text("time.source is not a time"),
             snippet: (n != 2).then(|| self.text("\"20 Nov\t12:12\",203.0.113.77,mirai\r\n")),
             bytes: 20_480,
-            at: at("2026-11-20T03:40:00Z"),
+            at: nth(n),
             campaign: self.text("shadowserver-sinkhole.mirai"),
         })
     }
 
-    fn refusals(&self, offset: u64, limit: u32) -> Result<Vec<RefusalLine>, DeskError> {
-        self.list(offset, limit, |_| RefusalLine {
-            at: at("2026-11-20T03:40:00Z"),
+    fn refusals(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<RefusalItem>, DeskError> {
+        self.list(after(behind), limit, |n| RefusalItem {
+            id: n.to_string(),
+            case: None,
+            at: nth(n),
             measure: self.text("infection-notice"),
             rule: self.text("no-consent"),
             reason: self.text("the contract's terms hold no consent to this measure"),
         })
     }
 
-    fn consents(&self, offset: u64, limit: u32) -> Result<Vec<ConsentLine>, DeskError> {
-        self.list(offset, limit, |n| ConsentLine {
-            since: at("2026-04-01T00:00:00Z"),
+    fn consents(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<ConsentItem>, DeskError> {
+        self.list(after(behind), limit, |n| ConsentItem {
+            since: nth(n),
             scope: self.text("terms"),
             measure: self.text("infection-notice"),
             granted: n % 2 == 0,
@@ -501,8 +517,13 @@ impl Desk for InMemory {
         }
     }
 
-    fn emergencies(&self, waiting: bool, offset: u64, limit: u32) -> Result<Vec<EmergencyLine>, DeskError> {
-        self.list(offset, limit, |n| EmergencyLine {
+    fn emergencies(
+        &self,
+        waiting: bool,
+        behind: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Vec<EmergencyLine>, DeskError> {
+        self.list(behind.map_or(0, |cursor| cursor.at as u64 + 1), limit, |n| EmergencyLine {
             entry: n,
             measure: self.text("takedown-notice"),
             usage: self.text("identify"),

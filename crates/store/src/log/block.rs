@@ -3,7 +3,10 @@
 
 use std::cell::RefCell;
 
+use jiff::Timestamp;
+
 use super::{Limits, Logged, NewEvent};
+use crate::events::Intake;
 use crate::row::{Row, values};
 use crate::{StoreError, Tx};
 
@@ -146,24 +149,27 @@ impl Block {
 pub(super) fn insert(
     tx: &mut Tx<'_>,
     first_seq: u64,
-    intake: &str,
+    intake: &Intake,
+    now: Timestamp,
     filling: &mut Filling,
 ) -> Result<u64, StoreError> {
     let body = filling.packed()?;
     let block = std::mem::take(filling);
     tx.execute(
-        "INSERT INTO event_block (first_seq, count, kept, first_ms, last_ms, intake, ids, lines, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO event_block (first_seq, count, kept, first_ms, last_ms, intake, ids, lines, body, measure, kept_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         values![
             first_seq,
             block.count,
             block.kept,
             block.first_ms,
             block.last_ms,
-            intake,
+            &intake.id,
             block.ids,
             block.lines,
-            body
+            body,
+            intake.measure.as_deref(),
+            now
         ],
     )?;
     // The buffer that grew the most is used again.

@@ -26,6 +26,8 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use jiff::Timestamp;
+
 use crate::engine::Manner;
 use crate::events::Intake;
 use crate::row::values;
@@ -33,7 +35,7 @@ use crate::{Store, StoreError, Tx};
 use block::Filling;
 use index::Index;
 use merge::Worked;
-pub use read::{Logged, id_bytes, id_from_bytes};
+pub use read::{Forget, Logged, id_bytes, id_from_bytes};
 
 /// Everything that writes the log takes turns under this name.
 const TURN: &str = "event log";
@@ -192,6 +194,7 @@ impl Store {
         &self,
         name: &'static str,
         intake: &Intake,
+        now: Timestamp,
         batch: &[NewEvent<'_>],
         mut more: impl FnMut(&mut Tx<'_>, &Sifted) -> Result<T, E>,
     ) -> Result<T, E> {
@@ -203,7 +206,7 @@ impl Store {
         let done = self.enter(name, Manner::in_turn_alone(TURN), |tx| {
             let fresh = tx.sift(batch)?;
             let new = batch.iter().zip(&fresh).filter(|(_, fresh)| **fresh).map(|(event, _)| *event);
-            let seqs = tx.append(intake, new)?;
+            let seqs = tx.append(intake, now, new)?;
             let sifted = Sifted { fresh, seqs };
             appended = sifted.seqs.end - sifted.seqs.start;
             more(tx, &sifted)
@@ -221,6 +224,7 @@ impl Store {
         &self,
         name: &'static str,
         intake: &Intake,
+        now: Timestamp,
         batch: &[NewEvent<'_>],
         mut choose: impl FnMut(&mut Tx<'_>, &[bool]) -> Result<(Chosen, T), E>,
     ) -> Result<T, E> {
@@ -247,7 +251,7 @@ impl Store {
                 |((event, _), left_out)| NewEvent { json: if left_out { b"" } else { event.json }, ..*event },
             );
             let more = more.iter().zip(&more_fresh).filter(|(_, fresh)| **fresh).map(|(event, _)| *event);
-            let seqs = tx.append(intake, whole.chain(more))?;
+            let seqs = tx.append(intake, now, whole.chain(more))?;
             appended = seqs.end - seqs.start;
             Ok::<T, E>(done)
         })?;
@@ -319,6 +323,7 @@ impl Tx<'_> {
     fn append<'b>(
         &mut self,
         intake: &Intake,
+        now: Timestamp,
         events: impl Iterator<Item = NewEvent<'b>>,
     ) -> Result<Range<u64>, StoreError> {
         let limits = match &self.log.log {
@@ -330,13 +335,13 @@ impl Tx<'_> {
         let mut filling = Filling::default();
         for event in events {
             if filling.is_full(&limits, event.json.len()) {
-                next_seq += block::insert(self, next_seq, intake.id.as_str(), &mut filling)?;
+                next_seq += block::insert(self, next_seq, intake, now, &mut filling)?;
             }
             kept += u64::from(!event.json.is_empty());
             filling.push(&event);
         }
         if filling.count > 0 {
-            next_seq += block::insert(self, next_seq, intake.id.as_str(), &mut filling)?;
+            next_seq += block::insert(self, next_seq, intake, now, &mut filling)?;
         }
         if next_seq > first_seq {
             self.execute(

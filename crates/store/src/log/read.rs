@@ -6,14 +6,26 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use noroshi_model::{Event, Id};
 
-use super::block::{Block, COLUMNS};
-use crate::row::values;
-use crate::{StoreError, Tx};
+use super::block::{Block, COLUMNS, Filling};
+use super::{NewEvent, TURN};
+use crate::engine::Manner;
+use crate::forgetting::TooOld;
+use crate::row::{Row, values};
+use crate::{Store, StoreError, Tx};
 
 /// Bytes of unpacked blocks that a transaction keeps: events asked for together mostly came together.
 const UNPACKED_MAX: usize = 8 << 20;
 /// Blocks forgotten in one call.
-const FORGOTTEN_AT_ONCE: u32 = 1_000;
+const FORGOTTEN_AT_ONCE: u32 = 32;
+
+/// Which events are to be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forget<'a> {
+    /// Those that came in under a measure too long ago.
+    Under(TooOld<'a>),
+    /// Those that came in under none and happened before a time.
+    Before(Timestamp),
+}
 
 /// An event of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,24 +117,56 @@ impl Tx<'_> {
         Ok(self.number("SELECT events FROM event_head WHERE id = 1", &[])?.unsigned_abs())
     }
 
-    /// Forgets blocks all of whose events happened before `time`, some of them at a time: call again until it says 0. Their
-    /// ids stay in the index: what was taken in once is not taken in again. Blocks from which the index would
-    /// have to be read back after a restart stay for now.
-    pub fn forget_events_before(&mut self, time: Timestamp) -> Result<u64, StoreError> {
-        let rows = self.rows(
-            "SELECT first_seq, kept FROM event_block WHERE last_ms < ?1
-               AND first_seq < (SELECT COALESCE(MAX(next_seq), 0) FROM seen_run WHERE state = 'live')
-             ORDER BY last_ms, first_seq LIMIT ?2",
-            values![time, FORGOTTEN_AT_ONCE],
-        )?;
+    /// Blocks all of whose events are to be forgotten, with whether the index has their ids. Those of which it would have to be
+    /// read back after a restart are only emptied, and so are not met again before that.
+    pub(crate) fn blocks_too_old(&mut self, which: Forget<'_>, limit: u32) -> Result<Vec<Row>, StoreError> {
+        const INDEXED: &str = "(SELECT COALESCE(MAX(next_seq), 0) FROM seen_run WHERE state = 'live')";
+        let select = |old: &str| {
+            format!(
+                "SELECT first_seq, kept, ids, CAST((CASE WHEN first_seq < {INDEXED} THEN 1 ELSE 0 END) AS BIGINT) FROM event_block
+                 WHERE {old} AND (kept > 0 OR first_seq < {INDEXED})"
+            )
+        };
+        match which {
+            Forget::Under(TooOld { measure, before }) => self.rows(
+                &format!("{} ORDER BY kept_ms, first_seq LIMIT ?3", select("measure = ?1 AND kept_ms < ?2")),
+                values![measure, before, limit],
+            ),
+            Forget::Before(before) => self.rows(
+                &format!(
+                    "{} ORDER BY last_ms, first_seq LIMIT ?2",
+                    select("measure IS NULL AND last_ms < ?1")
+                ),
+                values![before, limit],
+            ),
+        }
+    }
+
+    fn forget_blocks(&mut self, which: Forget<'_>) -> Result<(u64, u64), StoreError> {
+        let rows = self.blocks_too_old(which, FORGOTTEN_AT_ONCE)?;
         let mut forgotten = 0;
         for row in &rows {
-            self.execute("DELETE FROM event_block WHERE first_seq = ?1", values![row.count(0)?])?;
+            let first_seq = row.count(0)?;
             forgotten += row.count(1)?;
+            let (ids, _) = row.bytes(2)?.as_chunks::<16>();
+            for id in ids {
+                self.execute("DELETE FROM finding_event WHERE event = ?1", values![&id_from_bytes(*id)])?;
+            }
+            if row.flag(3)? {
+                self.execute("DELETE FROM event_block WHERE first_seq = ?1", values![first_seq])?;
+                continue;
+            }
+            let mut empty = Filling::default();
+            ids.iter()
+                .for_each(|id| empty.push(&NewEvent { id: *id, line: 0, time_source_ms: 0, json: b"" }));
+            self.execute(
+                "UPDATE event_block SET kept = 0, lines = ?2, body = ?3 WHERE first_seq = ?1",
+                values![first_seq, empty.lines.as_slice(), empty.packed()?],
+            )?;
         }
         self.execute("UPDATE event_head SET events = events - ?1 WHERE id = 1", values![forgotten])?;
         self.log.blocks = Blocks::default();
-        Ok(forgotten)
+        Ok((rows.len() as u64, forgotten))
     }
 
     /// The block that holds a number.
@@ -147,5 +191,21 @@ impl Tx<'_> {
         blocks.bytes += block.bytes();
         blocks.kept.insert(block.next_seq(), Arc::clone(&block));
         Ok(Some(block))
+    }
+}
+
+impl Store {
+    /// Forgets events, some in each transaction, and says how many. Their ids stay in the index: what was taken in once is not taken
+    /// in again.
+    pub fn forget_events(&self, which: Forget<'_>) -> Result<u64, StoreError> {
+        let mut forgotten = 0;
+        loop {
+            let (blocks, events) =
+                self.enter("events.forget", Manner::in_turn_alone(TURN), |tx| tx.forget_blocks(which))?;
+            forgotten += events;
+            if blocks == 0 {
+                return Ok(forgotten);
+            }
+        }
     }
 }

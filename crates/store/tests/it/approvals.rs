@@ -62,8 +62,8 @@ fn an_emergency_use_waits_until_it_is_reviewed_and_is_reviewed_once() {
         let (open, all, count) = store
             .tx("t", |tx| {
                 Ok::<_, noroshi_store::StoreError>((
-                    tx.emergency_uses(true, 0, 10)?,
-                    tx.emergency_uses(false, 0, 10)?,
+                    tx.emergency_uses(true, None, 10)?,
+                    tx.emergency_uses(false, None, 10)?,
                     tx.unreviewed()?,
                 ))
             })

@@ -19,6 +19,7 @@ fn intake() -> Intake {
         kind: "feed".into(),
         source: "f.csv".into(),
         campaign: "f".into(),
+        measure: None,
         position: 0,
         done: false,
     }
@@ -32,7 +33,7 @@ fn append(store: &Store, ns: &[u64], more: u64, fail: bool) -> Result<Vec<bool>,
         .zip(&texts)
         .map(|(n, json)| NewEvent { id: key(*n), line: *n, time_source_ms: 0, json })
         .collect();
-    store.append_chosen("t", &intake(), &batch, |_, fresh| {
+    store.append_chosen("t", &intake(), at(0), &batch, |_, fresh| {
         let more = MoreEvent { id: key(more), line: 0, time_source_ms: 0, json: b"{\"more\":1}".to_vec() };
         let chosen = Chosen { left_out: ns.iter().map(|n| n % 2 == 1).collect(), more: vec![more] };
         if fail { Err(StoreError::Corrupt("on purpose".into())) } else { Ok((chosen, fresh.to_vec())) }

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
 use noroshi_model::Tally;
 use noroshi_store::events::Intake;
 use noroshi_store::log::{Limits, Logged, NewEvent, Sifted, id_bytes, id_from_bytes};
@@ -39,6 +38,7 @@ fn intake() -> Intake {
         kind: "seized".into(),
         source: "gate.csv".into(),
         campaign: "c".into(),
+        measure: None,
         position: 0,
         done: false,
     }
@@ -51,7 +51,7 @@ fn append_or(store: &Store, ns: &[u64], fail: bool) -> Result<Sifted, StoreError
         .zip(&texts)
         .map(|(n, json)| NewEvent { id: id_bytes(&id(*n)), line: n * 3, time_source_ms: *n as i64, json })
         .collect();
-    store.append_events("t", &intake(), &batch, |tx, sifted| {
+    store.append_events("t", &intake(), at(0), &batch, |tx, sifted| {
         let stored = sifted.fresh.iter().filter(|fresh| **fresh).count() as u64;
         let counts = Tally { read: ns.len() as u64, stored, ..Tally::default() };
         tx.advance(&intake(), &counts, at(0))?;
@@ -100,8 +100,8 @@ fn an_event_comes_back_as_it_was_by_its_id() {
         let event = event(1);
         let json = serde_json::to_vec(&event).unwrap();
         let new = NewEvent { id: id_bytes(&event.id()), line: 1, time_source_ms: 0, json: &json };
-        let fresh =
-            store.append_events("t", &intake(), &[new, new], |_, s| Ok::<_, StoreError>(s.fresh.clone()));
+        let fresh = store
+            .append_events("t", &intake(), at(0), &[new, new], |_, s| Ok::<_, StoreError>(s.fresh.clone()));
         assert_eq!(fresh.unwrap(), [true, false]);
         let back = store.tx("t", |tx| tx.event(&event.id())).unwrap();
         assert_eq!(back, Some(event.clone()), "odd characters and all");
@@ -190,36 +190,6 @@ fn threads_of_one_store_append_and_read_at_once() {
             }
         });
         assert_holds(&store, &(0..400).collect::<Vec<_>>());
-    });
-}
-
-#[test]
-fn what_is_forgotten_is_not_taken_in_again() {
-    on_both(|store| {
-        let store = again(store);
-        let all: Vec<u64> = (0..300).collect();
-        all.chunks(20).for_each(|batch| assert_eq!(append(&store, batch), [true; 20]));
-        let before = Timestamp::from_millisecond(100).unwrap();
-        let mut gone = 0;
-        loop {
-            match store.tx("t", |tx| tx.forget_events_before(before)).unwrap() {
-                0 => break,
-                forgotten => gone += forgotten,
-            }
-        }
-        assert_eq!(gone, 100, "blocks end where batches do");
-        for store in [&store, &again(&store)] {
-            store
-                .tx("t", |tx| {
-                    assert_eq!(tx.event_count()?, 200);
-                    assert_eq!(tx.event_json(&id(50))?, None);
-                    assert_eq!(tx.event_json(&id(150))?, Some(json(150)));
-                    assert_eq!(tx.events_after(0, 1)?[0].seq, 101);
-                    Ok::<_, StoreError>(())
-                })
-                .unwrap();
-            assert_eq!(append(store, &[50, 150]), [false, false]);
-        }
     });
 }
 
@@ -327,7 +297,7 @@ fn ids_that_are_not_uniform_are_still_found_exactly() {
                     .iter()
                     .map(|id| NewEvent { id: **id, line: 0, time_source_ms: 0, json: b"{}" })
                     .collect();
-                store.append_events("t", &intake(), &batch, |_, _| Ok::<_, StoreError>(())).unwrap();
+                store.append_events("t", &intake(), at(0), &batch, |_, _| Ok::<_, StoreError>(())).unwrap();
             }
         }
         assert_eq!(store.tx("t", |tx| tx.event_count()).unwrap(), 500);

@@ -30,6 +30,7 @@ mod approvals;
 mod cases;
 mod evidence;
 mod foreign;
+mod forgetting;
 mod gathered;
 mod ladder;
 mod log;
@@ -97,6 +98,7 @@ fn case(n: u64, party: &str, state: CaseState) -> Case {
         reinfected: false,
         held_by: None,
         merged_into: None,
+        forgotten: None,
     }
 }
 
@@ -356,6 +358,7 @@ fn counts_and_quarantine_say_what_became_of_every_record() {
             kind: "seized".into(),
             source: "gate.csv".into(),
             campaign: "c".into(),
+            measure: None,
             position: 4,
             done: false,
         };
@@ -374,7 +377,7 @@ fn counts_and_quarantine_say_what_became_of_every_record() {
         assert_eq!(tallies[0].2.read, 8);
         assert!(tallies[0].2.adds_up());
         assert_eq!(store.tx("t", |tx| tx.intake(&id(1))).unwrap().unwrap().position, 8);
-        let quarantine = store.tx("t", |tx| tx.quarantine(0, 10)).unwrap();
+        let quarantine = store.tx("t", |tx| tx.quarantine_behind("", None, 10)).unwrap();
         assert_eq!(quarantine.len(), 2, "the same line once");
         assert_eq!(quarantine[0].snippet, None, "sealed input shows nothing");
     });

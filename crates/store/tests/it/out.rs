@@ -40,6 +40,7 @@ fn feeds_are_told_in_the_order_they_came_with_what_they_bring_in_an_hour_and_a_d
                 kind: "feed".into(),
                 source: "x".into(),
                 campaign: campaign.into(),
+                measure: None,
                 position: 0,
                 done: false,
             };

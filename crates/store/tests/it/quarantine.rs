@@ -63,7 +63,7 @@ fn a_line_is_kept_whole_up_to_a_limit_and_a_sealed_one_not_at_all() {
         assert_eq!(kept[0].how, bad(3).how);
         assert_eq!((kept[1].content.as_ref().map(Vec::len), kept[1].entry.cut), (Some(KEPT_MAX), true));
         assert_eq!((&kept[2].content, &kept[2].entry.snippet, kept[2].entry.cut), (&None, &None, false));
-        let listed = store.tx("t", |tx| tx.quarantine(0, 10)).unwrap();
+        let listed = store.tx("t", |tx| tx.quarantine_behind("", None, 10)).unwrap();
         let of = |line: u64| listed.iter().find(|q| q.line == line).unwrap().snippet.clone();
         assert_eq!(of(1).map(|shown| shown.len()), Some(4096));
         assert_eq!(of(3), kept[0].entry.snippet);

@@ -106,6 +106,7 @@ fn who_gets_which_wording_follows_from_the_subscriber_and_the_round_and_not_from
         reinfected: false,
         held_by: None,
         merged_into: None,
+        forgotten: None,
     };
     let mut short = [0_u32; 2];
     let mut of = [0_u32; 2];

@@ -6,10 +6,14 @@ use jiff::Timestamp;
 use noroshi_model::{Id, Mark};
 use serde::{Deserialize, Serialize};
 
-use super::problem::Problem;
+/// A row of a list that is read on from where it was left.
+pub trait Placed {
+    /// Where it is.
+    fn cursor(&self) -> Cursor;
+}
 
 /// Longest cursor that is looked at.
-pub(super) const CHARS_MAX: usize = 1024;
+pub(crate) const CHARS_MAX: usize = 1024;
 /// Keys besides the time.
 const KEYS_MAX: usize = 2;
 
@@ -25,30 +29,28 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    pub(super) fn encode(&self) -> String {
+    /// As it stands in an address.
+    pub fn encode(&self) -> String {
         BASE64URL_NOPAD.encode(&serde_json::to_vec(self).unwrap_or_default())
     }
 
-    pub(super) fn decode(text: &str) -> Result<Self, Problem> {
+    /// Reads one; none where nobody of us has written it.
+    pub(crate) fn decode(text: &str) -> Option<Self> {
         let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok().filter(|_| text.len() <= CHARS_MAX);
         let cursor: Option<Self> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let fits = |cursor: &Self| {
             let plain = |key: &String| !key.contains(char::is_control);
             cursor.keys.len() <= KEYS_MAX && cursor.keys.iter().all(plain)
         };
-        cursor.filter(fits).ok_or_else(no_cursor)
+        cursor.filter(fits)
     }
 
     /// The place in a list that is ordered by time and id.
-    pub(super) fn mark(&self) -> Result<Mark, Problem> {
+    pub(crate) fn mark(&self) -> Option<Mark> {
         let id = self.keys.first().and_then(|id| Id::parse(id));
         let at = Timestamp::from_millisecond(self.at).ok();
-        at.zip(id).map(|(at, id)| Mark { at, id }).ok_or_else(no_cursor)
+        at.zip(id).map(|(at, id)| Mark { at, id })
     }
-}
-
-fn no_cursor() -> Problem {
-    Problem::bad("this is no cursor that an answer gave as `next`")
 }
 
 #[cfg(test)]
@@ -58,12 +60,12 @@ mod tests {
     #[test]
     fn a_cursor_reads_as_it_was_written_and_nothing_else_is_one() {
         let cursor = Cursor { at: -5, keys: vec!["党".into(), "*".into()] };
-        assert_eq!(Cursor::decode(&cursor.encode()), Ok(cursor));
+        assert_eq!(Cursor::decode(&cursor.encode()), Some(cursor));
         let hostile = Cursor { at: 0, keys: vec!["\0".into()] };
         let many = Cursor { at: 0, keys: vec![String::new(); 3] };
         let long = Cursor { at: 0, keys: vec!["x".repeat(CHARS_MAX)] };
         for text in ["", "e30", "%%", "x", &hostile.encode(), &many.encode(), &long.encode()] {
-            assert_eq!(Cursor::decode(text).unwrap_err().status, 400, "{text}");
+            assert_eq!(Cursor::decode(text), None, "{text}");
         }
     }
 }
