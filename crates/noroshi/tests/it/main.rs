@@ -21,6 +21,7 @@ mod nats;
 mod outcome;
 mod pages;
 mod postgres;
+mod reference;
 mod returns;
 mod sessions;
 mod sources;
