@@ -170,9 +170,10 @@ impl Book {
     pub fn keep(&mut self, batch: &[Lawful<Assignment, SessionKeeping>]) -> Result<Kept, BookError> {
         let lock = self.lock().map_err(|why| self.failed(why))?;
         self.refresh().map_err(|why| self.failed(why))?;
-        let mut frame = Frame::default();
+        let mut frame = Frame { entries: Vec::with_capacity(batch.len()), ..Frame::default() };
+        let mut before = Before::default();
         for record in batch {
-            let entry = self.entry(record.read(), &mut frame).ok_or(BookError::Full)?;
+            let entry = self.entry(record.read(), &mut frame, &mut before).ok_or(BookError::Full)?;
             frame.entries.push(entry);
         }
         if let Err(why) = self.writable_log().and_then(|log| log.append(&frame)) {
@@ -287,12 +288,27 @@ impl Book {
         }
     }
 
-    fn entry(&mut self, record: &Assignment, frame: &mut Frame) -> Option<Entry> {
+    fn entry<'r>(
+        &mut self,
+        record: &'r Assignment,
+        frame: &mut Frame,
+        before: &mut Before<'r>,
+    ) -> Option<Entry> {
         let line = match &record.whom {
-            Some(whom) => Some(number(&mut self.lines, &named(whom), &mut frame.lines)?),
+            Some(whom) => {
+                named(whom, &mut before.name);
+                Some(number(&mut self.lines, &before.name, &mut frame.lines)?)
+            }
             None => None,
         };
-        let server = number(&mut self.servers, cut(record.server.as_bytes()).as_slice(), &mut frame.servers)?;
+        let server = match before.server {
+            Some((name, number)) if name == record.server => number,
+            _ => {
+                let name = cut(record.server.as_bytes().to_vec());
+                number(&mut self.servers, &name, &mut frame.servers)?
+            }
+        };
+        before.server = Some((&record.server, server));
         let session = record.session.as_deref().map_or(0, |id| hash(id.as_bytes()).max(1));
         Some(Entry {
             change: record.change,
@@ -626,10 +642,27 @@ fn joined(mut rows: Vec<Row>) -> Vec<Row> {
     kept
 }
 
-fn named(whom: &Whom) -> Vec<u8> {
+/// What is known from the records before, of a batch.
+#[derive(Default)]
+struct Before<'r> {
+    /// The last record's server: most come from the same one.
+    server: Option<(&'r str, u32)>,
+    /// Room for a name.
+    name: Vec<u8>,
+}
+
+fn named(whom: &Whom, name: &mut Vec<u8>) {
+    name.clear();
     match whom {
-        Whom::Line(name) => cut(&[b"L", name.as_bytes()].concat()),
-        Whom::Inside(ip) => [b"I".as_slice(), &to_bits(*ip).to_le_bytes()].concat(),
+        Whom::Line(line) => {
+            name.push(b'L');
+            name.extend_from_slice(line.as_bytes());
+            *name = cut(std::mem::take(name));
+        }
+        Whom::Inside(ip) => {
+            name.push(b'I');
+            name.extend_from_slice(&to_bits(*ip).to_le_bytes());
+        }
     }
 }
 
@@ -645,12 +678,13 @@ fn from_bits(bits: u128) -> std::net::IpAddr {
 }
 
 /// A name in its bounds; a long one is told apart by a hash of the whole.
-fn cut(name: &[u8]) -> Vec<u8> {
-    if name.len() <= NAME_BYTES_MAX {
-        return name.to_vec();
+fn cut(mut name: Vec<u8>) -> Vec<u8> {
+    if name.len() > NAME_BYTES_MAX {
+        let mark = format!("…{:016x}", hash(&name));
+        name.truncate(NAME_BYTES_MAX - mark.len());
+        name.extend_from_slice(mark.as_bytes());
     }
-    let mark = format!("…{:016x}", hash(name));
-    [&name[..NAME_BYTES_MAX - mark.len()], mark.as_bytes()].concat()
+    name
 }
 
 /// The same in every process: it is logged.

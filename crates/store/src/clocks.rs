@@ -6,12 +6,12 @@ use crate::row::values;
 use crate::{StoreError, Tx};
 
 impl Tx<'_> {
-    /// Notes that a server's clock was `offset_s` seconds ahead (negative: behind) in one record.
-    pub fn add_clock_sample(&mut self, nas: &str, offset_s: i64) -> Result<(), StoreError> {
+    /// Notes that a server's clock was `offset_s` seconds ahead (negative: behind) in so many records.
+    pub fn add_clock_samples(&mut self, nas: &str, offset_s: i64, samples: u64) -> Result<(), StoreError> {
         self.execute(
-            "INSERT INTO nas_clock (nas, offset_s, samples) VALUES (?1, ?2, 1)
-             ON CONFLICT (nas, offset_s) DO UPDATE SET samples = nas_clock.samples + 1",
-            values![nas, offset_s],
+            "INSERT INTO nas_clock (nas, offset_s, samples) VALUES (?1, ?2, ?3)
+             ON CONFLICT (nas, offset_s) DO UPDATE SET samples = nas_clock.samples + excluded.samples",
+            values![nas, offset_s, samples],
         )?;
         Ok(())
     }

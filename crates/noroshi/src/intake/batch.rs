@@ -1,5 +1,6 @@
 //! Records on their way to the store, in a few large pieces of memory that are used again for the next ones.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -48,8 +49,27 @@ pub struct Kept {
     pub duplicate: u64,
     /// They name no address, or nobody.
     pub filtered: u64,
-    /// What those that were new told of their servers' clocks: by how many seconds each was off.
-    pub clocks: Vec<(String, i64)>,
+    /// What those that were new told of their servers' clocks: by how many seconds each was off, and how often.
+    pub clocks: BTreeMap<String, BTreeMap<i64, u64>>,
+}
+
+impl Kept {
+    /// Notes that a server's clock was off in a record.
+    pub fn off(&mut self, nas: &str, offset_s: i64) {
+        if !self.clocks.contains_key(nas) {
+            self.clocks.insert(nas.to_owned(), BTreeMap::new());
+        }
+        if let Some(of_server) = self.clocks.get_mut(nas) {
+            *of_server.entry(offset_s).or_default() += 1;
+        }
+    }
+
+    /// Server, seconds, how often.
+    pub fn clock_samples(&self) -> impl Iterator<Item = (&str, i64, u64)> {
+        self.clocks.iter().flat_map(|(nas, off)| {
+            off.iter().map(move |(offset_s, samples)| (nas.as_str(), *offset_s, *samples))
+        })
+    }
 }
 
 /// An event, its JSON in the batch's memory.

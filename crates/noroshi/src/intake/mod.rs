@@ -308,12 +308,17 @@ pub fn keep(house: &House, batch: &mut Batch) -> anyhow::Result<()> {
     let mut effects = house.book_to_keep()?.keep(&batch.assignments)?.effects.into_iter();
     let mut kept = batch::Kept::default();
     for (count, sample) in &batch.records {
-        let of_record: Vec<Effect> = effects.by_ref().take(*count).collect();
-        if of_record.contains(&Effect::Kept) {
+        let (mut is_new, mut is_known) = (false, false);
+        for effect in effects.by_ref().take(*count) {
+            is_new |= effect == Effect::Kept;
+            is_known |= effect == Effect::Duplicate;
+        }
+        if is_new {
             kept.stored += 1;
-            let off = sample.as_ref().and_then(|sample| Some((sample.nas.clone(), sample.offset_s?)));
-            kept.clocks.extend(off);
-        } else if of_record.contains(&Effect::Duplicate) {
+            if let Some((nas, offset_s)) = sample.as_ref().and_then(|s| Some((&s.nas, s.offset_s?))) {
+                kept.off(nas, offset_s);
+            }
+        } else if is_known {
             kept.duplicate += 1;
         } else {
             kept.filtered += 1;
@@ -375,8 +380,8 @@ fn store(
             counts.stored += kept.stored;
             counts.duplicate += kept.duplicate;
             counts.filtered += kept.filtered;
-            for (nas, offset_s) in &kept.clocks {
-                tx.add_clock_sample(nas, *offset_s)?;
+            for (nas, offset_s, samples) in kept.clock_samples() {
+                tx.add_clock_samples(nas, offset_s, samples)?;
             }
         }
         tx.insert_quarantined(&bad, now)?;

@@ -201,8 +201,8 @@ fn take(
         let now = house.clock.now();
         patiently(|| {
             house.store.tx("radius.batch", |tx| {
-                for (nas, offset_s) in &kept.clocks {
-                    tx.add_clock_sample(nas, *offset_s)?;
+                for (nas, offset_s, samples) in kept.clock_samples() {
+                    tx.add_clock_samples(nas, offset_s, samples)?;
                 }
                 tx.insert_quarantined(&bad, now)
             })

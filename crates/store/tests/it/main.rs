@@ -308,7 +308,7 @@ fn no_more_is_handed_over_in_an_hour_than_is_allowed_and_nothing_that_is_stopped
 fn a_servers_clock_is_counted() {
     on_both(|store| {
         for _ in 0..3 {
-            store.tx("t", |tx| tx.add_clock_sample("nas", -5)).unwrap();
+            store.tx("t", |tx| tx.add_clock_samples("nas", -5, 1)).unwrap();
         }
         assert_eq!(store.tx("t", |tx| tx.clock_samples()).unwrap(), [("nas".to_owned(), -5, 3)]);
     });
