@@ -3,7 +3,8 @@
 //! The ask depends on the measure only, never on the finding, so one ruling serves every finding of a measure.
 
 use noroshi_law::{
-    Ask, Gate, InfectionNotice, LineQuarantine, Purpose as _, Refusal, Role, Standing, TakedownNotice, Use,
+    Ask, Gate, InfectionNotice, LineQuarantine, Purpose as _, ReflectorNotice, Refusal, Role, Standing,
+    TakedownNotice, Use,
 };
 use noroshi_model::{Decision, Finding, Id, Verdict};
 
@@ -25,6 +26,11 @@ pub fn ask_takedown(usage: Use) -> Ask {
 /// Address, port and time, as the contract clause says.
 pub fn ask_infection(usage: Use) -> Ask {
     Ask::of::<InfectionNotice>(Role::System, usage, &["source.ip", "source.port", "time.source"])
+}
+
+/// Address and time: the owner of a router that reflects attacks is found and told (second report 2015).
+pub fn ask_reflector(usage: Use) -> Ask {
+    Ask::of::<ReflectorNotice>(Role::System, usage, &["source.ip", "time.source"])
 }
 
 /// Address, port and time, as the clause of its own says: to find the line anew, and to restrict it.

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use noroshi_book::Answer;
-use noroshi_decide::{ask_infection, ask_takedown};
-use noroshi_law::{Ask, InfectionNotice, NoticePurpose, Purpose as _, TakedownNotice, Use};
+use noroshi_decide::{ask_infection, ask_reflector, ask_takedown};
+use noroshi_law::{Ask, InfectionNotice, NoticePurpose, Purpose as _, ReflectorNotice, TakedownNotice, Use};
 use noroshi_wire::csv::{CsvFormat, Records};
 use noroshi_wire::lines::{Encoding, Lines};
 use serde::Serialize;
@@ -67,8 +67,9 @@ pub fn who(house: &House, wish: &Who) -> anyhow::Result<ExitCode> {
     match wish.measure.as_str() {
         TakedownNotice::MEASURE => under::<TakedownNotice>(house, wish, ask_takedown),
         InfectionNotice::MEASURE => under::<InfectionNotice>(house, wish, ask_infection),
+        ReflectorNotice::MEASURE => under::<ReflectorNotice>(house, wish, ask_reflector),
         other if house.register.measure(other).is_some() => {
-            bail!("measure '{other}' is not one under which an address may be identified")
+            bail!("measure '{other}' is not one under which the holder of an address may be asked for")
         }
         other => bail!("there is no measure '{other}'; `noroshi law measures` lists them"),
     }

@@ -7,7 +7,7 @@ use noroshi_model::{Clock as _, SystemClock};
 
 use super::{Running, config, who};
 use crate::mail::until;
-use crate::world::{last_json, run, run_any};
+use crate::world::{last_json, run, run_any, text};
 
 /// The dossier's, as shipped.
 const RETENTION_DAYS: i64 = 180;
@@ -34,6 +34,15 @@ fn what_is_too_old_is_destroyed_by_itself_and_the_log_says_so() {
         [(1, old), (2, old), (3, kept)].map(|(n, from)| (Ipv4Addr::new(198, 51, 100, n), at(from))).into();
     let answers = who(folder.path(), &config, &asked);
     assert_eq!(answers, ["one sub1", "one sub2", "one sub3"]);
+    // Under each measure that may find a subscriber by an address, and under no other.
+    let time = (kept + 300.seconds()).to_string();
+    let under = |measure| {
+        ["sessions", "who", "--ip", "198.51.100.3", "--at", &time, "--case", "7", "--measure", measure]
+    };
+    assert!(with(&under("reflector-notice")).starts_with("one: sub3"));
+    let config_arguments = ["--config", config.to_str().unwrap()];
+    let other = run_any(folder.path(), &[&config_arguments[..], &under("cnc-blocking")].concat());
+    assert!(text(&other.stderr).contains("is not one under which the holder of an address may be asked for"));
     assert!(with(&["sessions", "forget", "--dry-run"]).contains("would be forgotten"));
 
     let running = Running::start(folder.path(), &config);
