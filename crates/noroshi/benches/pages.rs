@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use noroshi_model::case::StepState;
+use noroshi_model::wording::{Round, Share};
 use noroshi_model::{Case, CaseState, Channel, Clock as _, Id, Step, SystemClock, VisitKind};
 use noroshi_portal::Cursor;
 use noroshi_store::quarantine::NewQuarantine;
