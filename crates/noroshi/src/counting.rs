@@ -1,7 +1,7 @@
 //! Numbers that take long to count, shown at once: what was counted a moment ago, while the next counting is under way on a thread of
 //! its own. Only who asks first waits; a page costs the same with a thousand cases and with a million.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use noroshi_store::StoreError;
@@ -9,6 +9,8 @@ use noroshi_store::StoreError;
 /// Pause between two countings, at least; and at least as many times as long as one took.
 const PAUSE: Duration = Duration::from_secs(2);
 const TIMES: u32 = 10;
+/// How often it is looked whether the first counting is over.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 type Count<T> = Box<dyn Fn() -> Result<T, StoreError> + Send + Sync>;
 
@@ -56,6 +58,22 @@ impl<T: Send + Sync + 'static> Counting<T> {
             self.count_aside();
         }
         Ok(value)
+    }
+
+    /// The same, for who does not wait longer for the first counting than this; none where it takes longer.
+    pub fn within(self: &Arc<Self>, wait: Duration) -> Result<Option<Arc<T>>, StoreError> {
+        let until = Instant::now() + wait;
+        loop {
+            match self.last.try_lock() {
+                // Whoever counts for the first time holds it.
+                Err(TryLockError::WouldBlock) if Instant::now() >= until => return Ok(None),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOOK_EVERY),
+                free => {
+                    drop(free);
+                    return self.now().map(Some);
+                }
+            }
+        }
     }
 
     fn counted(&self) -> Result<(Arc<T>, Instant), StoreError> {
@@ -107,6 +125,19 @@ mod tests {
         (0..1000).for_each(|_| drop(counting.now()));
         std::thread::sleep(Duration::from_millis(500));
         assert_eq!((*counting.now().unwrap(), countings.load(Ordering::SeqCst)), (1, 2), "once");
+    }
+
+    #[test]
+    fn who_does_not_wait_for_the_first_counting_is_told_so() {
+        let counting = Counting::new(|| {
+            std::thread::sleep(Duration::from_millis(300));
+            Ok(7)
+        });
+        counting.begin();
+        std::thread::sleep(Duration::from_millis(100));
+        assert_eq!(counting.within(Duration::from_millis(20)).unwrap(), None);
+        assert_eq!(counting.within(Duration::from_secs(60)).unwrap().as_deref(), Some(&7));
+        assert_eq!(counting.within(Duration::ZERO).unwrap().as_deref(), Some(&7));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use noroshi_act::clocks::Clocks;
@@ -36,6 +37,7 @@ use crate::ladder::acts::{self, Verdict};
 use crate::{cases, counters, evidence, law, metrics, report};
 
 /// What takes long to count.
+#[derive(Default)]
 struct Counted {
     totals: Totals,
     identifications: Vec<(String, String, u64)>,
@@ -46,6 +48,8 @@ struct Counted {
     unreviewed: u64,
 }
 
+/// For how long the first page waits for what is counted for the first time.
+const FIRST_COUNT: Duration = Duration::from_secs(1);
 /// Cases judged at once, where all of a filter are.
 const JUDGED_MAX: u64 = 10_000;
 /// Sightings shown to a subscriber.
@@ -261,8 +265,11 @@ impl Desk for HouseDesk {
     }
 
     fn today(&self) -> Result<Today, DeskError> {
-        let counted = self.counted()?;
-        let (at, counted) = (counted.at, &counted.value);
+        let counted = self.counted.within(FIRST_COUNT).map_err(unavailable)?;
+        let (at, counted) = match &counted {
+            Some(counted) => (Some(counted.at), &counted.value),
+            None => (None, &Counted::default()),
+        };
         let totals = &counted.totals;
         let (feeds, waiting, samples, feed_clocks, stopped) = self.read("desk.today", |tx| {
             Ok((tx.tallies()?, tx.steps_waiting()?, tx.clock_samples()?, tx.feed_clocks()?, tx.stopped()?))
@@ -291,7 +298,7 @@ impl Desk for HouseDesk {
         ];
         Ok(Today {
             counted: at,
-            totals: named.map(|(name, n)| (name.to_owned(), n)).to_vec(),
+            totals: at.map_or_else(Vec::new, |_| named.map(|(name, n)| (name.to_owned(), n)).to_vec()),
             feeds,
             identifications: counted.identifications.clone(),
             clocks: clocks

@@ -149,7 +149,7 @@ pub struct TransparencyPage {
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Today {
     /// When what takes long to count was counted; what waits is as it is now.
-    pub counted: Timestamp,
+    pub counted: Option<Timestamp>,
     /// Counts of the loop by name, in order: events, findings, decisions, …
     pub totals: Vec<(String, u64)>,
     /// What became of each feed's records: campaign, kind, counts.

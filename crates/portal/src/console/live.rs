@@ -52,7 +52,11 @@ struct Pulse {
 impl From<Today> for Pulse {
     fn from(today: Today) -> Self {
         let needs = needs(today.attention.len());
-        Self { needs, counted: show::jst(&today.counted), totals: today.totals }
+        Self {
+            needs,
+            counted: today.counted.as_ref().map_or_else(String::new, show::jst),
+            totals: today.totals,
+        }
     }
 }
 
