@@ -250,6 +250,56 @@ async function holdsCases({ page, told }, console_) {
   same(told.issues, [], 'issues');
 }
 
+// A house in which a person says yes to each mail: what waits, before axe and at both widths, one approved and sent, one rejected.
+async function stepsWait(browser) {
+  const more = '[[ladder.rung]]\nchannel = "mail"\napproval = true\n';
+  const house = new Noroshi({ ...WHERE, tag: 'asked', more });
+  try {
+    house.feed();
+    await house.start();
+    const { page, told, close } = await open(browser, 1440);
+    await withPasskey(page);
+    await page.goto(house.run('staff', 'invite', 'Abe', '--role', 'analyst', '--by', 'aoki').trim());
+    await press(page, 'button[data-passkey="make"]');
+    told.issues.length = 0;
+    const at = (path) => new URL(path, house.console).href;
+    const waiting = async () => {
+      await page.goto(at('/steps'));
+      return (await page.$$('ul.acts form')).length;
+    };
+    // All of the log: cases still come while the first of them waits.
+    let many = 0;
+    await until('steps that wait', async () => {
+      const before = many;
+      many = await waiting();
+      await new Promise((go) => setTimeout(go, 1500));
+      return many > 2 && many === before;
+    });
+    const person = (await page.browserContext().cookies()).find((cookie) => cookie.name === 'noroshi-person');
+    const login = (other) => other.setCookie({ name: person.name, value: person.value, url: house.console });
+    await examined(browser, 'console steps that wait', at('/steps'), { before: login });
+    await examined(browser, 'console cases with steps that wait', at('/cases?waiting=1'), { before: login });
+    await check('steps that wait: one approved and sent, one rejected', async () => {
+      await waiting();
+      await shot(page, 'console-waiting-1440');
+      const say = async (verdict) => {
+        await page.type('ul.acts li:first-child input[name="why"]', 'looked at');
+        await press(page, `ul.acts li:first-child button[value="${verdict}"]`);
+      };
+      same(newMails(env('NOROSHI_TEST_MAILDIRS'), house.tag).length, 0, 'mails before anybody said yes');
+      await say('approve');
+      await say('reject');
+      same(await waiting(), many - 2, 'what still waits');
+      await until('the mail that was approved', () => newMails(env('NOROSHI_TEST_MAILDIRS'), house.tag).length === 1);
+      same(told.issues, [], 'issues');
+    });
+    await close();
+  } finally {
+    await house.stop();
+    house.remove();
+  }
+}
+
 // Counsel comes by the operator's own identity provider, approves a measure, and reviews what was used in an emergency; whom the
 // provider gives no role stays out.
 async function counselsDay(browser, noroshi) {
@@ -328,7 +378,8 @@ const browser = await puppeteer.launch({
   executablePath: env('NOROSHI_TEST_CHROMIUM'),
   args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--hide-scrollbars'],
 });
-const noroshi = new Noroshi({ program: env('NOROSHI_PROGRAM'), testdata: env('NOROSHI_TESTDATA'), smtp: env('NOROSHI_TEST_SMTP') });
+const WHERE = { program: env('NOROSHI_PROGRAM'), testdata: env('NOROSHI_TESTDATA'), smtp: env('NOROSHI_TEST_SMTP') };
+const noroshi = new Noroshi(WHERE);
 try {
   noroshi.feed();
   await noroshi.start();
@@ -387,6 +438,8 @@ try {
   await examined(browser, 'console join', another);
   const key = (page) => page.goto(noroshi.console);
   for (const path of ['/me', '/steps']) await examined(browser, `console ${path} by the machine's key`, theirs(path), { before: key });
+
+  await stepsWait(browser);
 
   await noroshi.restart('+15d');
   for (const lang of ['ja', 'en']) {

@@ -26,8 +26,9 @@ const freePort = () => new Promise((done) => {
 });
 
 export class Noroshi {
-  constructor({ program, testdata, smtp }) {
-    Object.assign(this, { program, testdata, smtp, tag: `walk${process.pid}` });
+  // `more` goes into the configuration as it is; `tag` keeps the mails of several apart.
+  constructor({ program, testdata, smtp, tag = 'walk', more = '' }) {
+    Object.assign(this, { program, testdata, smtp, more, tag: `${tag}${process.pid}` });
     this.folder = mkdtempSync(join(tmpdir(), 'noroshi-browser-'));
     this.config = join(this.folder, 'noroshi.toml');
     const people = readFileSync(join(testdata, 'directory.csv'), 'utf8').replaceAll(',sub0001', `,${this.tag}-sub0001`);
@@ -92,7 +93,7 @@ address = "client"
 time = "time"
 port = "port"
 malware-name = "mirai"
-`);
+${this.more}`);
   }
 
   feed() {

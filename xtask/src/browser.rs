@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::cargo::cargo;
 use crate::servers::{Servers, apt, on_path, output_of};
 
 /// Walks.
@@ -32,8 +33,7 @@ pub fn run(root: &Path) -> Result<ExitCode> {
     }
     output_of(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder))
         .context("the tools of browser/package.json")?;
-    let built =
-        Command::new("cargo").args(["build", "--release", "-p", "noroshi"]).current_dir(root).status()?;
+    let built = cargo().args(["build", "--release", "-p", "noroshi"]).current_dir(root).status()?;
     ensure!(built.success(), "the program does not build");
     let status = Command::new("node")
         .arg("run.mjs")

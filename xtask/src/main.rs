@@ -10,6 +10,7 @@
 //! ```
 
 mod browser;
+mod cargo;
 mod prove;
 mod servers;
 mod suite;

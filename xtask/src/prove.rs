@@ -6,6 +6,8 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::cargo::cargo;
+
 /// Proves, or says loudly why not.
 pub fn run(root: &Path) -> Result<ExitCode> {
     let Some(solver) = solver(root) else {
@@ -16,7 +18,7 @@ pub fn run(root: &Path) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     eprintln!("solver: {}", solver.display());
-    let status = Command::new("cargo")
+    let status = cargo()
         .args(["run", "--release", "--locked", "--manifest-path"])
         .arg(root.join("proofs/Cargo.toml"))
         .env("CVC5", solver)

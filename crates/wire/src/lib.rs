@@ -19,9 +19,12 @@
 //! Who had which address when, sealed from the moment it is recognised: [`assignment`] what all sources come down to;
 //! [`radius`] accounting; [`kea`] and [`isc`] leases, with [`dhcp`] for what they share; [`cgn`] the logs of address
 //! translators; [`assignment_csv`] a table; [`nat_rules`] what no log tells, because it can be computed.
+//!
+//! Packets, too many to be records: [`capture`] files of them, one lent after the other; [`packet`] the headers of one.
 
 pub mod assignment;
 pub mod assignment_csv;
+pub mod capture;
 pub mod cgn;
 pub mod csv;
 pub mod dhcp;
@@ -32,6 +35,7 @@ pub mod kea;
 pub mod lines;
 pub mod nat_rules;
 pub mod out;
+pub mod packet;
 pub mod postfix;
 pub mod radius;
 pub mod returned;
