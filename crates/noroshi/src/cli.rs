@@ -10,6 +10,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use crate::api::{ApiCommand, TokenCommand};
 use crate::cases::CaseCommand;
+use crate::darknet::DarknetCommand;
 use crate::demo;
 use crate::events::EventCommand;
 use crate::feeds::FeedCommand;
@@ -70,6 +71,9 @@ pub enum Command {
     /// The session book: who held which address when
     #[command(subcommand)]
     Sessions(crate::sessions::SessionsCommand),
+    /// The telescope: packets to addresses that nobody uses
+    #[command(subcommand)]
+    Darknet(DarknetCommand),
     /// Cases: look at them, hold them, say what is none
     #[command(subcommand)]
     Case(CaseCommand),

@@ -27,7 +27,7 @@ use crate::report::{say, say_on};
 use crate::serve::{Listeners, console_key, serve, until_interrupted, work};
 use crate::sessions::SessionsCommand;
 use crate::stages::Stage;
-use crate::{api, cases, garden, ladder, retention, staff, webhooks};
+use crate::{api, cases, darknet, garden, ladder, retention, staff, webhooks};
 use crate::{
     counters, demo, doctor, events, evidence, languages, law, lists, maps, notices, outcome, quarantine,
     report, returns, sources,
@@ -59,6 +59,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Evidence(what) => evidence::run(&at, what),
         Command::Outcome(what) => outcome::command(&at.look()?, &what),
         Command::Sessions(what) => sessions(&at, what),
+        Command::Darknet(what) => darknet::run(&at.read()?, &what),
         Command::Law(what) => law::run(|| at.visit(), || at.look(), what),
         Command::Consent(what) => consent(&at, what),
         Command::Config(what) => config(&at, &what),

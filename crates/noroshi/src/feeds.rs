@@ -16,6 +16,7 @@ use noroshi_wire::{Input, unpack};
 use serde_json::{Map, Value};
 
 use crate::config::Config;
+use crate::cost::Cost;
 use crate::house::House;
 use crate::intake::{Campaign, FeedSource, Keep, Taken, name, take_feed};
 use crate::lists::{self, Wanted};
@@ -205,8 +206,8 @@ struct Loaded<'a> {
     #[serde(flatten)]
     counts: Tally,
     wall_s: f64,
-    cpu_s: f64,
-    rss_max_bytes: u64,
+    #[serde(flatten)]
+    cost: Cost,
     files: &'a [Taken],
 }
 
@@ -256,19 +257,13 @@ pub fn load(
             }
         }
     }
-    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF)?;
-    let cpu_s = [usage.user_time(), usage.system_time()]
-        .iter()
-        .map(|t| t.tv_sec() as f64 + t.tv_usec() as f64 / 1e6)
-        .sum();
+    let cost = Cost::so_far()?;
     let wall_s = house.clock.now().duration_since(begun).as_secs_f64();
-    // Kibibytes, but on the systems that count bytes.
-    let unit = if cfg!(target_vendor = "apple") { 1 } else { 1024 };
-    let rss_max_bytes = usage.max_rss().unsigned_abs() * unit;
     if as_json {
-        report::json(&Loaded { counts, wall_s, cpu_s, rss_max_bytes, files: &all })?;
+        report::json(&Loaded { counts, wall_s, cost, files: &all })?;
     } else if counts.read > 0 {
         let rate = counts.read as f64 / wall_s.max(0.001);
+        let Cost { cpu_s, rss_max_bytes } = cost;
         say!(
             "{counts}: {wall_s:.1} s, {rate:.0}/s, {cpu_s:.1} s of CPU, {} MiB at most",
             rss_max_bytes >> 20

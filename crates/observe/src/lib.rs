@@ -7,6 +7,9 @@
 //! Nothing is dropped silently: the three kinds and the duplicates that the store recognises add up to what was read.
 //! The measure under which a feed may be used travels with each event ([`MEASURE_KEY`]), because it is a property of how
 //! the data was come by. RADIUS accounting is no event: `noroshi_wire::radius` seals it and it goes straight to the vault.
+//! Packets are no events either, there are too many: the [`telescope`] tells their senders apart.
+
+pub mod telescope;
 
 use std::io::Read;
 use std::net::IpAddr;

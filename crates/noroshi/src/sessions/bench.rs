@@ -10,6 +10,7 @@ use noroshi_law::Vault;
 use serde::Serialize;
 
 use super::Bench;
+use crate::cost::Cost;
 use crate::report::{self, say};
 
 #[derive(Serialize)]
@@ -62,9 +63,7 @@ fn run(wish: &Bench, folder: &std::path::Path) -> anyhow::Result<Measured> {
     bar.finish_and_clear();
     let book = Book::open(folder, vault)?;
     let book = synth::measure(&book, &world, wish.lookups, Rules::BORDER_S, &cpu_s);
-    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF)?;
-    let unit = if cfg!(target_vendor = "apple") { 1 } else { 1024 };
-    Ok(Measured { book, rss_max_bytes: usage.max_rss().unsigned_abs() * unit })
+    Ok(Measured { book, rss_max_bytes: Cost::so_far()?.rss_max_bytes })
 }
 
 /// Seconds of CPU this thread has had.

@@ -6,6 +6,7 @@ mod api;
 mod bad_input;
 mod counters;
 mod crash;
+mod darknet;
 mod demo;
 mod dkim;
 mod evidence;

@@ -1,0 +1,249 @@
+//! Senders of every kind, packet by packet.
+
+use etherparse::PacketBuilder;
+use noroshi_wire::capture::LinkType;
+use proptest::prelude::*;
+
+use super::*;
+
+const SENDER: [u8; 4] = [192, 0, 2, 7];
+
+fn at(n: u8) -> [u8; 4] {
+    [198, 18, n, n]
+}
+
+fn ours() -> Telescope {
+    Telescope::new(vec!["198.18.0.0/16".parse().unwrap(), "2001:db8:18::/48".parse().unwrap()])
+}
+
+/// Sees IP packets, a second apart.
+fn seen(packets: impl IntoIterator<Item = Vec<u8>>) -> Telescope {
+    let mut telescope = ours();
+    for (bytes, n) in packets.into_iter().zip(1..) {
+        let length = bytes.len() as u32;
+        telescope.see(&Frame { at_ns: Some(n * 1_000_000_000), link: LinkType::RAW, length, bytes: &bytes });
+    }
+    assert!(telescope.counts().adds_up());
+    telescope
+}
+
+fn judged(packets: impl IntoIterator<Item = Vec<u8>>) -> (Class, Option<Tool>) {
+    let telescope = seen(packets);
+    let (ip, source) = telescope.sources().next().unwrap();
+    (telescope.class_of(ip, source), Tool::of(source))
+}
+
+type TcpStep = etherparse::PacketBuilderStep<etherparse::TcpHeader>;
+
+fn tcp(
+    n: u8,
+    sequence: u32,
+    window: u16,
+    options: &[u8],
+    change: impl FnOnce(TcpStep) -> TcpStep,
+) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let packet = PacketBuilder::ipv4(SENDER, at(n), 50).tcp(4711, 23, sequence, window);
+    change(packet).options_raw(options).unwrap().write(&mut bytes, &[]).unwrap();
+    bytes
+}
+
+fn udp(n: u8, ports: (u16, u16), payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    PacketBuilder::ipv4(SENDER, at(n), 50).udp(ports.0, ports.1).write(&mut bytes, payload).unwrap();
+    bytes
+}
+
+fn with_id(mut packet: Vec<u8>, id: u16) -> Vec<u8> {
+    packet[4..6].copy_from_slice(&id.to_be_bytes());
+    packet
+}
+
+fn usual(n: u8) -> Vec<u8> {
+    tcp(n, 7 + u32::from(n), 64240, &[2, 4, 5, 0xb4, 4, 2, 1, 1], |tcp| tcp.syn())
+}
+
+#[test]
+fn a_tool_is_named_by_its_mark_and_not_by_one_packet() {
+    let mirai = |n| tcp(n, u32::from_be_bytes(at(n)), 999, &[], |tcp| tcp.syn());
+    let zmap = |n| with_id(tcp(n, 5, 65535, &[], |tcp| tcp.syn()), 54_321);
+    let folded = |n| (u32::from_be_bytes(at(n)) ^ 23 ^ 5) as u16;
+    let masscan = |n| with_id(tcp(n, 5, 1025, &[], |tcp| tcp.syn()), folded(n));
+    let nmap = |n| tcp(n, 5, 2048, &[2, 4, 5, 0xb4], |tcp| tcp.syn());
+    let bare = |n| tcp(n, 5, 5000, &[], |tcp| tcp.syn());
+    let tools: [(Box<dyn Fn(u8) -> Vec<u8>>, Tool); 5] = [
+        (Box::new(mirai), Tool::Mirai),
+        (Box::new(zmap), Tool::Zmap),
+        (Box::new(masscan), Tool::Masscan),
+        (Box::new(nmap), Tool::Nmap),
+        (Box::new(bare), Tool::NoOptions),
+    ];
+    for (packet, tool) in &tools {
+        assert_eq!(judged((1..9).map(packet)), (Class::Scanner, Some(*tool)));
+        assert_eq!(judged([packet(1)]), (Class::Scanner, None), "one may be chance");
+        let mixed = (1..9).map(|n| if n % 3 == 0 { packet(n) } else { usual(n) });
+        assert_eq!(judged(mixed), (Class::Scanner, None), "most are others");
+    }
+    assert_eq!(judged((1..9).map(usual)), (Class::Scanner, None));
+}
+
+#[test]
+fn who_answers_is_never_a_scanner() {
+    let syn_ack = |n| tcp(n, 5, 29200, &[2, 4, 5, 0xb4], |tcp| tcp.syn().ack(9));
+    let rst = |n| tcp(n, 0, 0, &[], |tcp| tcp.rst().ack(9));
+    let unreachable = |n: u8| {
+        let mut quoted = udp(n, (4711, 53), b"");
+        quoted[12..16].copy_from_slice(&at(n));
+        let mut bytes = Vec::new();
+        PacketBuilder::ipv4(SENDER, at(n), 50).icmpv4_raw(3, 3, [0; 4]).write(&mut bytes, &quoted).unwrap();
+        bytes
+    };
+    let echo = |n| {
+        let mut bytes = Vec::new();
+        PacketBuilder::ipv4(SENDER, at(n), 50).icmpv4_echo_reply(1, 1).write(&mut bytes, &[]).unwrap();
+        bytes
+    };
+    let dns = |n| udp(n, (53, 4711), b"\x12\x34\x84\x00\x00\x01\x00\x09\x00\x00\x00\x00 and so on");
+    let ntp = |n| udp(n, (123, 4711), &[&[0x97, 0, 3, 0x2a][..], &[0; 60]].concat());
+    let ssdp = |n| udp(n, (1900, 4711), b"HTTP/1.1 200 OK\r\n");
+    for packets in [
+        (1..9).map(syn_ack).collect::<Vec<_>>(),
+        (1..9).map(rst).collect(),
+        (1..9).map(unreachable).collect(),
+        (1..9).map(echo).collect(),
+        (1..9).map(dns).collect(),
+        (1..9).map(ntp).collect(),
+        (1..9).map(ssdp).collect(),
+        vec![syn_ack(1)],
+    ] {
+        assert_eq!(judged(packets), (Class::Backscatter, None));
+    }
+}
+
+#[test]
+fn questions_with_large_answers_tell_who_looks_for_amplifiers() {
+    let questions: [(u16, &[u8]); 8] = [
+        (53, b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x01\x07example\x03com\x00\x00\xff\x00\x01"),
+        (123, b"\x17\x00\x03\x2a\x00\x00\x00\x00"),
+        (1900, b"M-SEARCH * HTTP/1.1\r\n"),
+        (11211, b"\x00\x01\x00\x00\x00\x01\x00\x00stats\r\n"),
+        (389, b"\x30\x25\x02\x01\x01\x63\x20"),
+        (161, b"\x30\x26\x02\x01\x01\x04\x06public"),
+        (19, b"\x01"),
+        (3283, b"\x00\x14\x00\x00"),
+    ];
+    for (port, question) in questions {
+        assert_eq!(
+            judged((1..9).map(|n| udp(n, (4711, port), question))),
+            (Class::AmplifierProbe, None),
+            "{port}"
+        );
+    }
+    let client = [&[0x23][..], &[0; 47]].concat();
+    assert_eq!(
+        judged((1..9).map(|n| udp(n, (123, 123), &client))).0,
+        Class::Scanner,
+        "asks for the time, of many"
+    );
+}
+
+#[test]
+fn the_same_to_many_is_a_look_around_and_something_else_to_each_is_not() {
+    assert_eq!(judged((1..9).map(|n| udp(n, (9, 5060), b"OPTIONS sip:x"))).0, Class::Scanner);
+    assert_eq!(judged((1..9).map(|n| udp(n, (9, 6881), &[n; 20]))).0, Class::Misconfiguration);
+    assert_eq!(
+        judged((1..9).map(|_| udp(3, (9, 514), b"<13>the same"))).0,
+        Class::Misconfiguration,
+        "to one"
+    );
+    let ack = |n| tcp(n, 5, 900, &[], |tcp| tcp.ack(7));
+    assert_eq!(judged((1..9).map(ack)).0, Class::Misconfiguration);
+    for change in [|tcp: TcpStep| tcp.fin(), |tcp: TcpStep| tcp, |tcp: TcpStep| tcp.fin().psh().urg(0)] {
+        assert_eq!(
+            judged((1..9).map(|n| tcp(n, 5, 900, &[], change))).0,
+            Class::Scanner,
+            "by what does not come back"
+        );
+    }
+}
+
+#[test]
+fn an_address_that_nobody_has_is_not_the_senders() {
+    for from in
+        [[10, 0, 0, 1], [127, 0, 0, 1], [198, 18, 9, 9], [240, 0, 0, 1], [0, 0, 0, 0], [100, 64, 0, 1]]
+    {
+        let mut packet = usual(1);
+        packet[12..16].copy_from_slice(&from);
+        assert_eq!(judged([packet]).0, Class::Spoofed, "{from:?}");
+    }
+}
+
+#[test]
+fn a_sender_is_described_by_ports_rate_spread_and_times() {
+    let telescope = seen((0..120).map(|n| {
+        let mut packet = usual(n);
+        if n % 3 == 0 {
+            packet[22..24].copy_from_slice(&(1000 + u16::from(n)).to_be_bytes());
+        }
+        packet
+    }));
+    let (ip, source) = telescope.sources().next().unwrap();
+    assert_eq!((ip.to_string(), source.packets, source.port), ("192.0.2.7".into(), 120, 23));
+    assert_eq!((source.first_ns, source.last_ns), (1_000_000_000, 120_000_000_000));
+    assert!((source.rate().unwrap() - 120.0 / 119.0).abs() < 1e-9);
+    assert!((30..60).contains(&source.ports()), "41 are {}", source.ports());
+    assert!((80..200).contains(&source.destinations()), "120 are {}", source.destinations());
+}
+
+#[test]
+fn what_is_not_ours_or_has_no_room_is_counted_and_not_told_apart() {
+    let elsewhere = {
+        let mut packet = usual(1);
+        packet[16..20].copy_from_slice(&[203, 0, 113, 1]);
+        packet
+    };
+    let telescope = seen([usual(1), elsewhere, vec![0x60; 7], vec![0; 40]]);
+    let counts = telescope.counts();
+    assert_eq!((counts.packets, counts.elsewhere, counts.not_read), (1, 1, [0, 0, 1, 1]));
+    let mut small = ours().with_room_for(100);
+    for n in 0..1000u32 {
+        let mut packet = usual(1);
+        packet[12..16].copy_from_slice(&(0x0100_0000 + n % 500).to_be_bytes());
+        small.see(&Frame { at_ns: None, link: LinkType::RAW, length: 48, bytes: &packet });
+    }
+    assert_eq!((small.len(), small.counts().beyond, small.counts().adds_up()), (100, 800, true));
+}
+
+#[test]
+fn senders_of_ipv6_are_told_apart_as_well() {
+    let from = |n: u8| [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, n];
+    let to = [0x20, 1, 0xd, 0xb8, 0, 0x18, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+    let telescope = seen((0..4).map(|n| {
+        let mut bytes = Vec::new();
+        PacketBuilder::ipv6(from(n % 2), to, 9).tcp(9, 22, 1, 9).syn().write(&mut bytes, &[]).unwrap();
+        bytes
+    }));
+    assert_eq!(telescope.len(), 2);
+    assert!(
+        telescope
+            .sources()
+            .all(|(ip, source)| telescope.class_of(ip, source) == Class::Scanner && source.packets == 2)
+    );
+}
+
+proptest! {
+    /// Whatever comes, the counts add up and every sender's packets are among them.
+    #[test]
+    fn counts_add_up_whatever_comes(frames in prop::collection::vec((0u16..3, prop::collection::vec(any::<u8>(), 0..90)), 0..60)) {
+        let mut telescope = Telescope::new(Vec::new());
+        for (link, bytes) in &frames {
+            telescope.see(&Frame { at_ns: None, link: LinkType(link * 100 + link % 2), length: 0, bytes });
+        }
+        let counts = telescope.counts();
+        prop_assert!(counts.adds_up());
+        prop_assert_eq!(telescope.sources().map(|(_, source)| u64::from(source.packets)).sum::<u64>() + counts.beyond, counts.packets);
+        for (ip, source) in telescope.sources() {
+            let _judged = (telescope.class_of(ip, source), Tool::of(source));
+        }
+    }
+}
