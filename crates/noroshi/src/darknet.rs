@@ -143,9 +143,9 @@ fn replay(config: &Config, wish: &Replay) -> anyhow::Result<ExitCode> {
     let failed = files.iter().any(|file| file.error.is_some());
     let replayed = summary(&telescope, told, files, begun.elapsed().as_secs_f64())?;
     if wish.json {
-        report::json(&replayed)?
+        report::json(&replayed)?;
     } else {
-        print(&replayed)
+        print(&replayed);
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -180,9 +180,20 @@ fn look_through(path: &Path, telescope: &mut Telescope) -> anyhow::Result<()> {
 /// Bytes of a file that are read to see whether it is packed; what is read after that goes past this buffer.
 const HEAD_BYTES: usize = 4 << 10;
 
+/// A sender, judged.
+struct Sender {
+    ip: IpAddr,
+    class: Class,
+    tool: Option<Tool>,
+    packets: u32,
+    /// Nanoseconds since 1970.
+    first_ns: u64,
+    last_ns: u64,
+}
+
 /// The senders, judged.
 struct Judged {
-    sources: Vec<(IpAddr, Class, Option<Tool>, u32, u64, u64)>,
+    sources: Vec<Sender>,
     classes: BTreeMap<&'static str, Share>,
     tools: BTreeMap<&'static str, Share>,
     countries: BTreeMap<String, Share>,
@@ -203,7 +214,8 @@ fn tell(telescope: &Telescope, tables: &Tables) -> Judged {
             judged.tools.entry(tool.id()).or_default().add(source);
         }
         countries.entry(tables.enrich(ip).and_then(|known| known.cc)).or_default().add(source);
-        judged.sources.push((ip, class, tool, source.packets, source.first_ns, source.last_ns));
+        let Source { packets, first_ns, last_ns, .. } = *source;
+        judged.sources.push(Sender { ip, class, tool, packets, first_ns, last_ns });
     }
     let name = |cc: Option<Cc>| cc.map_or_else(|| "unknown".to_owned(), |cc| cc.as_str().to_owned());
     let mut greatest: Vec<(String, Share)> =
@@ -214,7 +226,7 @@ fn tell(telescope: &Telescope, tables: &Tables) -> Judged {
         let of = judged.countries.entry(name).or_default();
         (of.sources, of.packets) = (of.sources + share.sources, of.packets + share.packets);
     }
-    judged.sources.sort_unstable_by_key(|(ip, _, _, packets, ..)| (std::cmp::Reverse(*packets), *ip));
+    judged.sources.sort_unstable_by_key(|sender| (std::cmp::Reverse(sender.packets), sender.ip));
     judged
 }
 
@@ -222,15 +234,12 @@ fn time(ns: u64) -> Timestamp {
     Timestamp::from_nanosecond(i128::from(ns)).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-fn write_sources(
-    path: &Path,
-    sources: &[(IpAddr, Class, Option<Tool>, u32, u64, u64)],
-) -> anyhow::Result<()> {
+fn write_sources(path: &Path, sources: &[Sender]) -> anyhow::Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
     writeln!(out, "ip,class,tool,packets,first,last")?;
-    for (ip, class, tool, packets, first, last) in sources {
+    for Sender { ip, class, tool, packets, first_ns, last_ns } in sources {
         let tool = tool.map_or("", Tool::id);
-        writeln!(out, "{ip},{},{tool},{packets},{},{}", class.id(), time(*first), time(*last))?;
+        writeln!(out, "{ip},{},{tool},{packets},{},{}", class.id(), time(*first_ns), time(*last_ns))?;
     }
     out.into_inner().map_err(|e| e.into_error())?.sync_data()?;
     Ok(())

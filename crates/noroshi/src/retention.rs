@@ -142,7 +142,9 @@ pub fn keep_forgetting(house: &House) {
         std::thread::sleep(Duration::from_secs(house.config.retention.forget_every_s.max(1)));
         match forget_old(house) {
             Ok(all) => {
-                all.iter().for_each(|done| tracing::info!(measure = done.measure, "forgotten: {done}"))
+                for done in all {
+                    tracing::info!(measure = done.measure, "forgotten: {done}");
+                }
             }
             Err(e) => tracing::error!("forgetting what is too old: {e:#}"),
         }

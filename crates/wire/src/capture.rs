@@ -290,7 +290,7 @@ impl<R: Read> Capture<R> {
             }
             match kind {
                 INTERFACE => self.add_interface(order, body, at)?,
-                ENHANCED | OLD | SIMPLE => match self.packet(kind, order, body.clone()) {
+                ENHANCED | OLD | SIMPLE => match self.packet(kind, order, body) {
                     Ok((at_ns, link, length, packet)) => {
                         return Ok(Some(Frame { at_ns, link, length, bytes: &self.buffer[packet] }));
                     }

@@ -105,7 +105,7 @@ impl Source {
             // Echo requests; everything else that is no request of ours is an answer to one.
             Transport::Icmp(icmp) if matches!(icmp.kind, 8 | 128) => self.echo += 1,
             Transport::Icmp(icmp) => {
-                self.backscatter += u32::from(icmp.quote.is_some() || matches!(icmp.kind, 0 | 129))
+                self.backscatter += u32::from(icmp.quote.is_some() || matches!(icmp.kind, 0 | 129));
             }
             Transport::Fragment(_) | Transport::Other(_) | Transport::Cut(_) => {}
         }

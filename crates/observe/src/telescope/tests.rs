@@ -68,10 +68,11 @@ fn a_tool_is_named_by_its_mark_and_not_by_one_packet() {
     let mirai = |n| tcp(n, u32::from_be_bytes(at(n)), 999, &[], |tcp| tcp.syn());
     let zmap = |n| with_id(tcp(n, 5, 65535, &[], |tcp| tcp.syn()), 54_321);
     let folded = |n| (u32::from_be_bytes(at(n)) ^ 23 ^ 5) as u16;
-    let masscan = |n| with_id(tcp(n, 5, 1025, &[], |tcp| tcp.syn()), folded(n));
+    let masscan = move |n| with_id(tcp(n, 5, 1025, &[], |tcp| tcp.syn()), folded(n));
     let nmap = |n| tcp(n, 5, 2048, &[2, 4, 5, 0xb4], |tcp| tcp.syn());
     let bare = |n| tcp(n, 5, 5000, &[], |tcp| tcp.syn());
-    let tools: [(Box<dyn Fn(u8) -> Vec<u8>>, Tool); 5] = [
+    type Made = Box<dyn Fn(u8) -> Vec<u8>>;
+    let tools: [(Made, Tool); 5] = [
         (Box::new(mirai), Tool::Mirai),
         (Box::new(zmap), Tool::Zmap),
         (Box::new(masscan), Tool::Masscan),
