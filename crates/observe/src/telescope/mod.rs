@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Nobody has a reason to send to an address that is not used, so each sender is a fault, a look around, or the echo of something
-//! done to a third. [`source`] is what is kept of a sender, [`probe`] what a datagram asks for, [`class`] what that makes of them.
+//! done to a third. `source` is what is kept of a sender, `probe` what a datagram asks for, `class` what that makes of them.
 //!
 //! **A sender of answers is a victim.** Whoever answers what was sent in our name is attacked, or used to attack: it is never a scanner,
 //! and must never be blocked as one.
