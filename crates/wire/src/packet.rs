@@ -195,6 +195,8 @@ const ETHER_V4: u16 = 0x0800;
 const ETHER_V6: u16 = 0x86dd;
 const ETHER_PPPOE: u16 = 0x8864;
 const ETHER_TAGS: [u16; 4] = [0x8100, 0x88a8, 0x9100, 0x9200];
+/// The protocol of an authentication header.
+const AUTHENTICATION: u8 = 51;
 
 impl<'a> Packet<'a> {
     /// Reads a frame of a link.
@@ -304,6 +306,7 @@ impl<'a> Packet<'a> {
         let word = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         let part = u16::from_be_bytes([head[6], head[7]]) & 0x1fff;
         let transport = match part {
+            0 if head[9] == AUTHENTICATION => behind_authentication(body),
             0 => Transport::read(head[9], body),
             _ => Transport::Fragment(head[9]),
         };
@@ -337,6 +340,13 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// What stands behind an authentication header of IPv4 (RFC 4302), which counts words, less two.
+#[cold]
+fn behind_authentication(body: &[u8]) -> Transport<'_> {
+    let rest = body.get(1).and_then(|words| body.get(4 * (usize::from(*words) + 2)..));
+    rest.map_or(Transport::Cut(AUTHENTICATION), |rest| Transport::read(body[0], rest))
+}
+
 /// What stands behind the extension headers of IPv6 (RFC 8200, 4.1).
 fn behind_extensions(first: u8, body: &[u8]) -> Transport<'_> {
     let (mut next, mut body) = (first, body);
@@ -344,8 +354,7 @@ fn behind_extensions(first: u8, body: &[u8]) -> Transport<'_> {
         let length = match next {
             // Hop-by-hop, routing, destination, mobility, HIP, shim6.
             0 | 43 | 60 | 135 | 139 | 140 => body.get(1).map(|units| 8 * (usize::from(*units) + 1)),
-            // Authentication counts words, less two.
-            51 => body.get(1).map(|words| 4 * (usize::from(*words) + 2)),
+            AUTHENTICATION => body.get(1).map(|words| 4 * (usize::from(*words) + 2)),
             44 => {
                 let Some(part) = u16_at(body, 2).filter(|_| body.len() >= 8) else {
                     return Transport::Cut(next);
