@@ -5,20 +5,18 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write as _};
+use std::io::{BufWriter, Write as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use noroshi_observe::telescope::{Class, Source, Telescope, Tool};
 use noroshi_orient::enrich::{Cc, Tables};
-use noroshi_wire::capture::{BUFFER_BYTES, Capture};
-use noroshi_wire::{Input, unpack};
+use noroshi_wire::capture::Capture;
 use serde::Serialize;
 
 use crate::config::Config;
@@ -28,8 +26,6 @@ use crate::tables;
 
 /// Countries that are told of.
 const COUNTRIES_MAX: usize = 20;
-/// Packets after which the progress bar is told.
-const TOLD_EVERY: u64 = 1 << 16;
 
 /// The telescope: packets to addresses that nobody uses
 #[derive(Debug, Subcommand)]
@@ -130,7 +126,7 @@ fn replay(config: &Config, wish: &Replay) -> anyhow::Result<ExitCode> {
         let before = telescope.counts().frames;
         let error = look_through(path, &mut telescope).err().map(|e| format!("{e:#}"));
         if let Some(error) = &error {
-            eprintln!("noroshi: {}: {error}", path.display());
+            eprintln!("noroshi: {error}");
         }
         let packets = telescope.counts().frames - before;
         files.push(OneFile { file: crate::intake::name(path), packets, error });
@@ -152,33 +148,17 @@ fn replay(config: &Config, wish: &Replay) -> anyhow::Result<ExitCode> {
 
 /// Looks through a file, or each in an archive.
 fn look_through(path: &Path, telescope: &mut Telescope) -> anyhow::Result<()> {
-    let (input, bar): (Input, _) = if path.as_os_str() == "-" {
-        (Box::new(BufReader::with_capacity(BUFFER_BYTES, std::io::stdin())), ProgressBar::hidden())
-    } else {
-        let file = File::open(path).context("it cannot be read")?;
-        let bar = ProgressBar::new(file.metadata()?.len()).with_prefix(crate::intake::name(path)).with_style(
-            ProgressStyle::with_template("{prefix} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar()),
-        );
-        (Box::new(BufReader::with_capacity(HEAD_BYTES, file)), bar)
-    };
-    for member in unpack(input).context("it cannot be unpacked")? {
-        let mut capture = Capture::new(member.context("it cannot be unpacked")?.input)?;
-        let mut seen = 0u64;
-        while let Some(frame) = capture.next_frame()? {
+    let (members, bar) = crate::intake::open(path)?;
+    let in_file = || path.display().to_string();
+    for member in members {
+        let mut capture = Capture::new(member.with_context(in_file)?.input).with_context(in_file)?;
+        while let Some(frame) = capture.next_frame().with_context(in_file)? {
             telescope.see(&frame);
-            seen += 1;
-            if seen.is_multiple_of(TOLD_EVERY) {
-                bar.set_position(capture.offset());
-            }
         }
     }
     bar.finish_and_clear();
     Ok(())
 }
-
-/// Bytes of a file that are read to see whether it is packed; what is read after that goes past this buffer.
-const HEAD_BYTES: usize = 4 << 10;
 
 /// A sender, judged.
 struct Sender {

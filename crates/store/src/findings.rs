@@ -201,10 +201,11 @@ impl Tx<'_> {
         rows.iter().map(|row| Ok((row.text(0)?.into(), row.text(1)?.into(), row.count(2)?))).collect()
     }
 
-    /// Findings with an answer that later records may change.
+    /// Findings with an answer that later records may change; not those that were forgotten.
     pub fn findings_unconfirmed(&mut self, limit: u32) -> Result<Vec<Id>, StoreError> {
         let rows = self.rows(
-            "SELECT DISTINCT finding FROM identification WHERE verdict IN ('none', 'ambiguous') ORDER BY finding LIMIT ?1",
+            "SELECT DISTINCT i.finding FROM identification i WHERE i.verdict IN ('none', 'ambiguous')
+               AND EXISTS (SELECT 1 FROM finding f WHERE f.id = i.finding) ORDER BY i.finding LIMIT ?1",
             values![limit],
         )?;
         rows.iter().map(|row| row.id(0)).collect()

@@ -34,14 +34,20 @@ pub struct TooOld<'a> {
 impl Tx<'_> {
     /// Whether there is anything to forget: events, findings, cases.
     pub fn is_too_old(&mut self, which: TooOld<'_>) -> Result<[bool; 3], StoreError> {
-        let TooOld { measure, before } = which;
         let events = self.blocks_too_old(crate::log::Forget::Under(which), 1)?.len();
         let findings = self.findings_too_old(which, 1)?.len();
-        let cases = self.rows(
-            "SELECT id FROM cases WHERE forgotten_ms IS NULL AND measure = ?1 AND closed_ms < ?2 LIMIT 1",
-            values![measure, before],
+        let cases = self.cases_too_old(which, 1)?.len();
+        Ok([events > 0, findings > 0, cases > 0])
+    }
+
+    fn cases_too_old(&mut self, which: TooOld<'_>, limit: u32) -> Result<Vec<Id>, StoreError> {
+        let rows = self.rows(
+            "SELECT c.id FROM cases c WHERE c.forgotten_ms IS NULL AND c.measure = ?1 AND c.closed_ms < ?2
+               AND NOT EXISTS (SELECT 1 FROM garden g WHERE g.case_id = c.id AND g.out_ms IS NULL)
+             ORDER BY c.closed_ms, c.id LIMIT ?3",
+            values![which.measure, which.before, limit],
         )?;
-        Ok([events > 0, findings > 0, !cases.is_empty()])
+        rows.iter().map(|row| row.id(0)).collect()
     }
 
     fn findings_too_old(&mut self, which: TooOld<'_>, limit: u32) -> Result<Vec<Id>, StoreError> {
@@ -66,13 +72,7 @@ impl Tx<'_> {
 
     /// Forgets whose some closed cases were, and where they were seen. A line that is not out of the walled garden yet is waited for.
     pub fn forget_cases(&mut self, which: TooOld<'_>, now: Timestamp) -> Result<u64, StoreError> {
-        let rows = self.rows(
-            "SELECT c.id FROM cases c WHERE c.forgotten_ms IS NULL AND c.measure = ?1 AND c.closed_ms < ?2
-               AND NOT EXISTS (SELECT 1 FROM garden g WHERE g.case_id = c.id AND g.out_ms IS NULL)
-             ORDER BY c.closed_ms, c.id LIMIT ?3",
-            values![which.measure, which.before, FORGOTTEN_AT_ONCE],
-        )?;
-        let ids = rows.iter().map(|row| row.id(0)).collect::<Result<Vec<_>, _>>()?;
+        let ids = self.cases_too_old(which, FORGOTTEN_AT_ONCE)?;
         for id in &ids {
             self.forget_case(id, now)?;
         }

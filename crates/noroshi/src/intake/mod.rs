@@ -165,7 +165,7 @@ pub fn name(path: &Path) -> String {
 }
 
 /// Opens a file for reading, `-` for standard input, with a progress bar on terminals; packed files are unpacked.
-fn open(path: &Path) -> anyhow::Result<(noroshi_wire::unpack::Members, ProgressBar)> {
+pub fn open(path: &Path) -> anyhow::Result<(noroshi_wire::unpack::Members, ProgressBar)> {
     let (input, bar): (Input, _) = if path.as_os_str() == "-" {
         (Box::new(BufReader::with_capacity(READ_BYTES, io::stdin())), ProgressBar::hidden())
     } else {

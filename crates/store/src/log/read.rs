@@ -118,24 +118,24 @@ impl Tx<'_> {
     }
 
     /// Blocks all of whose events are to be forgotten, with whether the index has their ids. Those of which it would have to be
-    /// read back after a restart are only emptied, and so are not met again before that.
+    /// read back after a restart are only emptied: a few bytes an event, which go with those that came in under no measure.
     pub(crate) fn blocks_too_old(&mut self, which: Forget<'_>, limit: u32) -> Result<Vec<Row>, StoreError> {
         const INDEXED: &str = "(SELECT COALESCE(MAX(next_seq), 0) FROM seen_run WHERE state = 'live')";
         let select = |old: &str| {
             format!(
                 "SELECT first_seq, kept, ids, CAST((CASE WHEN first_seq < {INDEXED} THEN 1 ELSE 0 END) AS BIGINT) FROM event_block
-                 WHERE {old} AND (kept > 0 OR first_seq < {INDEXED})"
+                 WHERE {old}"
             )
         };
         match which {
             Forget::Under(TooOld { measure, before }) => self.rows(
-                &format!("{} ORDER BY kept_ms, first_seq LIMIT ?3", select("measure = ?1 AND kept_ms < ?2")),
+                &format!("{} ORDER BY kept_ms, first_seq LIMIT ?3", select("measure = ?1 AND kept_ms < ?2 AND kept > 0")),
                 values![measure, before, limit],
             ),
             Forget::Before(before) => self.rows(
                 &format!(
                     "{} ORDER BY last_ms, first_seq LIMIT ?2",
-                    select("measure IS NULL AND last_ms < ?1")
+                    select(&format!("last_ms < ?1 AND (measure IS NULL AND kept > 0 OR kept = 0 AND first_seq < {INDEXED})"))
                 ),
                 values![before, limit],
             ),
