@@ -16,7 +16,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::hash::Hasher as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,11 +27,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{read_keeper, read_names, write_keeper, write_names};
 use crate::days::{Day, Days};
-use crate::entry::Entry;
 use crate::keeper::{Effect, Keeper};
-use crate::log::{Frame, Log};
-use crate::names::{NAME_BYTES_MAX, Names};
-use crate::row::{Row, Slot};
+use crate::log::Log;
+use crate::names::Names;
+use crate::naming::{Naming, read_whom};
+use crate::row::Row;
 use crate::sealed_file::{SealedReader, SealedWriter, destroy, replace};
 use crate::segment::{Builder, DAY_S, Segment, day_of, order};
 
@@ -170,16 +169,17 @@ impl Book {
     pub fn keep(&mut self, batch: &[Lawful<Assignment, SessionKeeping>]) -> Result<Kept, BookError> {
         let lock = self.lock().map_err(|why| self.failed(why))?;
         self.refresh().map_err(|why| self.failed(why))?;
-        let mut frame = Frame { entries: Vec::with_capacity(batch.len()), ..Frame::default() };
-        let mut before = Before::default();
-        for record in batch {
-            let entry = self.entry(record.read(), &mut frame, &mut before).ok_or(BookError::Full)?;
-            frame.entries.push(entry);
-        }
-        if let Err(why) = self.writable_log().and_then(|log| log.append(&frame)) {
+        let mut naming = Naming::new(&mut self.lines, &mut self.servers, batch.len());
+        let has_room = batch.iter().try_for_each(|record| naming.add(record.read())).is_some();
+        let frame = naming.finish();
+        let kept = match has_room {
+            true => self.writable_log().and_then(|log| log.append(&frame)).map_err(|why| self.failed(why)),
+            false => Err(BookError::Full),
+        };
+        if let Err(error) = kept {
             // The numbers given to new names are not in the log, so they must not be used.
             self.reload().map_err(|why| self.failed(why))?;
-            return Err(self.failed(why));
+            return Err(error);
         }
         let effects = frame.entries.iter().map(|entry| self.keeper.apply(entry, &self.days)).collect();
         if self.log.as_ref().is_some_and(|log| log.length() > LOG_BYTES_MAX) {
@@ -282,45 +282,7 @@ impl Book {
 
     /// Whom a line's number names.
     pub(crate) fn whom(&self, line: u32) -> Option<Whom> {
-        match self.lines.name(line)?.split_first()? {
-            (b'I', bits) => Some(Whom::Inside(from_bits(u128::from_le_bytes(bits.try_into().ok()?)))),
-            (_, name) => Some(Whom::Line(String::from_utf8_lossy(name).into_owned())),
-        }
-    }
-
-    fn entry<'r>(
-        &mut self,
-        record: &'r Assignment,
-        frame: &mut Frame,
-        before: &mut Before<'r>,
-    ) -> Option<Entry> {
-        let line = match &record.whom {
-            Some(whom) => {
-                named(whom, &mut before.name);
-                Some(number(&mut self.lines, &before.name, &mut frame.lines)?)
-            }
-            None => None,
-        };
-        let server = match before.server {
-            Some((name, number)) if name == record.server => number,
-            _ => {
-                let name = cut(record.server.as_bytes().to_vec());
-                number(&mut self.servers, &name, &mut frame.servers)?
-            }
-        };
-        before.server = Some((&record.server, server));
-        let session = record.session.as_deref().map_or(0, |id| hash(id.as_bytes()).max(1));
-        Some(Entry {
-            change: record.change,
-            slot: record.given.as_ref().map(Slot::of),
-            line,
-            server,
-            session,
-            at_s: record.at.as_second(),
-            until_s: record.until.map(|t| t.as_second()),
-            began_s: record.began.map(|t| t.as_second()),
-            offset_s: record.clock_offset_s,
-        })
+        read_whom(self.lines.name(line)?)
     }
 
     // --- the folder ---
@@ -640,67 +602,6 @@ fn joined(mut rows: Vec<Row>) -> Vec<Row> {
         }
     }
     kept
-}
-
-/// What is known from the records before, of a batch.
-#[derive(Default)]
-struct Before<'r> {
-    /// The last record's server: most come from the same one.
-    server: Option<(&'r str, u32)>,
-    /// Room for a name.
-    name: Vec<u8>,
-}
-
-fn named(whom: &Whom, name: &mut Vec<u8>) {
-    name.clear();
-    match whom {
-        Whom::Line(line) => {
-            name.push(b'L');
-            name.extend_from_slice(line.as_bytes());
-            *name = cut(std::mem::take(name));
-        }
-        Whom::Inside(ip) => {
-            name.push(b'I');
-            name.extend_from_slice(&to_bits(*ip).to_le_bytes());
-        }
-    }
-}
-
-fn to_bits(ip: std::net::IpAddr) -> u128 {
-    match ip {
-        std::net::IpAddr::V4(ip) => u128::from(ip.to_ipv6_mapped()),
-        std::net::IpAddr::V6(ip) => u128::from(ip),
-    }
-}
-
-fn from_bits(bits: u128) -> std::net::IpAddr {
-    std::net::IpAddr::V6(bits.into()).to_canonical()
-}
-
-/// A name in its bounds; a long one is told apart by a hash of the whole.
-fn cut(mut name: Vec<u8>) -> Vec<u8> {
-    if name.len() > NAME_BYTES_MAX {
-        let mark = format!("…{:016x}", hash(&name));
-        name.truncate(NAME_BYTES_MAX - mark.len());
-        name.extend_from_slice(mark.as_bytes());
-    }
-    name
-}
-
-/// The same in every process: it is logged.
-fn hash(bytes: &[u8]) -> u64 {
-    #[expect(deprecated, reason = "a hash with a fixed key; the default one may change with the compiler")]
-    let mut hasher = std::hash::SipHasher::new();
-    hasher.write(bytes);
-    hasher.finish()
-}
-
-fn number(names: &mut Names, name: &[u8], new: &mut Vec<Vec<u8>>) -> Option<u32> {
-    let (number, is_new) = names.number(name)?;
-    if is_new {
-        new.push(name.to_vec());
-    }
-    Some(number)
 }
 
 /// First second of a day.

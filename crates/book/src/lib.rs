@@ -23,6 +23,7 @@ pub mod log;
 pub mod look;
 mod memory;
 mod names;
+mod naming;
 mod pool;
 pub mod row;
 mod sealed_file;

@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use ipnet::IpNet;
 use jiff::Timestamp;
-use noroshi_observe::telescope::{Class, Source, Telescope, Tool};
+use noroshi_observe::telescope::{Class, NotRead, Source, Telescope, Tool};
 use noroshi_orient::enrich::{Cc, Tables};
 use noroshi_wire::capture::Capture;
 use serde::Serialize;
@@ -43,7 +43,7 @@ pub struct Replay {
     /// The telescope's networks; packets to other addresses are counted and left out [default: every address]
     #[arg(long = "network", value_name = "PREFIX")]
     pub networks: Vec<IpNet>,
-    /// Write the senders to a file: ip, class, tool, packets, first, last; most packets first
+    /// Write the senders to a file: ip, class, tool, packets, first, last; most packets first, none of the telescope's own addresses
     #[arg(long, value_name = "OUT.csv")]
     pub sources: Option<PathBuf>,
     /// Print JSON
@@ -90,15 +90,6 @@ struct Replayed {
     cost: Cost,
     packets_per_cpu_s: f64,
     files: Vec<OneFile>,
-}
-
-/// Frames without an IP packet that can be read.
-#[derive(Debug, Serialize)]
-struct NotRead {
-    unknown_link: u64,
-    not_ip: u64,
-    cut: u64,
-    malformed: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -194,6 +185,10 @@ fn tell(telescope: &Telescope, tables: &Tables) -> Judged {
             judged.tools.entry(tool.id()).or_default().add(source);
         }
         countries.entry(tables.enrich(ip).and_then(|known| known.cc)).or_default().add(source);
+        // Somebody has put an address of ours for theirs. Which addresses are watched is nobody's to know.
+        if telescope.is_ours(ip) {
+            continue;
+        }
         let Source { packets, first_ns, last_ns, .. } = *source;
         judged.sources.push(Sender { ip, class, tool, packets, first_ns, last_ns });
     }
@@ -232,12 +227,11 @@ fn summary(
     wall_s: f64,
 ) -> anyhow::Result<Replayed> {
     let (counts, cost) = (telescope.counts(), Cost::so_far()?);
-    let [unknown_link, not_ip, cut, malformed] = counts.not_read;
     Ok(Replayed {
         packets: counts.frames,
         ours: counts.packets,
         elsewhere: counts.elsewhere,
-        not_read: NotRead { unknown_link, not_ip, cut, malformed },
+        not_read: counts.not_read,
         beyond: counts.beyond,
         first: counts.span_ns.map(|(first, _)| time(first)),
         last: counts.span_ns.map(|(_, last)| time(last)),

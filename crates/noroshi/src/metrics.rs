@@ -15,6 +15,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::cost::Cost;
 use crate::counters;
 use crate::house::House;
 
@@ -184,12 +185,9 @@ fn process(registry: &mut Registry) {
         resident.set(signed(bytes));
         registry.register_with_unit("process_resident_memory", "Memory in use", Unit::Bytes, resident);
     }
-    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF);
-    if let Ok(usage) = usage {
-        let times = [usage.user_time(), usage.system_time()];
-        let spent: f64 = times.iter().map(|t| t.tv_sec() as f64 + t.tv_usec() as f64 / 1e6).sum();
+    if let Ok(Cost { cpu_s, .. }) = Cost::so_far() {
         let cpu = Counter::<f64, std::sync::atomic::AtomicU64>::default();
-        cpu.inc_by(spent);
+        cpu.inc_by(cpu_s);
         registry.register_with_unit("process_cpu", "Processor time spent", Unit::Seconds, cpu);
     }
 }

@@ -16,7 +16,6 @@ use noroshi_store::log::Forget;
 use serde::{Deserialize, Serialize};
 
 use crate::house::House;
-use crate::intake::patiently;
 use crate::report::{self, say};
 
 /// `[retention]`
@@ -38,7 +37,7 @@ impl Default for RetentionFile {
     }
 }
 
-/// What was forgotten, or would be, of one measure.
+/// What was forgotten of one measure.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Forgotten {
     /// The measure.
@@ -166,8 +165,7 @@ pub fn forget(house: &House, dry_run: bool, as_json: bool) -> anyhow::Result<Exi
     for dossier in house.register.iter() {
         let before = limit(house, dossier);
         let which = TooOld { measure: &dossier.id, before };
-        let [events, findings, cases] =
-            patiently(|| house.store.look("retention.look", |tx| tx.is_too_old(which)))?;
+        let [events, findings, cases] = house.store.look("retention.look", |tx| tx.is_too_old(which))?;
         if as_json {
             report::json(&serde_json::json!({
                 "measure": dossier.id, "retention_days": dossier.retention_days, "before": before,

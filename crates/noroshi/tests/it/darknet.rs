@@ -33,7 +33,8 @@ fn packets() -> Vec<Vec<u8>> {
     };
     (1..=3).for_each(|n| add([203, 0, 113, 7], n, false));
     (1..=5).for_each(|n| add([192, 0, 2, 80], n, true));
-    // To somebody else, and no packet at all.
+    // In our own name, to somebody else, and no packet at all.
+    add([198, 18, 0, 99], 9, false);
     let mut other = all[0].clone();
     other[16..20].copy_from_slice(&[203, 0, 113, 1]);
     all.extend([other, vec![0x45; 9]]);
@@ -57,8 +58,9 @@ fn who_sent_what_is_told_of_captures_plain_and_packed() {
         let output = replay(folder.path(), &[file], &["--sources", "out.csv"]);
         assert!(output.status.success(), "{}", text(&output.stderr));
         let told = last_json(&text(&output.stdout));
-        assert_eq!((&told["packets"], &told["ours"], &told["elsewhere"]), (&10.into(), &8.into(), &1.into()));
-        assert_eq!((&told["not_read"]["cut"], &told["sources"]), (&1.into(), &2.into()));
+        assert_eq!((&told["packets"], &told["ours"], &told["elsewhere"]), (&11.into(), &9.into(), &1.into()));
+        assert_eq!((&told["not_read"]["cut"], &told["sources"]), (&1.into(), &3.into()));
+        assert_eq!(told["classes"]["spoofed"]["packets"], 1);
         assert_eq!(told["classes"]["backscatter"], serde_json::json!({ "sources": 1, "packets": 5 }));
         assert_eq!(told["tools"]["mirai"], serde_json::json!({ "sources": 1, "packets": 3 }));
         assert_eq!(told["first"], "2026-11-27T00:00:00.000000005Z");
@@ -86,7 +88,7 @@ fn what_is_damaged_counts_as_far_as_it_goes_and_says_where_it_ends() {
     let (told, said) = (last_json(&text(&output.stdout)), text(&output.stderr));
     let files: Vec<_> =
         told["files"].as_array().unwrap().iter().map(|file| file["packets"].as_u64().unwrap()).collect();
-    assert_eq!((files, &told["packets"]), (vec![2, 0, 0, 10], &12.into()));
+    assert_eq!((files, &told["packets"]), (vec![2, 0, 0, 11], &13.into()));
     for line in [
         "cut.pcap: cut off: what begins at byte 136 is not whole",
         "page.html: this is no capture",

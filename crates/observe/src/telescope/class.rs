@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use serde::Serialize;
 
 use super::source::Source;
@@ -44,9 +43,9 @@ impl Class {
         }
     }
 
-    /// What a sender is. `networks` are the telescope's, where they are known.
-    pub(super) fn of(ip: IpAddr, source: &Source, networks: &[IpNet]) -> Self {
-        if is_nobodys(ip) || networks.iter().any(|net| net.contains(&ip)) {
+    /// What a sender is, by its address and packets.
+    pub(super) fn of(ip: IpAddr, source: &Source) -> Self {
+        if is_nobodys(ip) {
             return Self::Spoofed;
         }
         let most = |some: u32| u64::from(some) * 2 > u64::from(source.packets);

@@ -25,6 +25,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use noroshi_wire::capture::Frame;
 use noroshi_wire::packet::{Addresses, NoPacket, Packet};
+use serde::Serialize;
 
 pub use class::{Class, Tool};
 pub use source::Source;
@@ -41,18 +42,43 @@ pub struct Counts {
     pub packets: u64,
     /// IP packets to addresses that are not ours.
     pub elsewhere: u64,
-    /// Frames without an IP packet that can be read: a link that is not read, not IP, cut, malformed.
-    pub not_read: [u64; 4],
-    /// Packets of senders for which there was no room.
+    /// Frames without an IP packet that can be read.
+    pub not_read: NotRead,
+    /// Packets of senders for which there was no room, and of one that has sent more than a row can count.
     pub beyond: u64,
     /// The first and last time, nanoseconds since 1970; none where no frame had one.
     pub span_ns: Option<(u64, u64)>,
 }
 
+/// Frames without an IP packet that can be read, by [why](NoPacket).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct NotRead {
+    /// Of a link that is not read.
+    pub unknown_link: u64,
+    /// Something else than IP.
+    pub not_ip: u64,
+    /// Ended before the IP header did.
+    pub cut: u64,
+    /// A version or length that cannot be.
+    pub malformed: u64,
+}
+
+impl NotRead {
+    fn add(&mut self, why: NoPacket) {
+        *match why {
+            NoPacket::Link => &mut self.unknown_link,
+            NoPacket::NotIp => &mut self.not_ip,
+            NoPacket::Cut => &mut self.cut,
+            NoPacket::Malformed => &mut self.malformed,
+        } += 1;
+    }
+}
+
 impl Counts {
     /// Whether what became of the frames adds up to them.
     pub fn adds_up(&self) -> bool {
-        self.frames == self.packets + self.elsewhere + self.not_read.iter().sum::<u64>()
+        let NotRead { unknown_link, not_ip, cut, malformed } = self.not_read;
+        self.frames == self.packets + self.elsewhere + unknown_link + not_ip + cut + malformed
     }
 }
 
@@ -101,16 +127,7 @@ impl Telescope {
         };
         let packet = match Packet::read(frame.link, frame.bytes) {
             Ok(packet) => packet,
-            Err(why) => {
-                let place = match why {
-                    NoPacket::Link => 0,
-                    NoPacket::NotIp => 1,
-                    NoPacket::Cut => 2,
-                    NoPacket::Malformed => 3,
-                };
-                self.counts.not_read[place] += 1;
-                return;
-            }
+            Err(why) => return self.counts.not_read.add(why),
         };
         if !self.looks_at(packet.addresses) {
             self.counts.elsewhere += 1;
@@ -122,10 +139,8 @@ impl Telescope {
             Addresses::V4 { source, .. } => of(&mut self.v4, source, room),
             Addresses::V6 { source, .. } => of(&mut self.v6, source, room),
         };
-        match source {
-            Some(source) => source.add(&packet, at_ns),
-            None => self.counts.beyond += 1,
-        }
+        let told_apart = source.is_some_and(|source| source.add(&packet, at_ns));
+        self.counts.beyond += u64::from(!told_apart);
     }
 
     #[inline]
@@ -164,9 +179,14 @@ impl Telescope {
         v4.chain(self.v6.iter().map(|(ip, source)| (Ipv6Addr::from(*ip).into(), source)))
     }
 
+    /// Whether an address is the telescope's own, which nobody is told.
+    pub fn is_ours(&self, ip: IpAddr) -> bool {
+        self.networks.iter().any(|net| net.contains(&ip))
+    }
+
     /// What a sender is.
     pub fn class_of(&self, ip: IpAddr, source: &Source) -> Class {
-        Class::of(ip, source, &self.networks)
+        if self.is_ours(ip) { Class::Spoofed } else { Class::of(ip, source) }
     }
 }
 

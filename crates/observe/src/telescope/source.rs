@@ -66,9 +66,13 @@ fn bit(n: u64) -> u64 {
 }
 
 impl Source {
-    /// Adds a packet.
+    /// Adds a packet; false where no more can be counted. No other count is more than that of all packets, so none overflows.
     #[inline]
-    pub(super) fn add(&mut self, packet: &Packet<'_>, at_ns: u64) {
+    pub(super) fn add(&mut self, packet: &Packet<'_>, at_ns: u64) -> bool {
+        if self.packets == u32::MAX {
+            self.last_ns = self.last_ns.max(at_ns);
+            return false;
+        }
         if self.packets == 0 {
             (self.first_ns, self.last_ns) = (at_ns, at_ns);
             self.ttl = (packet.ttl, packet.ttl);
@@ -76,7 +80,7 @@ impl Source {
             (self.first_ns, self.last_ns) = (self.first_ns.min(at_ns), self.last_ns.max(at_ns));
             self.ttl = (self.ttl.0.min(packet.ttl), self.ttl.1.max(packet.ttl));
         }
-        self.packets = self.packets.saturating_add(1);
+        self.packets += 1;
         let destination = match packet.addresses {
             Addresses::V4 { destination, .. } => u64::from(destination),
             Addresses::V6 { destination, .. } => {
@@ -109,6 +113,7 @@ impl Source {
             }
             Transport::Fragment(_) | Transport::Other(_) | Transport::Cut(_) => {}
         }
+        true
     }
 
     #[inline]

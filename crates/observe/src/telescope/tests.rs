@@ -205,7 +205,8 @@ fn what_is_not_ours_or_has_no_room_is_counted_and_not_told_apart() {
     };
     let telescope = seen([usual(1), elsewhere, vec![0x60; 7], vec![0; 40]]);
     let counts = telescope.counts();
-    assert_eq!((counts.packets, counts.elsewhere, counts.not_read), (1, 1, [0, 0, 1, 1]));
+    let not_read = NotRead { cut: 1, malformed: 1, ..NotRead::default() };
+    assert_eq!((counts.packets, counts.elsewhere, counts.not_read), (1, 1, not_read));
     let mut small = ours().with_room_for(100);
     for n in 0..1000u32 {
         let mut packet = usual(1);
@@ -213,6 +214,29 @@ fn what_is_not_ours_or_has_no_room_is_counted_and_not_told_apart() {
         small.see(&Frame { at_ns: None, link: LinkType::RAW, length: 48, bytes: &packet });
     }
     assert_eq!((small.len(), small.counts().beyond, small.counts().adds_up()), (100, 800, true));
+}
+
+#[test]
+fn who_sends_more_than_can_be_counted_stops_nothing() {
+    let mut telescope = seen([usual(1)]);
+    let key = u32::from_be_bytes(SENDER);
+    let mut full = telescope.v4[&key].clone();
+    (full.packets, full.syn) = (u32::MAX - 1, u32::MAX - 1);
+    telescope.v4.insert(key, full);
+    for _ in 0..3 {
+        telescope.see(&Frame {
+            at_ns: Some(9_000_000_000),
+            link: LinkType::RAW,
+            length: 0,
+            bytes: &usual(1),
+        });
+    }
+    let source = &telescope.v4[&key];
+    assert_eq!((source.packets, source.syn, source.last_ns), (u32::MAX, u32::MAX, 9_000_000_000));
+    assert_eq!(
+        (telescope.counts().beyond, telescope.class_of(Ipv4Addr::from(key).into(), source)),
+        (2, Class::Scanner)
+    );
 }
 
 #[test]
