@@ -4,12 +4,15 @@
 //! which events arrive or how they are batched; a test plays every order.
 //!
 //! [`enrich`] says of an address whose it is and whether it is one to be careful about; [`aggregate`] counts repeats and
-//! [`list`] compares whole lists, before events are stored; [`clock`] judges how good a feed's times are.
+//! [`list`] compares whole lists, before events are stored; [`clock`] judges how good a feed's times are; [`onset`] sees
+//! campaigns begin, and [`signs`] what comes slowly.
 
 pub mod aggregate;
 pub mod clock;
 pub mod enrich;
 pub mod list;
+pub mod onset;
+pub mod signs;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use super::{
-    Answer, EnrichError, Mmdb, PrefixTable, Report, Subject, Tenants, WarningLists, embedded, packed,
+    Answer, Cc, EnrichError, Mmdb, PrefixTable, Report, Subject, Tenants, WarningLists, embedded, packed,
     read_ipasn, read_ranges,
 };
 
@@ -132,6 +132,11 @@ impl Tables {
             all.cc = all.cc.or(one.cc);
         }
         (all != Answer::default()).then_some(all)
+    }
+
+    /// The country alone.
+    pub fn country_of(&self, ip: IpAddr) -> Option<Cc> {
+        self.sources.iter().filter(|source| source.has_countries()).find_map(|source| source.look_up(ip)?.cc)
     }
 
     /// The names of the warning lists something is on.
