@@ -6,11 +6,15 @@
 //!                 └──▶ CaptureError: at which byte, and what is wrong there
 //! ```
 //!
-//! Nothing is copied but what the buffer's end cuts in two: a frame is lent until the next one is asked for. A file that was cut off
-//! gives all whole frames before that, then says so. Memory is one buffer of [`BUFFER_BYTES`], more only for a block that is larger,
+//! Nothing is copied but what the buffer's end cuts in two: a frame is lent until the next one is asked for, or all of a buffer's at
+//! once ([`Frames`]), for another thread to look at. A file that was cut off gives all whole frames before that, then says so. Memory is one buffer of [`BUFFER_BYTES`], more only for a block that is larger,
 //! and never beyond [`BLOCK_BYTES_MAX`]; what is larger and no packet is passed over as it streams by.
 
+mod frames;
+
 use std::io::{self, Read};
+
+pub use frames::Frames;
 
 /// Most bytes of a packet that a capture keeps (libpcap's own bound).
 pub const PACKET_BYTES_MAX: usize = 256 << 10;
@@ -18,8 +22,8 @@ pub const PACKET_BYTES_MAX: usize = 256 << 10;
 pub const BLOCK_BYTES_MAX: usize = PACKET_BYTES_MAX + (64 << 10);
 /// Most interfaces of one section.
 pub const INTERFACES_MAX: usize = 4096;
-/// Bytes read at once: little enough to stay in the processor's cache.
-pub const BUFFER_BYTES: usize = 256 << 10;
+/// Bytes read at once: little enough to stay in the processor's cache, enough to go past the buffers of files.
+pub const BUFFER_BYTES: usize = 512 << 10;
 
 /// Nanoseconds of a second.
 const SECOND_NS: u64 = 1_000_000_000;
@@ -151,6 +155,32 @@ impl Ticks {
     }
 }
 
+/// A packet, by where it is in the buffer.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    at_ns: Option<u64>,
+    link: LinkType,
+    length: u32,
+    from: u32,
+    to: u32,
+}
+
+impl Kept {
+    #[inline]
+    fn frame(self, buffer: &[u8]) -> Frame<'_> {
+        let Self { at_ns, link, length, from, to } = self;
+        Frame { at_ns, link, length, bytes: &buffer[from as usize..to as usize] }
+    }
+}
+
+/// What stood next in the file.
+enum Step {
+    Packet(Kept),
+    /// Something that is no packet.
+    Passed,
+    End,
+}
+
 /// A capture being read.
 #[derive(Debug)]
 pub struct Capture<R> {
@@ -164,6 +194,10 @@ pub struct Capture<R> {
     kind: Kind,
     interfaces: Vec<Interface>,
     over: bool,
+    /// What ended it, while the frames before that are still to be given.
+    pending: Option<CaptureError>,
+    /// The time of the last packet that was given with others.
+    last_ns: Option<u64>,
 }
 
 impl<R: Read> Capture<R> {
@@ -179,6 +213,8 @@ impl<R: Read> Capture<R> {
             kind,
             interfaces: Vec::new(),
             over: false,
+            pending: None,
+            last_ns: None,
         };
         if !capture.fill(4)? {
             let mut head = [0; 4];
@@ -213,9 +249,20 @@ impl<R: Read> Capture<R> {
     /// The next packet; none at the end. After an error there is none.
     #[inline]
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
+        loop {
+            match self.step()? {
+                Step::Packet(kept) => return Ok(Some(kept.frame(&self.buffer))),
+                Step::Passed => {}
+                Step::End => return Ok(None),
+            }
+        }
+    }
+
+    #[inline]
+    fn step(&mut self) -> Result<Step, CaptureError> {
         match self.kind {
-            Kind::Pcap { order, fraction_ns, link } => self.next_of_pcap(order, fraction_ns, link),
-            Kind::PcapNg { .. } => self.next_of_pcapng(),
+            Kind::Pcap { order, fraction_ns, link } => self.step_of_pcap(order, fraction_ns, link),
+            Kind::PcapNg { order } => self.step_of_pcapng(order),
         }
     }
 
@@ -225,12 +272,7 @@ impl<R: Read> Capture<R> {
     }
 
     #[inline]
-    fn next_of_pcap(
-        &mut self,
-        order: Order,
-        fraction_ns: u64,
-        link: LinkType,
-    ) -> Result<Option<Frame<'_>>, CaptureError> {
+    fn step_of_pcap(&mut self, order: Order, fraction_ns: u64, link: LinkType) -> Result<Step, CaptureError> {
         if !self.fill(RECORD_HEADER)? {
             return self.end();
         }
@@ -246,63 +288,59 @@ impl<R: Read> Capture<R> {
         if !self.fill(whole)? {
             return self.end();
         }
-        let from = self.from + RECORD_HEADER;
+        let (from, to) = ((self.from + RECORD_HEADER) as u32, (self.from + whole) as u32);
         self.skip(whole);
-        Ok(Some(Frame { at_ns: Some(at_ns), link, length, bytes: &self.buffer[from..from + kept] }))
+        Ok(Step::Packet(Kept { at_ns: Some(at_ns), link, length, from, to }))
     }
 
-    fn next_of_pcapng(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
-        loop {
-            if !self.fill(BLOCK_HEADER)? {
-                return self.end();
-            }
-            let Kind::PcapNg { order } = self.kind else { return Ok(None) };
-            let head = &self.buffer[self.from..];
-            let (kind, order) = if head[..4] == [0x0a, 0x0d, 0x0d, 0x0a] {
-                (SECTION, self.begin_section()?)
-            } else {
-                (order.u32(head, 0), order)
-            };
-            let whole = order.u32(&self.buffer[self.from..], 4) as usize;
-            if whole < BLOCK_HEADER + 4 || !whole.is_multiple_of(4) {
-                self.over = true;
-                return Err(self.damaged(4, format!("a block of {whole} bytes")));
-            }
-            if whole > BLOCK_BYTES_MAX {
-                if PACKETS.contains(&kind) || matches!(kind, SECTION | INTERFACE) {
-                    self.over = true;
-                    return Err(self
-                        .damaged(4, format!("a block of {whole} bytes that is a packet or describes one")));
-                }
-                self.pass_over(whole)?;
-                continue;
-            }
-            if !self.fill(whole)? {
-                return self.end();
-            }
-            let (from, at) = (self.from, self.offset);
-            self.skip(whole);
-            let body = from + BLOCK_HEADER..from + whole - 4;
-            if order.u32(&self.buffer, body.end) as usize != whole {
-                self.over = true;
-                let why = "a block whose two lengths differ".to_owned();
-                return Err(CaptureError::Damaged { offset: at, why });
-            }
-            match kind {
-                INTERFACE => self.add_interface(order, body, at)?,
-                ENHANCED | OLD | SIMPLE => match self.packet(kind, order, body) {
-                    Ok((at_ns, link, length, packet)) => {
-                        return Ok(Some(Frame { at_ns, link, length, bytes: &self.buffer[packet] }));
-                    }
-                    Err(why) => {
-                        self.over = true;
-                        return Err(CaptureError::Damaged { offset: at, why });
-                    }
-                },
-                // Names, statistics, secrets, and what is not defined yet.
-                _ => {}
-            }
+    fn step_of_pcapng(&mut self, order: Order) -> Result<Step, CaptureError> {
+        if !self.fill(BLOCK_HEADER)? {
+            return self.end();
         }
+        let head = &self.buffer[self.from..];
+        let (kind, order) = if head[..4] == SECTION_BYTES {
+            (SECTION, self.begin_section()?)
+        } else {
+            (order.u32(head, 0), order)
+        };
+        let whole = order.u32(&self.buffer[self.from..], 4) as usize;
+        if whole < BLOCK_HEADER + 4 || !whole.is_multiple_of(4) {
+            self.over = true;
+            return Err(self.damaged(4, format!("a block of {whole} bytes")));
+        }
+        if whole > BLOCK_BYTES_MAX {
+            if PACKETS.contains(&kind) || matches!(kind, SECTION | INTERFACE) {
+                self.over = true;
+                return Err(
+                    self.damaged(4, format!("a block of {whole} bytes that is a packet or describes one"))
+                );
+            }
+            self.pass_over(whole)?;
+            return Ok(Step::Passed);
+        }
+        if !self.fill(whole)? {
+            return self.end();
+        }
+        let (from, at) = (self.from, self.offset);
+        self.skip(whole);
+        let body = from + BLOCK_HEADER..from + whole - 4;
+        if order.u32(&self.buffer, body.end) as usize != whole {
+            self.over = true;
+            let why = "a block whose two lengths differ".to_owned();
+            return Err(CaptureError::Damaged { offset: at, why });
+        }
+        match kind {
+            INTERFACE => self.add_interface(order, body, at)?,
+            ENHANCED | OLD | SIMPLE => {
+                return self.packet(kind, order, body).map(Step::Packet).map_err(|why| {
+                    self.over = true;
+                    CaptureError::Damaged { offset: at, why }
+                });
+            }
+            // Names, statistics, secrets, and what is not defined yet.
+            _ => {}
+        }
+        Ok(Step::Passed)
     }
 
     /// A section begins: its order of bytes, and no interface yet.
@@ -362,14 +400,8 @@ impl<R: Read> Capture<R> {
         Ok(())
     }
 
-    /// When a packet was, its link, its length, and where its bytes are; or what is wrong.
-    #[allow(clippy::type_complexity, reason = "named where it is used")]
-    fn packet(
-        &self,
-        kind: u32,
-        order: Order,
-        body: std::ops::Range<usize>,
-    ) -> Result<(Option<u64>, LinkType, u32, std::ops::Range<usize>), String> {
+    /// The packet of a block, or what is wrong.
+    fn packet(&self, kind: u32, order: Order, body: std::ops::Range<usize>) -> Result<Kept, String> {
         let bytes = &self.buffer[body.clone()];
         let (head, number) = match kind {
             SIMPLE => (4, 0),
@@ -395,14 +427,14 @@ impl<R: Read> Capture<R> {
             return Err(format!("a packet of {kept} bytes in a block that has {}", bytes.len() - head));
         }
         let from = body.start + head;
-        Ok((at_ns, interface.link, length, from..from + kept))
+        Ok(Kept { at_ns, link: interface.link, length, from: from as u32, to: (from + kept) as u32 })
     }
 
     /// Nothing more: the end, or a cut within what begins here.
-    fn end(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
+    fn end(&mut self) -> Result<Step, CaptureError> {
         if self.over || self.from == self.to {
             self.over = true;
-            return Ok(None);
+            return Ok(Step::End);
         }
         self.over = true;
         Err(CaptureError::Cut { offset: self.offset })
@@ -474,6 +506,8 @@ const RECORD_HEADER: usize = 16;
 const BLOCK_HEADER: usize = 8;
 /// Types of blocks.
 const SECTION: u32 = 0x0a0d_0d0a;
+/// The same in both orders.
+const SECTION_BYTES: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 const INTERFACE: u32 = 1;
 const OLD: u32 = 2;
 const SIMPLE: u32 = 3;

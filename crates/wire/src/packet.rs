@@ -199,8 +199,9 @@ const ETHER_TAGS: [u16; 4] = [0x8100, 0x88a8, 0x9100, 0x9200];
 const AUTHENTICATION: u8 = 51;
 
 impl<'a> Packet<'a> {
-    /// Reads a frame of a link.
-    #[inline]
+    /// Reads a frame of a link. Inlined with all that is read of most packets, because the parts of a packet that is handed on whole are
+    /// written one by one and read together, which stalls the processor.
+    #[inline(always)]
     pub fn read(link: LinkType, bytes: &'a [u8]) -> Result<Self, NoPacket> {
         if link == LinkType::ETHERNET {
             // What nearly all frames are.
@@ -282,7 +283,7 @@ impl<'a> Packet<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn v4(bytes: &'a [u8]) -> Result<Self, NoPacket> {
         let Some(head) = bytes.first_chunk::<20>() else {
             return Err(match bytes.first() {
@@ -373,7 +374,7 @@ fn behind_extensions(first: u8, body: &[u8]) -> Transport<'_> {
 }
 
 impl<'a> Transport<'a> {
-    #[inline]
+    #[inline(always)]
     fn read(kind: u8, body: &'a [u8]) -> Self {
         let read = match kind {
             protocol::TCP => tcp(body).map(Self::Tcp),
@@ -386,7 +387,7 @@ impl<'a> Transport<'a> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn tcp(body: &[u8]) -> Option<Tcp<'_>> {
     let head = body.first_chunk::<20>()?;
     let header = usize::from(head[12] >> 4) * 4;
@@ -402,7 +403,7 @@ fn tcp(body: &[u8]) -> Option<Tcp<'_>> {
     })
 }
 
-#[inline]
+#[inline(always)]
 fn udp(body: &[u8]) -> Option<Udp<'_>> {
     let head = body.first_chunk::<8>()?;
     let length = usize::from(u16::from_be_bytes([head[4], head[5]]));

@@ -1,38 +1,25 @@
-//! The telescope from the command line: captures replayed, who sent what and why.
+//! Captures replayed: who sent what and why.
 //!
-//! Reading and telling apart is one thread, since a capture is one stream and a packet takes less than handing it over would. A file that
-//! is damaged or cut off counts as far as it could be read, and is told of with the byte at which that ended.
+//! A file that is damaged or cut off counts as far as it could be read, and is told of with the byte at which that ended.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::{BufWriter, Write as _};
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand};
+use clap::Args;
+use indicatif::ProgressBar;
 use ipnet::IpNet;
-use jiff::Timestamp;
-use noroshi_observe::telescope::{Class, NotRead, Source, Telescope, Tool};
-use noroshi_orient::enrich::{Cc, Tables};
-use noroshi_wire::capture::Capture;
-use serde::Serialize;
+use noroshi_observe::telescope::{Telescope, Turn};
+use noroshi_wire::capture::{Capture, Frames};
+use noroshi_wire::unpack::{Input, Members};
 
+use super::threads::{self, Batches};
+use super::told::{self, OneFile};
+use super::watch::{self, Member, Watch};
 use crate::config::Config;
-use crate::cost::Cost;
-use crate::report::{self, say};
+use crate::report;
 use crate::tables;
-
-/// Countries that are told of.
-const COUNTRIES_MAX: usize = 20;
-
-/// The telescope: packets to addresses that nobody uses
-#[derive(Debug, Subcommand)]
-pub enum DarknetCommand {
-    /// Read captures, and tell who sent what and why
-    Replay(Replay),
-}
 
 /// Read captures, and tell who sent what and why
 #[derive(Debug, Args)]
@@ -46,233 +33,117 @@ pub struct Replay {
     /// Write the senders to a file: ip, class, tool, packets, first, last; most packets first, none of the telescope's own addresses
     #[arg(long, value_name = "OUT.csv")]
     pub sources: Option<PathBuf>,
+    /// An organisation that is told when one of its addresses is seen; may be repeated
+    #[arg(long = "organisation", value_name = "NAME=PREFIX")]
+    pub organisations: Vec<Member>,
+    /// Threads that look [default: one for each core, at most 16]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub threads: Option<u8>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
 
-/// How many senders, and how many packets of theirs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-struct Share {
-    sources: u64,
-    packets: u64,
+/// The captures, one after the other, for whichever thread is free.
+struct Captures {
+    paths: std::vec::IntoIter<PathBuf>,
+    /// What is being read: the file's members, and the one of them that is open.
+    open: Option<(Members, ProgressBar, Option<Capture<Input>>)>,
+    files: Vec<OneFile>,
+    turn: u64,
 }
 
-impl Share {
-    fn add(&mut self, source: &Source) {
-        self.sources += 1;
-        self.packets += u64::from(source.packets);
+impl Captures {
+    fn new(paths: Vec<PathBuf>) -> Self {
+        Self { paths: paths.into_iter(), open: None, files: Vec::new(), turn: 0 }
+    }
+
+    /// Reads on; none when the file at hand has no more.
+    fn read(&mut self, frames: &mut Frames) -> anyhow::Result<Option<()>> {
+        let Some((members, _, at)) = &mut self.open else { return Ok(None) };
+        loop {
+            if let Some(capture) = at
+                && capture.next_frames(frames)?
+            {
+                return Ok(Some(()));
+            }
+            let Some(member) = members.next() else { return Ok(None) };
+            *at = Some(Capture::new(member?.input)?);
+        }
+    }
+
+    /// Says what is wrong with the file at hand, and leaves it.
+    fn give_up(&mut self, error: &anyhow::Error) {
+        let text = format!("{error:#}");
+        eprintln!("noroshi: {text}");
+        if let Some(file) = self.files.last_mut() {
+            file.error = Some(text);
+        }
+        self.open = None;
     }
 }
 
-/// What `darknet replay` prints: `packets = ours + elsewhere + not_read`.
-#[derive(Debug, Serialize)]
-struct Replayed {
-    /// Packets in the captures.
-    packets: u64,
-    /// IP packets to the telescope.
-    ours: u64,
-    /// IP packets to other addresses.
-    elsewhere: u64,
-    not_read: NotRead,
-    /// Packets of the telescope whose senders are not told apart, for want of room.
-    beyond: u64,
-    first: Option<Timestamp>,
-    last: Option<Timestamp>,
-    /// Senders.
-    sources: u64,
-    classes: BTreeMap<&'static str, Share>,
-    tools: BTreeMap<&'static str, Share>,
-    /// By ISO 3166; the greatest by senders, and the rest together as `other`.
-    countries: BTreeMap<String, Share>,
-    wall_s: f64,
-    #[serde(flatten)]
-    cost: Cost,
-    packets_per_cpu_s: f64,
-    files: Vec<OneFile>,
+impl Captures {
+    /// The next batch of all files.
+    fn next(&mut self, frames: &mut Frames) -> Option<u64> {
+        loop {
+            match self.read(frames) {
+                Ok(Some(())) => {
+                    if let Some(file) = self.files.last_mut() {
+                        file.packets += frames.len() as u64;
+                    }
+                    self.turn += 1;
+                    return Some(self.turn - 1);
+                }
+                Ok(None) => {
+                    if let Some((_, bar, _)) = self.open.take() {
+                        bar.finish_and_clear();
+                    }
+                    let path = self.paths.next()?;
+                    self.files.push(OneFile { file: crate::intake::name(&path), packets: 0, error: None });
+                    match crate::intake::open(&path) {
+                        Ok((members, bar)) => self.open = Some((members, bar, None)),
+                        Err(error) => self.give_up(&error),
+                    }
+                }
+                Err(error) => {
+                    let file = self.files.last().map(|file| file.file.clone()).unwrap_or_default();
+                    self.give_up(&error.context(file));
+                }
+            }
+        }
+    }
 }
 
-#[derive(Debug, Serialize)]
-struct OneFile {
-    file: String,
-    packets: u64,
-    /// Why it could not be read on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+impl Batches for &Mutex<Captures> {
+    fn next(&mut self, frames: &mut Frames) -> Option<u64> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).next(frames)
+    }
 }
 
 /// Does it.
-pub fn run(config: &Config, what: &DarknetCommand) -> anyhow::Result<ExitCode> {
-    match what {
-        DarknetCommand::Replay(wish) => replay(config, wish),
-    }
-}
-
-fn replay(config: &Config, wish: &Replay) -> anyhow::Result<ExitCode> {
+pub fn run(config: &Config, wish: &Replay) -> anyhow::Result<ExitCode> {
     let tables = tables::read(&config.enrich)?;
+    let members = watch::members(&wish.organisations)?;
     let begun = std::time::Instant::now();
-    let mut telescope = Telescope::new(wish.networks.clone());
-    let mut files = Vec::new();
-    for path in &wish.files {
-        let before = telescope.counts().frames;
-        let error = look_through(path, &mut telescope).err().map(|e| format!("{e:#}"));
-        if let Some(error) = &error {
-            eprintln!("noroshi: {error}");
-        }
-        let packets = telescope.counts().frames - before;
-        files.push(OneFile { file: crate::intake::name(path), packets, error });
-    }
-    let told = tell(&telescope, &tables);
+    let telescope = Telescope::new(wish.networks.clone());
+    let watch = Turn::new(Watch::new(members));
+    let captures = Mutex::new(Captures::new(wish.files.clone()));
+    let threads = wish.threads.map_or_else(threads::usual, usize::from);
+    threads::look(&telescope, &watch, std::iter::repeat_n(&captures, threads));
+    let files = captures.into_inner().unwrap_or_else(PoisonError::into_inner).files;
+    let judged = told::judge(&telescope, &tables, threads);
     if let Some(path) = &wish.sources {
-        write_sources(path, &told.sources)
+        told::write_sources(path, &judged.sources)
             .with_context(|| format!("{} cannot be written", path.display()))?;
     }
     let failed = files.iter().any(|file| file.error.is_some());
-    let replayed = summary(&telescope, told, files, begun.elapsed().as_secs_f64())?;
+    let wall_s = begun.elapsed().as_secs_f64();
+    let replayed = watch.look(|watch| told::summary(&telescope, watch, judged, files, wall_s))?;
     if wish.json {
         report::json(&replayed)?;
     } else {
-        print(&replayed);
+        told::print(&replayed);
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-/// Looks through a file, or each in an archive.
-fn look_through(path: &Path, telescope: &mut Telescope) -> anyhow::Result<()> {
-    let (members, bar) = crate::intake::open(path)?;
-    let in_file = || path.display().to_string();
-    for member in members {
-        let mut capture = Capture::new(member.with_context(in_file)?.input).with_context(in_file)?;
-        while let Some(frame) = capture.next_frame().with_context(in_file)? {
-            telescope.see(&frame);
-        }
-    }
-    bar.finish_and_clear();
-    Ok(())
-}
-
-/// A sender, judged.
-struct Sender {
-    ip: IpAddr,
-    class: Class,
-    tool: Option<Tool>,
-    packets: u32,
-    /// Nanoseconds since 1970.
-    first_ns: u64,
-    last_ns: u64,
-}
-
-/// The senders, judged.
-struct Judged {
-    sources: Vec<Sender>,
-    classes: BTreeMap<&'static str, Share>,
-    tools: BTreeMap<&'static str, Share>,
-    countries: BTreeMap<String, Share>,
-}
-
-fn tell(telescope: &Telescope, tables: &Tables) -> Judged {
-    let mut judged = Judged {
-        sources: Vec::with_capacity(telescope.len()),
-        classes: Class::ALL.map(|class| (class.id(), Share::default())).into(),
-        tools: Tool::ALL.map(|tool| (tool.id(), Share::default())).into(),
-        countries: BTreeMap::new(),
-    };
-    let mut countries = HashMap::<Option<Cc>, Share>::new();
-    for (ip, source) in telescope.sources() {
-        let (class, tool) = (telescope.class_of(ip, source), Tool::of(source));
-        judged.classes.entry(class.id()).or_default().add(source);
-        if let Some(tool) = tool {
-            judged.tools.entry(tool.id()).or_default().add(source);
-        }
-        countries.entry(tables.enrich(ip).and_then(|known| known.cc)).or_default().add(source);
-        // Somebody has put an address of ours for theirs. Which addresses are watched is nobody's to know.
-        if telescope.is_ours(ip) {
-            continue;
-        }
-        let Source { packets, first_ns, last_ns, .. } = *source;
-        judged.sources.push(Sender { ip, class, tool, packets, first_ns, last_ns });
-    }
-    let name = |cc: Option<Cc>| cc.map_or_else(|| "unknown".to_owned(), |cc| cc.as_str().to_owned());
-    let mut greatest: Vec<(String, Share)> =
-        countries.into_iter().map(|(cc, share)| (name(cc), share)).collect();
-    greatest.sort_by(|(a, one), (b, other)| other.sources.cmp(&one.sources).then_with(|| a.cmp(b)));
-    for (at, (country, share)) in greatest.into_iter().enumerate() {
-        let name = if at < COUNTRIES_MAX { country } else { "other".to_owned() };
-        let of = judged.countries.entry(name).or_default();
-        (of.sources, of.packets) = (of.sources + share.sources, of.packets + share.packets);
-    }
-    judged.sources.sort_unstable_by_key(|sender| (std::cmp::Reverse(sender.packets), sender.ip));
-    judged
-}
-
-fn time(ns: u64) -> Timestamp {
-    Timestamp::from_nanosecond(i128::from(ns)).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-fn write_sources(path: &Path, sources: &[Sender]) -> anyhow::Result<()> {
-    let mut out = BufWriter::new(File::create(path)?);
-    writeln!(out, "ip,class,tool,packets,first,last")?;
-    for Sender { ip, class, tool, packets, first_ns, last_ns } in sources {
-        let tool = tool.map_or("", Tool::id);
-        writeln!(out, "{ip},{},{tool},{packets},{},{}", class.id(), time(*first_ns), time(*last_ns))?;
-    }
-    out.into_inner().map_err(|e| e.into_error())?.sync_data()?;
-    Ok(())
-}
-
-fn summary(
-    telescope: &Telescope,
-    told: Judged,
-    files: Vec<OneFile>,
-    wall_s: f64,
-) -> anyhow::Result<Replayed> {
-    let (counts, cost) = (telescope.counts(), Cost::so_far()?);
-    Ok(Replayed {
-        packets: counts.frames,
-        ours: counts.packets,
-        elsewhere: counts.elsewhere,
-        not_read: counts.not_read,
-        beyond: counts.beyond,
-        first: counts.span_ns.map(|(first, _)| time(first)),
-        last: counts.span_ns.map(|(_, last)| time(last)),
-        sources: telescope.len() as u64,
-        classes: told.classes,
-        tools: told.tools,
-        countries: told.countries,
-        wall_s,
-        packets_per_cpu_s: counts.frames as f64 / cost.cpu_s.max(1e-6),
-        cost,
-        files,
-    })
-}
-
-fn print(replayed: &Replayed) {
-    let Replayed { packets, ours, elsewhere, sources, not_read, beyond, .. } = replayed;
-    let NotRead { unknown_link, not_ip, cut, malformed } = not_read;
-    say!("{packets} packets: {ours} to the telescope, {elsewhere} elsewhere");
-    say!("not read: {unknown_link} of unknown links, {not_ip} not IP, {cut} cut off, {malformed} malformed");
-    if let Some((first, last)) = replayed.first.zip(replayed.last) {
-        say!("from {first:.3} to {last:.3}");
-    }
-    say!("{sources} senders");
-    if *beyond > 0 {
-        say!("{beyond} packets of more senders than there is room to tell apart");
-    }
-    for (what, shares) in [("class", &replayed.classes), ("tool", &replayed.tools)] {
-        for (name, share) in shares.iter().filter(|(_, share)| share.sources > 0) {
-            say!("{what:<8} {name:<18} {:>10} senders {:>12} packets", share.sources, share.packets);
-        }
-    }
-    let mut countries: Vec<_> = replayed.countries.iter().collect();
-    countries.sort_by_key(|(_, share)| std::cmp::Reverse(share.sources));
-    for (name, share) in countries {
-        say!("{:<8} {name:<18} {:>10} senders {:>12} packets", "country", share.sources, share.packets);
-    }
-    let Cost { cpu_s, rss_max_bytes } = replayed.cost;
-    say!(
-        "{:.1} s, {:.0} packets a second of CPU ({cpu_s:.1} s), {} MiB at most",
-        replayed.wall_s,
-        replayed.packets_per_cpu_s,
-        rss_max_bytes >> 20
-    );
 }

@@ -97,3 +97,133 @@ fn what_is_damaged_counts_as_far_as_it_goes_and_says_where_it_ends() {
         assert!(said.contains(line), "{said}");
     }
 }
+
+/// SYNs of one second each, of these senders in turn, then a botnet: a new sender every other second, from a network of its own.
+fn with_a_botnet() -> Vec<(u32, Vec<u8>)> {
+    let syn = |from: [u8; 4], to: [u8; 4], port: u16, mirai: bool| {
+        let sequence = if mirai { u32::from_be_bytes(to) } else { 1 };
+        let mut bytes = Vec::new();
+        PacketBuilder::ipv4(from, to, 50)
+            .tcp(4711, port, sequence, 900)
+            .syn()
+            .write(&mut bytes, &[])
+            .unwrap();
+        bytes
+    };
+    let noise = (0..1200u32).map(|n| (n, syn([100, 1, 2, (n % 50) as u8], [198, 18, 1, n as u8], 22, false)));
+    let bots =
+        (0..60u32).map(|n| (900 + 2 * n, syn([60 + n as u8, 7, 7, 7], [198, 18, 2, n as u8], 49152, true)));
+    let member = [(950, syn([203, 0, 113, 9], [198, 18, 3, 3], 23, true))];
+    // Somebody is flooded in invented names, ours among them.
+    let answers = (0..30u32).map(|n| {
+        let mut bytes = Vec::new();
+        let tcp = PacketBuilder::ipv4([192, 0, 2, 80], [198, 18, 4, n as u8], 50).tcp(80, 999, 1, 900);
+        tcp.syn().ack(7).write(&mut bytes, &[]).unwrap();
+        (300 + 10 * n, bytes)
+    });
+    let mut all: Vec<_> = noise.chain(bots).chain(member).chain(answers).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn a_campaign_an_attack_and_an_organisations_address_are_told_by_one_thread_as_by_many() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut capture = pcap(&[]);
+    for (at_s, packet) in with_a_botnet() {
+        for value in [1_795_737_600 + at_s, 0, packet.len() as u32, packet.len() as u32] {
+            capture.extend(value.to_le_bytes());
+        }
+        capture.extend(packet);
+    }
+    std::fs::write(folder.path().join("night.pcap"), capture).unwrap();
+    let mut told = Vec::new();
+    for threads in ["1", "4"] {
+        let wished = ["--organisation", "city=203.0.113.0/24", "--threads", threads];
+        let output = replay(folder.path(), &["night.pcap"], &wished);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let json = last_json(&text(&output.stdout));
+        told.push(["alerts", "campaigns", "victims"].map(|list| json[list].clone()));
+    }
+    assert_eq!(told[0], told[1]);
+    let [alerts, campaigns, victims] = &told[0];
+    assert_eq!(
+        *alerts,
+        serde_json::json!([{
+            "organisation": "city", "ip": "203.0.113.9", "role": "sender", "class": "scanner", "tool": null,
+            "protocol": "tcp", "port": 23, "packets": 1,
+            "first": "2026-11-27T00:15:50Z", "alerted": "2026-11-27T00:15:50Z",
+        }])
+    );
+    let [campaign] = campaigns.as_array().unwrap().as_slice() else { panic!("{campaigns}") };
+    assert_eq!((&campaign["port"], &campaign["tool"]), (&49152.into(), &"mirai".into()));
+    assert_eq!((&campaign["onset"], &campaign["sources"]), (&"2026-11-27T00:15:00Z".into(), &60.into()));
+    assert!(campaign["alerted_sources"].as_u64().unwrap() <= 20, "{campaign}");
+    let [victim] = victims.as_array().unwrap().as_slice() else { panic!("{victims}") };
+    assert_eq!((&victim["ip"], &victim["packets"]), (&"192.0.2.80".into(), &30.into()));
+    assert_eq!((&victim["ports"][0], &victim["goes_on"]), (&"tcp/80".into(), &false.into()));
+    let bad = replay(folder.path(), &["night.pcap"], &["--organisation", "203.0.113.0/24"]);
+    assert!(text(&bad.stderr).contains("an organisation is NAME=PREFIX"), "{}", text(&bad.stderr));
+}
+
+/// Datagrams over the loopback to addresses of this host that nobody uses, watched by as many threads.
+#[cfg(target_os = "linux")]
+fn watched(folder: &Path, threads: &str, datagrams: u32) -> Option<serde_json::Value> {
+    let fixed = ["darknet", "live", "--interface", "lo", "--network", "127.77.0.0/16", "--json"];
+    let mut child = noroshi(folder)
+        .args(fixed)
+        .args(["--threads", threads, "--organisation", "here=127.0.0.0/8", "--every-s", "1"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("watching lo") {
+        line.clear();
+        if std::io::BufRead::read_line(&mut said, &mut line).unwrap() == 0 || line.contains("CAP_NET_RAW") {
+            println!("not run: {line}");
+            child.wait().unwrap();
+            return None;
+        }
+    }
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    for n in 0..datagrams {
+        // Nobody is there: what comes back is the host's own, and not of the telescope.
+        let to = std::net::Ipv4Addr::new(127, 77, (n / 200) as u8, (n % 200) as u8 + 1);
+        let _refused = socket.send_to(b"anybody?", (to, 5060));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    std::process::Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let lines = text(&output.stdout);
+    assert!(
+        lines
+            .lines()
+            .any(|line| line.starts_with("{\"alert\":{\"organisation\":\"here\",\"ip\":\"127.0.0.1\""))
+    );
+    assert!(lines.lines().any(|line| line.starts_with("{\"status\":")));
+    Some(last_json(&lines))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interface_is_watched_and_every_packet_is_seen_once_by_however_many_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    for threads in ["1", "3"] {
+        let Some(told) = watched(folder.path(), threads, 500) else { return };
+        assert_eq!((&told["ours"], &told["dropped"], &told["sources"]), (&500.into(), &0.into(), &1.into()));
+        assert_eq!(told["classes"]["spoofed"]["packets"], 500, "nobody on the Internet has 127.0.0.1");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interface_that_is_not_there_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["noroshi-none", "../../etc"] {
+        let output = noroshi(folder.path()).args(["darknet", "live", "--interface", name]).output().unwrap();
+        assert!(!output.status.success() && text(&output.stderr).contains(name), "{}", text(&output.stderr));
+    }
+}

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use super::sighting::{Trait, Traits};
 use super::source::Source;
 
 /// Packets with a tool's mark before it is named: one may be chance (1 in 65,536 has masscan's).
@@ -49,16 +50,17 @@ impl Class {
             return Self::Spoofed;
         }
         let most = |some: u32| u64::from(some) * 2 > u64::from(source.packets);
-        if most(source.backscatter) {
+        if most(source.count(Trait::Backscatter)) {
             return Self::Backscatter;
         }
-        if most(source.amplifier_probes) {
+        if most(source.count(Trait::AmplifierProbe)) {
             return Self::AmplifierProbe;
         }
         // The same datagram to many is a question; a different one to each is meant for somebody who is not there any more.
-        let alike = u64::from(source.same_payload) * 2 > u64::from(source.datagrams);
-        let asked = if alike && source.destinations() >= SPREAD_MIN { source.udp } else { 0 };
-        let looks = [source.stealth, source.echo, asked].into_iter().fold(source.syn, u32::saturating_add);
+        let alike = u64::from(source.same_payload()) * 2 > u64::from(source.count(Trait::Datagram));
+        let asked = if alike && source.destinations() >= SPREAD_MIN { source.count(Trait::Udp) } else { 0 };
+        let looks = [source.count(Trait::Stealth), source.count(Trait::Echo), asked];
+        let looks = looks.into_iter().fold(source.count(Trait::Syn), u32::saturating_add);
         if most(looks) { Self::Scanner } else { Self::Misconfiguration }
     }
 }
@@ -117,8 +119,24 @@ impl Tool {
 
     /// By which tool most of a sender's SYNs were made; none where fewer than two have its mark.
     pub fn of(source: &Source) -> Option<Self> {
-        let marked = [source.mirai, source.zmap, source.masscan, source.nmap, source.bare];
-        let is_it = |marked: u32| marked >= MARKED_MIN && u64::from(marked) * 2 > u64::from(source.syn);
-        Self::ALL.into_iter().zip(marked).find(|(_, marked)| is_it(*marked)).map(|(tool, _)| tool)
+        let syn = u64::from(source.count(Trait::Syn));
+        let is_it = |marked: u32| marked >= MARKED_MIN && u64::from(marked) * 2 > syn;
+        Self::ALL.into_iter().find(|tool| is_it(source.count(tool.mark())))
+    }
+
+    /// What its packets have in common.
+    fn mark(self) -> Trait {
+        match self {
+            Self::Mirai => Trait::Mirai,
+            Self::Zmap => Trait::Zmap,
+            Self::Masscan => Trait::Masscan,
+            Self::Nmap => Trait::Nmap,
+            Self::NoOptions => Trait::Bare,
+        }
+    }
+
+    /// By which tool one packet may have been made.
+    pub(super) fn of_one(traits: Traits) -> Option<Self> {
+        Self::ALL.into_iter().find(|tool| traits.has(tool.mark()))
     }
 }

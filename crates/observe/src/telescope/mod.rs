@@ -1,34 +1,50 @@
 //! The telescope: packets to addresses that nobody uses, told apart by who sent them and why.
 //!
 //! ```text
-//!   Packet ──▶ trait by trait into the sender's row ──▶ at any time: class, tool, ports, rate, spread, first and last
+//!              in any order, any number of threads            each part in the order of the batches
+//!   Frames ──▶ look: packet by packet into a Glance ──▶ take: a share each for sixteen parts of all senders ──▶ News
+//!                                                        rows of senders: class, tool, ports, spread, times      arrivals,
+//!                                                        rows of victims: echoes, busiest minute                 attacks
 //! ```
 //!
 //! Nobody has a reason to send to an address that is not used, so each sender is a fault, a look around, or the echo of something
-//! done to a third. `source` is what is kept of a sender, `probe` what a datagram asks for, `class` what that makes of them.
+//! done to a third. `sighting` is what a packet tells, `probe` what a datagram asks for, `source` what is kept of a sender, `class` what
+//! that makes of them, `victim` who is attacked, `part` a part of all senders, `turn` how threads keep the order.
 //!
-//! **A sender of answers is a victim.** Whoever answers what was sent in our name is attacked, or used to attack: it is never a scanner,
-//! and must never be blocked as one.
+//! **A sender of answers is a victim or a reflector.** Whoever answers what was sent in our name is attacked, or used to attack: it is never
+//! a scanner, and must never be blocked as one.
 //!
 //! Senders choose their addresses. They are found by a hash of all bits with a key of this process (SipHash), so that nobody can make
-//! them meet in one place. There is room for [`SOURCES_MAX`]; packets of more senders are counted, not told apart, and it is said how
-//! many they were.
+//! them meet in one place. There is room for [`SOURCES_MAX`]; packets of more senders are counted, not told apart, and it is estimated how
+//! many senders they were.
+//!
+//! What comes out does not depend on how many threads look: a batch has a number, and each part takes the batches in that order.
 
 mod class;
+mod part;
 mod probe;
+mod sighting;
 mod source;
+mod turn;
+mod victim;
 
-use std::collections::HashMap;
-use std::collections::hash_map::{Entry, RandomState};
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use noroshi_wire::capture::Frame;
+use noroshi_wire::capture::Frames;
 use noroshi_wire::packet::{Addresses, NoPacket, Packet};
 use serde::Serialize;
 
+use part::{Part, Share};
+use sighting::{Echo, Sighting};
+
 pub use class::{Class, Tool};
+pub use part::{Arrival, Asked, News};
+pub use sighting::Trait;
 pub use source::Source;
+pub use turn::Turn;
+pub use victim::{Attack, Thresholds};
 
 /// Senders that are told apart: some 130 bytes each.
 pub const SOURCES_MAX: usize = 4_000_000;
@@ -75,6 +91,23 @@ impl NotRead {
 }
 
 impl Counts {
+    /// Adds those of other frames.
+    pub fn add(&mut self, more: &Self) {
+        self.frames += more.frames;
+        self.packets += more.packets;
+        self.elsewhere += more.elsewhere;
+        self.beyond += more.beyond;
+        let (sum, some) = (&mut self.not_read, more.not_read);
+        sum.unknown_link += some.unknown_link;
+        sum.not_ip += some.not_ip;
+        sum.cut += some.cut;
+        sum.malformed += some.malformed;
+        self.span_ns = match (self.span_ns, more.span_ns) {
+            (Some((first, last)), Some((other, latest))) => Some((first.min(other), last.max(latest))),
+            (one, other) => one.or(other),
+        };
+    }
+
     /// Whether what became of the frames adds up to them.
     pub fn adds_up(&self) -> bool {
         let NotRead { unknown_link, not_ip, cut, malformed } = self.not_read;
@@ -82,90 +115,135 @@ impl Counts {
     }
 }
 
-/// A telescope being looked through.
+/// Parts of all senders.
+const PARTS: usize = 16;
+
+/// What a batch of frames shows, and what came of it: made by [`Telescope::look`], filled by [`Telescope::take`].
+#[derive(Debug, Default)]
+pub struct Glance {
+    shares: [Share; PARTS],
+    /// The time of its last frame.
+    now_ns: u64,
+    /// What became of its frames.
+    pub counts: Counts,
+    /// What is new.
+    pub news: News,
+}
+
+impl Glance {
+    fn clear(&mut self) {
+        self.shares.iter_mut().for_each(Share::clear);
+        self.counts = Counts::default();
+        self.news.arrivals.clear();
+        self.news.attacks.clear();
+    }
+}
+
+/// A telescope being looked through, by one thread or many.
 #[derive(Debug)]
 pub struct Telescope {
     /// What it looks at; empty: whatever comes.
     networks: Vec<IpNet>,
-    v4: HashMap<u32, Source, RandomState>,
-    v6: HashMap<u128, Source, RandomState>,
-    sources_max: usize,
-    counts: Counts,
+    hasher: RandomState,
+    parts: [Turn<Part>; PARTS],
 }
 
 impl Telescope {
+    /// The parts in which its senders are.
+    pub const PARTS: usize = PARTS;
+
     /// One that looks at these networks; at whatever comes, where there are none.
     pub fn new(networks: Vec<IpNet>) -> Self {
-        Self {
-            networks,
-            v4: HashMap::default(),
-            v6: HashMap::default(),
-            sources_max: SOURCES_MAX,
-            counts: Counts::default(),
-        }
+        Self::with_room_for(networks, SOURCES_MAX)
     }
 
     /// The same with room for so many senders.
-    pub fn with_room_for(self, sources_max: usize) -> Self {
-        Self { sources_max, ..self }
+    pub fn with_room_for(networks: Vec<IpNet>, sources_max: usize) -> Self {
+        let thresholds = Thresholds::of(part_of_all(&networks));
+        let parts = std::array::from_fn(|_| Turn::new(Part::new(sources_max.div_ceil(PARTS), thresholds)));
+        Self { networks, hasher: RandomState::new(), parts }
     }
 
-    /// Sees a frame. One without a time is taken to be of the time before it.
-    #[inline]
-    pub fn see(&mut self, frame: &Frame<'_>) {
-        self.counts.frames += 1;
-        let at_ns = match (frame.at_ns, self.counts.span_ns) {
-            (Some(at), None) => {
-                self.counts.span_ns = Some((at, at));
-                at
+    /// Which part of all IPv4 addresses it looks at.
+    pub fn part_of_all(&self) -> f64 {
+        part_of_all(&self.networks)
+    }
+
+    /// Looks at frames, each in its time; one without is taken to be of the time before it.
+    pub fn look(&self, frames: &Frames, glance: &mut Glance) {
+        glance.clear();
+        let mut at_ns = frames.before_ns();
+        for frame in frames.iter() {
+            glance.counts.frames += 1;
+            if let Some(at) = frame.at_ns {
+                let (first, last) = glance.counts.span_ns.unwrap_or((at, at));
+                glance.counts.span_ns = Some((first.min(at), last.max(at)));
+                at_ns = Some(at);
             }
-            (Some(at), Some((first, last))) => {
-                self.counts.span_ns = Some((first.min(at), last.max(at)));
-                at
+            match &Packet::read(frame.link, frame.bytes) {
+                Ok(packet) if self.looks_at(&packet.addresses) => {
+                    glance.counts.packets += 1;
+                    self.see(packet, at_ns.unwrap_or(0), &mut glance.shares);
+                }
+                Ok(_) => glance.counts.elsewhere += 1,
+                Err(why) => glance.counts.not_read.add(*why),
             }
-            (None, span) => span.map_or(0, |(_, last)| last),
-        };
-        let packet = match Packet::read(frame.link, frame.bytes) {
-            Ok(packet) => packet,
-            Err(why) => return self.counts.not_read.add(why),
-        };
-        if !self.looks_at(packet.addresses) {
-            self.counts.elsewhere += 1;
-            return;
         }
-        self.counts.packets += 1;
-        let room = self.v4.len() + self.v6.len() < self.sources_max;
-        let source = match packet.addresses {
-            Addresses::V4 { source, .. } => of(&mut self.v4, source, room),
-            Addresses::V6 { source, .. } => of(&mut self.v6, source, room),
+        glance.now_ns = at_ns.unwrap_or(0);
+    }
+
+    #[inline(always)]
+    fn see(&self, packet: &Packet<'_>, at_ns: u64, shares: &mut [Share; PARTS]) {
+        let (hash, traits) = match packet.addresses {
+            Addresses::V4 { source, .. } => {
+                let sender = Ipv4Addr::from(source);
+                let seen = Sighting::of(packet, sender, self.hasher.hash_one(sender), at_ns);
+                shares[part_of(seen.hash)].v4.push(seen);
+                (seen.hash, seen.traits)
+            }
+            Addresses::V6 { source, .. } => {
+                let sender = Ipv6Addr::from(source);
+                let seen = Sighting::of(packet, sender, self.hasher.hash_one(sender), at_ns);
+                shares[part_of(seen.hash)].v6.push(seen);
+                (seen.hash, seen.traits)
+            }
         };
-        let told_apart = source.is_some_and(|source| source.add(&packet, at_ns));
-        self.counts.beyond += u64::from(!told_apart);
+        if traits.has(Trait::Backscatter)
+            && let Some(echo) = Echo::of(packet, at_ns)
+            && !self.is_ours(echo.victim)
+        {
+            let hash = match echo.victim {
+                sender if sender == packet.addresses.source() => hash,
+                IpAddr::V4(victim) => self.hasher.hash_one(victim),
+                IpAddr::V6(victim) => self.hasher.hash_one(victim),
+            };
+            shares[part_of(hash)].echoes.push(echo);
+        }
+    }
+
+    /// Takes in what was seen, when it is the batch's turn: batches are numbered from 0 on, and each is taken in once.
+    pub fn take(&self, turn: u64, glance: &mut Glance) {
+        let Glance { shares, now_ns, counts, news } = glance;
+        for (part, share) in self.parts.iter().zip(shares) {
+            counts.beyond += part.at(turn, |part| part.take(share, *now_ns, &self.hasher, news));
+        }
     }
 
     #[inline]
-    fn looks_at(&self, addresses: Addresses) -> bool {
+    fn looks_at(&self, addresses: &Addresses) -> bool {
         self.networks.is_empty()
-            || match addresses {
+            || match *addresses {
                 Addresses::V4 { destination, .. } => self.networks.iter().any(|net| match net {
                     IpNet::V4(net) => destination & u32::from(net.netmask()) == u32::from(net.network()),
                     IpNet::V6(_) => false,
                 }),
-                Addresses::V6 { .. } => {
-                    let destination = addresses.destination();
-                    self.networks.iter().any(|net| net.contains(&destination))
-                }
+                Addresses::V6 { .. } => self.is_ours(addresses.destination()),
             }
-    }
-
-    /// What became of the frames.
-    pub fn counts(&self) -> Counts {
-        self.counts
     }
 
     /// How many senders are told apart.
     pub fn len(&self) -> usize {
-        self.v4.len() + self.v6.len()
+        self.parts.iter().map(|part| part.look(Part::len)).sum()
     }
 
     /// Whether nobody sent anything.
@@ -173,10 +251,31 @@ impl Telescope {
         self.len() == 0
     }
 
-    /// All senders, in no order.
-    pub fn sources(&self) -> impl Iterator<Item = (IpAddr, &Source)> {
-        let v4 = self.v4.iter().map(|(ip, source)| (Ipv4Addr::from(*ip).into(), source));
-        v4.chain(self.v6.iter().map(|(ip, source)| (Ipv6Addr::from(*ip).into(), source)))
+    /// About how many senders there was no room for.
+    pub fn beyond(&self) -> u64 {
+        self.parts.iter().map(|part| part.look(Part::beyond)).sum::<f64>().round() as u64
+    }
+
+    /// Forgets senders that were silent since then: they are new when they come again.
+    pub fn forget_before(&self, before_ns: u64) {
+        for part in &self.parts {
+            part.now(|part| part.forget_before(before_ns, &self.hasher));
+        }
+    }
+
+    /// Every sender, in no order.
+    pub fn each_source(&self, mut each: impl FnMut(IpAddr, &Source)) {
+        (0..PARTS).for_each(|part| self.each_source_of(part, &mut each));
+    }
+
+    /// Every sender of a part.
+    pub fn each_source_of(&self, part: usize, mut each: impl FnMut(IpAddr, &Source)) {
+        self.parts[part].look(|part| part.sources().for_each(|(ip, source)| each(ip, source)));
+    }
+
+    /// The attacks that go on, in no order.
+    pub fn attacks(&self) -> Vec<Attack> {
+        self.parts.iter().flat_map(|part| part.look(|part| part.victims.now().collect::<Vec<_>>())).collect()
     }
 
     /// Whether an address is the telescope's own, which nobody is told.
@@ -190,18 +289,16 @@ impl Telescope {
     }
 }
 
-/// A sender's row, made where there is room.
+/// Which part of all IPv4 addresses these networks are; of unknown ones, none that is large.
+fn part_of_all(networks: &[IpNet]) -> f64 {
+    let v4 = networks.iter().filter(|net| matches!(net, IpNet::V4(_)));
+    v4.map(|net| 0.5f64.powi(net.prefix_len().into())).sum::<f64>().min(1.0)
+}
+
+/// Which part a sender is of: bits of the hash by which the part itself does not look.
 #[inline]
-fn of<K: Copy + Eq + std::hash::Hash>(
-    all: &mut HashMap<K, Source, RandomState>,
-    key: K,
-    room: bool,
-) -> Option<&mut Source> {
-    match all.entry(key) {
-        Entry::Occupied(known) => Some(known.into_mut()),
-        Entry::Vacant(free) if room => Some(free.insert(Source::default())),
-        Entry::Vacant(_) => None,
-    }
+fn part_of(hash: u64) -> usize {
+    (hash >> 40) as usize % PARTS
 }
 
 #[cfg(test)]

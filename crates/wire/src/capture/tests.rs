@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Gives a few bytes at a time.
+#[derive(Clone)]
 struct Slow<'a>(&'a [u8], usize);
 
 impl Read for Slow<'_> {
@@ -18,19 +19,58 @@ impl Read for Slow<'_> {
 
 type Kept = (Option<u64>, u16, u32, Vec<u8>);
 
-fn all(input: impl Read) -> (Vec<Kept>, Option<CaptureError>) {
-    let mut kept = Vec::new();
+fn kept(f: Frame<'_>) -> Kept {
+    (f.at_ns, f.link.0, f.length, f.bytes.to_vec())
+}
+
+/// All packets and what ended them: one by one and many at once, which is the same.
+fn all(input: impl Read + Clone) -> (Vec<Kept>, Option<CaptureError>) {
+    let (singly, at_once) = (one_by_one(input.clone()), many_at_once(input));
+    assert_eq!(singly.0, at_once.0);
+    assert_eq!(format!("{:?}", singly.1), format!("{:?}", at_once.1));
+    singly
+}
+
+fn one_by_one(input: impl Read) -> (Vec<Kept>, Option<CaptureError>) {
+    let mut all = Vec::new();
     let mut capture = match Capture::new(input) {
         Ok(capture) => capture,
-        Err(e) => return (kept, Some(e)),
+        Err(e) => return (all, Some(e)),
     };
     loop {
         match capture.next_frame() {
-            Ok(Some(f)) => kept.push((f.at_ns, f.link.0, f.length, f.bytes.to_vec())),
-            Ok(None) => return (kept, None),
+            Ok(Some(frame)) => all.push(kept(frame)),
+            Ok(None) => return (all, None),
             Err(e) => {
                 assert!(matches!(capture.next_frame(), Ok(None)), "nothing comes after an error");
-                return (kept, Some(e));
+                return (all, Some(e));
+            }
+        }
+    }
+}
+
+fn many_at_once(input: impl Read) -> (Vec<Kept>, Option<CaptureError>) {
+    let mut all = Vec::new();
+    let mut capture = match Capture::new(input) {
+        Ok(capture) => capture,
+        Err(e) => return (all, Some(e)),
+    };
+    let mut frames = Frames::default();
+    loop {
+        match capture.next_frames(&mut frames) {
+            Ok(more) => {
+                assert_eq!(more, !frames.is_empty());
+                all.extend(frames.iter().map(kept));
+                if !more {
+                    return (all, None);
+                }
+            }
+            Err(e) => {
+                assert!(
+                    matches!(capture.next_frames(&mut frames), Ok(false)),
+                    "nothing comes after an error"
+                );
+                return (all, Some(e));
             }
         }
     }

@@ -1,0 +1,294 @@
+//! An interface watched: packets from the kernel's ring (`AF_PACKET`, `TPACKET_V3`), one ring for each thread, among which the kernel
+//! divides them.
+//!
+//! What is found is told at once: campaigns, attacks, addresses of organisations. How it goes is told every now and then, and in the end
+//! what `replay` tells. Lost packets are counted by the kernel, and told.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use clap::Args;
+use ipnet::IpNet;
+use jiff::Timestamp;
+use netring::{Capture, CaptureBuilder, FanoutFlags, FanoutMode};
+use noroshi_model::clock::{Clock as _, SystemClock};
+use noroshi_observe::telescope::{Telescope, Turn};
+use noroshi_wire::capture::{Frame, Frames, LinkType};
+use serde::Serialize;
+
+use super::threads::{self, Batches};
+use super::told::{self, Alerted, Attacked, Campaigned};
+use super::watch::{self, Member, News, Watch};
+use crate::config::Config;
+use crate::report::{self, say};
+use crate::tables;
+
+/// Bytes of a packet that are looked at: all headers, and the beginning of what a datagram carries.
+const SNAP_BYTES: u32 = 256;
+/// A thread's ring.
+const BLOCK_BYTES: usize = 1 << 20;
+const BLOCKS: usize = 64;
+/// Packets wait in the ring no longer than this.
+const BLOCK_WAIT_MS: u32 = 50;
+/// Most packets of a batch.
+const BATCH_MAX: usize = 8192;
+/// How often it is looked whether to stop.
+const LOOK_UP: Duration = Duration::from_millis(100);
+/// How often what is new is told, and how it goes.
+const TELL: Duration = Duration::from_millis(250);
+/// How often quiet senders are forgotten, and since when they are quiet.
+const FORGET: Duration = Duration::from_secs(3600);
+const QUIET_NS: u64 = 24 * 3600 * 1_000_000_000;
+
+/// Watch an interface, and tell who sends what and why
+#[derive(Debug, Args)]
+pub struct Live {
+    /// The interface to which the telescope's packets come
+    #[arg(long, value_name = "IF")]
+    pub interface: String,
+    /// The telescope's networks; packets to other addresses are counted and left out [default: every address]
+    #[arg(long = "network", value_name = "PREFIX")]
+    pub networks: Vec<IpNet>,
+    /// An organisation that is told when one of its addresses is seen; may be repeated
+    #[arg(long = "organisation", value_name = "NAME=PREFIX")]
+    pub organisations: Vec<Member>,
+    /// Threads that look, each with a ring of 64 MiB [default: one for each core, at most 16]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub threads: Option<u8>,
+    /// Stop after so many seconds [default: when told to]
+    #[arg(long, value_name = "SECONDS")]
+    pub stop_after_s: Option<u64>,
+    /// Say every so many seconds how it goes
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    pub every_s: u64,
+    /// Print JSON, a line each for `alert`, `campaign`, `victim`, `status`, and in the end what replay prints
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How it goes.
+#[derive(Debug, Serialize)]
+struct Status {
+    at: Timestamp,
+    packets: u64,
+    /// In the time since the last one.
+    packets_per_s: f64,
+    /// By the kernel, because the ring was full.
+    dropped: u64,
+    sources: u64,
+}
+
+/// What threads have in common.
+struct Shared {
+    turn: AtomicU64,
+    stop: AtomicBool,
+    dropped: AtomicU64,
+}
+
+/// One thread's ring.
+struct Ring<'a> {
+    capture: Capture,
+    link: LinkType,
+    shared: &'a Shared,
+}
+
+impl Batches for Ring<'_> {
+    fn next(&mut self, frames: &mut Frames) -> Option<u64> {
+        frames.clear();
+        while frames.is_empty() {
+            if let Ok(counted) = self.capture.stats() {
+                self.shared.dropped.fetch_add(counted.drops.into(), Ordering::Relaxed);
+            }
+            if self.shared.stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            match self.capture.next_batch_blocking(LOOK_UP) {
+                Ok(None) => {}
+                Ok(Some(block)) => put(&block, self.link, frames),
+                Err(error) => {
+                    eprintln!("noroshi: the interface cannot be read on: {error}");
+                    self.shared.stop.store(true, Ordering::Relaxed);
+                    return None;
+                }
+            }
+        }
+        // What is there already comes along, as far as there is room for it.
+        while frames.len() < BATCH_MAX
+            && let Some(block) = self.capture.next_batch()
+        {
+            put(&block, self.link, frames);
+        }
+        Some(self.shared.turn.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+fn put(block: &netring::PacketBatch<'_>, link: LinkType, frames: &mut Frames) {
+    for packet in block.iter() {
+        let at = packet.timestamp();
+        let at_ns = Some(u64::from(at.sec) * 1_000_000_000 + u64::from(at.nsec));
+        let length = u32::try_from(packet.original_len()).unwrap_or(u32::MAX);
+        let bytes = packet.data();
+        frames.push(&Frame { at_ns, link, length, bytes: &bytes[..bytes.len().min(SNAP_BYTES as usize)] });
+    }
+}
+
+/// What packets of an interface begin with (`ARPHRD_…` of Linux).
+fn link_of(interface: &str) -> anyhow::Result<LinkType> {
+    ensure!(!interface.contains('/'), "{interface} is no interface");
+    let path = Path::new("/sys/class/net").join(interface).join("type");
+    let kind =
+        std::fs::read_to_string(&path).with_context(|| format!("there is no interface {interface}"))?;
+    match kind.trim() {
+        // Ethernet, loopback.
+        "1" | "772" => Ok(LinkType::ETHERNET),
+        // Without a header of the link: tunnels, tun.
+        "65534" | "768" | "769" | "776" | "778" => Ok(LinkType::RAW),
+        "512" => Ok(LinkType::PPP),
+        other => bail!("{interface} is of a kind that is not read (ARPHRD {other})"),
+    }
+}
+
+fn ring(interface: &str, threads: usize) -> anyhow::Result<Capture> {
+    let mut builder: CaptureBuilder = Capture::builder()
+        .interface(interface)
+        .snap_len(SNAP_BYTES)
+        .block_size(BLOCK_BYTES)
+        .block_count(BLOCKS)
+        .block_timeout_ms(BLOCK_WAIT_MS)
+        .promiscuous(true)
+        .ignore_outgoing(true);
+    if threads > 1 {
+        // A group of our own: its number is one of 65,536 for the whole machine. What a ring is told to ignore, its group is not.
+        let group = std::process::id() as u16;
+        builder = builder.fanout(FanoutMode::Hash, group).fanout_flags(FanoutFlags::IGNORE_OUTGOING);
+    }
+    builder.build().map_err(|error| match error {
+        netring::Error::PermissionDenied => anyhow::anyhow!(
+            "{interface} may not be watched: that needs CAP_NET_RAW (setcap cap_net_raw+ep on the program, \
+             AmbientCapabilities=CAP_NET_RAW in the service)"
+        ),
+        other => anyhow::Error::from(other).context(format!("{interface} cannot be watched")),
+    })
+}
+
+/// Does it.
+pub fn run(config: &Config, wish: &Live) -> anyhow::Result<ExitCode> {
+    let tables = tables::read(&config.enrich)?;
+    let link = link_of(&wish.interface)?;
+    let begun = Instant::now();
+    let telescope = Telescope::new(wish.networks.clone());
+    let watch = Turn::new(Watch::new(watch::members(&wish.organisations)?));
+    let count = wish.threads.map_or_else(threads::usual, usize::from);
+    let shared = Shared { turn: AtomicU64::new(0), stop: AtomicBool::new(false), dropped: AtomicU64::new(0) };
+    let rings: Vec<Ring<'_>> = (0..count)
+        .map(|_| Ok(Ring { capture: ring(&wish.interface, count)?, link, shared: &shared }))
+        .collect::<anyhow::Result<_>>()?;
+    eprintln!("noroshi: watching {} with {count} threads", wish.interface);
+    std::thread::scope(|scope| {
+        let looking = scope.spawn(|| threads::look(&telescope, &watch, rings));
+        let told = tell(wish, &telescope, &watch, &shared, || looking.is_finished());
+        shared.stop.store(true, Ordering::Relaxed);
+        told
+    })?;
+    let judged = told::judge(&telescope, &tables, count);
+    let wall_s = begun.elapsed().as_secs_f64();
+    let dropped = shared.dropped.into_inner();
+    let replayed = watch.look(|watch| told::summary(&telescope, watch, judged, Vec::new(), wall_s))?;
+    let replayed = replayed.with_dropped(dropped);
+    if wish.json {
+        report::json(&replayed)?;
+    } else {
+        told::print(&replayed);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells what is new and how it goes, until it is time to stop.
+fn tell(
+    wish: &Live,
+    telescope: &Telescope,
+    watch: &Turn<Watch>,
+    shared: &Shared,
+    over: impl Fn() -> bool,
+) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let (begun, mut status_at, mut forgot_at, mut before) =
+            (Instant::now(), Instant::now(), Instant::now(), 0);
+        let mut tick = tokio::time::interval(TELL);
+        loop {
+            tokio::select! {
+                ended = tokio::signal::ctrl_c() => return Ok(ended?),
+                _ = term.recv() => return Ok(()),
+                _ = tick.tick() => {}
+            }
+            for news in watch.now(Watch::fresh) {
+                tell_news(&news, telescope, wish.json)?;
+            }
+            if status_at.elapsed() >= Duration::from_secs(wish.every_s) {
+                let packets = watch.look(|watch| watch.counts.frames);
+                let packets_per_s = (packets - before) as f64 / status_at.elapsed().as_secs_f64();
+                (status_at, before) = (Instant::now(), packets);
+                let dropped = shared.dropped.load(Ordering::Relaxed);
+                let at = SystemClock.now();
+                tell_status(
+                    &Status { at, packets, packets_per_s, dropped, sources: telescope.len() as u64 },
+                    wish.json,
+                )?;
+            }
+            if forgot_at.elapsed() >= FORGET {
+                forgot_at = Instant::now();
+                let now_ns = u64::try_from(SystemClock.now().as_nanosecond()).unwrap_or(0);
+                telescope.forget_before(now_ns.saturating_sub(QUIET_NS));
+            }
+            if over() || wish.stop_after_s.is_some_and(|s| begun.elapsed() >= Duration::from_secs(s)) {
+                return Ok(());
+            }
+        }
+    })
+}
+
+fn tell_status(status: &Status, json: bool) -> anyhow::Result<()> {
+    if json {
+        return report::json(&serde_json::json!({ "status": status }));
+    }
+    let Status { at, packets, packets_per_s, dropped, sources } = status;
+    say!("{at:.0} {packets} packets ({packets_per_s:.0} a second), {dropped} lost, {sources} senders");
+    Ok(())
+}
+
+fn tell_news(news: &News, telescope: &Telescope, json: bool) -> anyhow::Result<()> {
+    match news {
+        News::Alert(alert) => {
+            let alerted = Alerted::of(alert, None);
+            if json {
+                report::json(&serde_json::json!({ "alert": alerted }))
+            } else {
+                told::say_alert(&alerted);
+                Ok(())
+            }
+        }
+        News::Campaign(campaign) => {
+            let told = Campaigned::of(campaign);
+            if json {
+                report::json(&serde_json::json!({ "campaign": told }))
+            } else {
+                told::say_campaign(&told);
+                Ok(())
+            }
+        }
+        News::Victim(attack) => {
+            let told = Attacked::of(attack, telescope.part_of_all());
+            if json {
+                report::json(&serde_json::json!({ "victim": told }))
+            } else {
+                told::say_victim(&told);
+                Ok(())
+            }
+        }
+    }
+}
