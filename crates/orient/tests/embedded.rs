@@ -53,6 +53,9 @@ fn the_lists_have_resolvers_sites_and_scanners() {
     assert_eq!(of("", Some("evil.github.io")), "");
     assert!(lists.names().any(|name| name.contains("Censys")) && lists.names().count() > 20);
     assert_eq!(of("198.51.100.7", Some("example.invalid")), "");
+    let scanner = |ip: &str| lists.scanner(ip.parse().unwrap());
+    assert_eq!(scanner("162.142.125.7"), Some("Censys IP Ranges Used for Scanning"));
+    assert_eq!((scanner("8.8.8.8"), scanner("198.51.100.7")), (None, None));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -19,9 +20,10 @@ use noroshi_observe::telescope::{Telescope, Turn};
 use noroshi_wire::capture::{Frame, Frames, LinkType};
 use serde::Serialize;
 
+use super::judged;
 use super::threads::{self, Batches};
 use super::told::{self, Alerted, Attacked, Campaigned};
-use super::watch::{self, Member, News, Watch};
+use super::watch::{self, Fresh, Member, Watch};
 use crate::config::Config;
 use crate::report::{self, say};
 use crate::tables;
@@ -180,7 +182,7 @@ pub fn run(config: &Config, wish: &Live) -> anyhow::Result<ExitCode> {
     let link = link_of(&wish.interface)?;
     let begun = Instant::now();
     let telescope = Telescope::new(wish.networks.clone());
-    let watch = Turn::new(Watch::new(watch::members(&wish.organisations)?));
+    let watch = Turn::new(Watch::new(watch::members(&wish.organisations)?, Arc::clone(&tables.lists)));
     let count = wish.threads.map_or_else(threads::usual, usize::from);
     let shared = Shared { turn: AtomicU64::new(0), stop: AtomicBool::new(false), dropped: AtomicU64::new(0) };
     let rings: Vec<Ring<'_>> = (0..count)
@@ -193,7 +195,7 @@ pub fn run(config: &Config, wish: &Live) -> anyhow::Result<ExitCode> {
         shared.stop.store(true, Ordering::Relaxed);
         told
     })?;
-    let judged = told::judge(&telescope, &tables, count);
+    let judged = judged::judge(&telescope, &tables, count);
     let wall_s = begun.elapsed().as_secs_f64();
     let dropped = shared.dropped.into_inner();
     let replayed = watch.look(|watch| told::summary(&telescope, watch, judged, Vec::new(), wall_s))?;
@@ -261,9 +263,9 @@ fn tell_status(status: &Status, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn tell_news(news: &News, telescope: &Telescope, json: bool) -> anyhow::Result<()> {
+fn tell_news(news: &Fresh, telescope: &Telescope, json: bool) -> anyhow::Result<()> {
     match news {
-        News::Alert(alert) => {
+        Fresh::Alert(alert) => {
             let alerted = Alerted::of(alert, None);
             if json {
                 report::json(&serde_json::json!({ "alert": alerted }))
@@ -272,7 +274,7 @@ fn tell_news(news: &News, telescope: &Telescope, json: bool) -> anyhow::Result<(
                 Ok(())
             }
         }
-        News::Campaign(campaign) => {
+        Fresh::Campaign(campaign) => {
             let told = Campaigned::of(campaign);
             if json {
                 report::json(&serde_json::json!({ "campaign": told }))
@@ -281,7 +283,7 @@ fn tell_news(news: &News, telescope: &Telescope, json: bool) -> anyhow::Result<(
                 Ok(())
             }
         }
-        News::Victim(attack) => {
+        Fresh::Victim(attack) => {
             let told = Attacked::of(attack, telescope.part_of_all());
             if json {
                 report::json(&serde_json::json!({ "victim": told }))

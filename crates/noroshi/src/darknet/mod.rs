@@ -5,8 +5,9 @@
 //! ```
 //!
 //! `replay` reads captures and `live` an interface, `threads` has several threads look, `watch` looks at the news of all of them, in order;
-//! `told` is what is said.
+//! `judged` says what each sender is, `told` is what is said.
 
+mod judged;
 #[cfg(target_os = "linux")]
 mod live;
 mod replay;

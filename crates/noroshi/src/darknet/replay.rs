@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -14,6 +14,7 @@ use noroshi_observe::telescope::{Telescope, Turn};
 use noroshi_wire::capture::{Capture, Frames};
 use noroshi_wire::unpack::{Input, Members};
 
+use super::judged;
 use super::threads::{self, Batches};
 use super::told::{self, OneFile};
 use super::watch::{self, Member, Watch};
@@ -127,14 +128,14 @@ pub fn run(config: &Config, wish: &Replay) -> anyhow::Result<ExitCode> {
     let members = watch::members(&wish.organisations)?;
     let begun = std::time::Instant::now();
     let telescope = Telescope::new(wish.networks.clone());
-    let watch = Turn::new(Watch::new(members));
+    let watch = Turn::new(Watch::new(members, Arc::clone(&tables.lists)));
     let captures = Mutex::new(Captures::new(wish.files.clone()));
     let threads = wish.threads.map_or_else(threads::usual, usize::from);
     threads::look(&telescope, &watch, std::iter::repeat_n(&captures, threads));
     let files = captures.into_inner().unwrap_or_else(PoisonError::into_inner).files;
-    let judged = told::judge(&telescope, &tables, threads);
+    let judged = judged::judge(&telescope, &tables, threads);
     if let Some(path) = &wish.sources {
-        told::write_sources(path, &judged.sources)
+        judged::write_sources(path, &judged.sources)
             .with_context(|| format!("{} cannot be written", path.display()))?;
     }
     let failed = files.iter().any(|file| file.error.is_some());

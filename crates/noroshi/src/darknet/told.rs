@@ -1,44 +1,18 @@
-//! What is said of a telescope in the end: senders by class, tool and country; campaigns, attacks, alerts.
+//! What is said of a telescope: in the end all of it, and one campaign, attack or alert when it is known.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::File;
-use std::io::{BufWriter, Write as _};
 use std::net::IpAddr;
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
-use noroshi_observe::telescope::{Asked, Attack, Class, NotRead, Source, Telescope, Tool};
-use noroshi_orient::enrich::{Cc, Tables};
+use noroshi_observe::telescope::{Asked, Attack, Class, NotRead, Telescope, Tool};
 use noroshi_orient::onset::Campaign;
 use noroshi_wire::packet::protocol;
 use serde::Serialize;
 
+use super::judged::{Judged, Research, Sender, Share, time};
 use super::watch::{Alert, Role, Watch};
 use crate::cost::Cost;
 use crate::report::say;
-
-/// Countries that are told of.
-const COUNTRIES_MAX: usize = 20;
-
-/// How many senders, and how many packets of theirs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-struct Share {
-    sources: u64,
-    packets: u64,
-}
-
-impl Share {
-    fn add(&mut self, source: &Source) {
-        self.sources += 1;
-        self.packets += u64::from(source.packets);
-    }
-
-    fn merge(&mut self, more: Self) {
-        self.sources += more.sources;
-        self.packets += more.packets;
-    }
-}
 
 /// What `darknet replay` prints: `packets = ours + elsewhere + not_read`.
 #[derive(Debug, Serialize)]
@@ -62,8 +36,8 @@ pub struct Replayed {
     sources_beyond: u64,
     classes: BTreeMap<&'static str, Share>,
     tools: BTreeMap<&'static str, Share>,
-    /// By ISO 3166; the greatest by senders, and the rest together as `other`.
     countries: BTreeMap<String, Share>,
+    research: Research,
     /// Addresses of organisations that were seen, in the order in which that was known.
     alerts: Vec<Alerted>,
     /// In the order in which they were found.
@@ -91,119 +65,6 @@ pub struct OneFile {
     /// Why it could not be read on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-}
-
-/// A sender, judged.
-pub struct Sender {
-    ip: IpAddr,
-    class: Class,
-    tool: Option<Tool>,
-    /// For which it asks most, if there is one.
-    port: u16,
-    packets: u32,
-    /// Nanoseconds since 1970.
-    first_ns: u64,
-    last_ns: u64,
-}
-
-/// The senders, judged.
-pub struct Judged {
-    pub sources: Vec<Sender>,
-    classes: BTreeMap<&'static str, Share>,
-    tools: BTreeMap<&'static str, Share>,
-    countries: BTreeMap<String, Share>,
-}
-
-/// Judges all senders, with so many threads.
-pub fn judge(telescope: &Telescope, tables: &Tables, threads: usize) -> Judged {
-    let next = AtomicUsize::new(0);
-    let judge_parts = || {
-        let mut tally = Tally::default();
-        loop {
-            let part = next.fetch_add(1, Ordering::Relaxed);
-            if part >= Telescope::PARTS {
-                return tally;
-            }
-            telescope.each_source_of(part, |ip, source| tally.add(telescope, tables, ip, source));
-        }
-    };
-    let mut all = Tally::default();
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(judge_parts)).collect();
-        all.merge(judge_parts());
-        // One that failed has told why; what it had judged is missing.
-        others.into_iter().filter_map(|other| other.join().ok()).for_each(|other| all.merge(other));
-    });
-    all.judged()
-}
-
-/// Senders judged so far.
-#[derive(Default)]
-struct Tally {
-    sources: Vec<Sender>,
-    classes: [Share; Class::ALL.len()],
-    tools: [Share; Tool::ALL.len()],
-    countries: HashMap<Option<Cc>, Share>,
-}
-
-impl Tally {
-    fn add(&mut self, telescope: &Telescope, tables: &Tables, ip: IpAddr, source: &Source) {
-        let (class, tool) = (telescope.class_of(ip, source), Tool::of(source));
-        self.classes[class as usize].add(source);
-        if let Some(tool) = tool {
-            self.tools[tool as usize].add(source);
-        }
-        self.countries.entry(tables.country_of(ip)).or_default().add(source);
-        // Somebody has put an address of ours for theirs. Which addresses are watched is nobody's to know.
-        if telescope.is_ours(ip) {
-            return;
-        }
-        let Source { packets, first_ns, last_ns, port, .. } = *source;
-        self.sources.push(Sender { ip, class, tool, port, packets, first_ns, last_ns });
-    }
-
-    fn merge(&mut self, mut other: Self) {
-        self.sources.append(&mut other.sources);
-        self.classes.iter_mut().zip(other.classes).for_each(|(sum, some)| sum.merge(some));
-        self.tools.iter_mut().zip(other.tools).for_each(|(sum, some)| sum.merge(some));
-        for (country, some) in other.countries {
-            self.countries.entry(country).or_default().merge(some);
-        }
-    }
-
-    fn judged(mut self) -> Judged {
-        self.sources.sort_unstable_by_key(|sender| (std::cmp::Reverse(sender.packets), sender.ip));
-        let name = |cc: Option<Cc>| cc.map_or_else(|| "unknown".to_owned(), |cc| cc.as_str().to_owned());
-        let mut greatest: Vec<(String, Share)> =
-            self.countries.into_iter().map(|(cc, share)| (name(cc), share)).collect();
-        greatest.sort_by(|(a, one), (b, other)| other.sources.cmp(&one.sources).then_with(|| a.cmp(b)));
-        let mut countries = BTreeMap::<String, Share>::new();
-        for (at, (country, share)) in greatest.into_iter().enumerate() {
-            let name = if at < COUNTRIES_MAX { country } else { "other".to_owned() };
-            countries.entry(name).or_default().merge(share);
-        }
-        Judged {
-            sources: self.sources,
-            classes: Class::ALL.map(|class| (class.id(), self.classes[class as usize])).into(),
-            tools: Tool::ALL.map(|tool| (tool.id(), self.tools[tool as usize])).into(),
-            countries,
-        }
-    }
-}
-
-fn time(ns: u64) -> Timestamp {
-    Timestamp::from_nanosecond(i128::from(ns)).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-pub fn write_sources(path: &Path, sources: &[Sender]) -> anyhow::Result<()> {
-    let mut out = BufWriter::new(File::create(path)?);
-    writeln!(out, "ip,class,tool,packets,first,last")?;
-    for Sender { ip, class, tool, packets, first_ns, last_ns, .. } in sources {
-        let tool = tool.map_or("", Tool::id);
-        writeln!(out, "{ip},{},{tool},{packets},{},{}", class.id(), time(*first_ns), time(*last_ns))?;
-    }
-    out.into_inner().map_err(|e| e.into_error())?.sync_data()?;
-    Ok(())
 }
 
 /// An address of an organisation.
@@ -367,6 +228,7 @@ pub fn summary(
         classes: told.classes,
         tools: told.tools,
         countries: told.countries,
+        research: told.research,
         wall_s,
         packets_per_cpu_s: counts.frames as f64 / cost.cpu_s.max(1e-6),
         cost,
@@ -402,6 +264,10 @@ pub fn print(replayed: &Replayed) {
     countries.sort_by_key(|(_, share)| std::cmp::Reverse(share.sources));
     for (name, share) in countries {
         say!("{:<8} {name:<18} {:>10} senders {:>12} packets", "country", share.sources, share.packets);
+    }
+    let Research { listed, alike, .. } = &replayed.research;
+    for (what, share) in [("on a list", listed), ("behave so", alike)] {
+        say!("research {what:<18} {:>10} senders {:>12} packets", share.sources, share.packets);
     }
     print_found(replayed);
     let Cost { cpu_s, rss_max_bytes } = replayed.cost;

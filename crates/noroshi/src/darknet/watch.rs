@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use noroshi_observe::telescope::{Arrival, Asked, Attack, Counts, Glance};
-use noroshi_orient::enrich::Tenants;
+use noroshi_orient::enrich::{Tenants, WarningLists};
 use noroshi_orient::onset::{Campaign, Onsets};
 use serde::Serialize;
 
@@ -61,7 +62,7 @@ pub struct Alert {
 
 /// Something that is told at once.
 #[derive(Clone, Debug)]
-pub enum News {
+pub enum Fresh {
     Alert(Alert),
     Campaign(Campaign<Asked>),
     /// An attack on somebody else that begins, or has ended.
@@ -76,19 +77,23 @@ const FRESH_MAX: usize = 10_000;
 pub struct Watch {
     pub counts: Counts,
     members: Option<Tenants>,
+    /// Among them, of those who scan for research.
+    lists: Arc<WarningLists>,
     onsets: Onsets<Asked>,
     ended: Vec<Campaign<Asked>>,
     attacks: Vec<Attack>,
     alerts: HashMap<(IpAddr, Role), Alert>,
-    fresh: Vec<News>,
+    fresh: Vec<Fresh>,
     /// What was not remembered for want of room.
     pub forgotten: u64,
     now_ns: u64,
 }
 
 impl Watch {
-    pub fn new(members: Option<Tenants>) -> Self {
-        Self { members, ..Self::default() }
+    /// For these members. Who scans for research by one of the lists is no part of a campaign: they all begin at once when there is
+    /// something new to look for.
+    pub fn new(members: Option<Tenants>, lists: Arc<WarningLists>) -> Self {
+        Self { members, lists, ..Self::default() }
     }
 
     /// Takes in what is new of a batch.
@@ -114,15 +119,16 @@ impl Watch {
 
     fn arrive(&mut self, new: &Arrival) {
         if let Some(asked) = new.asked
+            && self.lists.scanner(new.source).is_none()
             && let Some(campaign) = self.onsets.add(asked, new.source, new.at_ns)
         {
-            self.tell(News::Campaign(campaign));
+            self.tell(Fresh::Campaign(campaign));
         }
         self.alert(new.source, Role::Sender, new.at_ns, new.asked);
     }
 
     fn attacked(&mut self, attack: Attack) {
-        self.tell(News::Victim(attack.clone()));
+        self.tell(Fresh::Victim(attack.clone()));
         if attack.goes_on {
             let asked = attack.ports.iter().find_map(|(protocol, port)| {
                 Some(Asked { tcp: *protocol == TCP, port: (*port)?, tool: None })
@@ -144,18 +150,18 @@ impl Watch {
         let organisation = name.to_owned();
         if let Entry::Vacant(free) = self.alerts.entry((ip, role)) {
             let alert = free.insert(Alert { organisation, ip, role, known_ns, asked }).clone();
-            self.tell(News::Alert(alert));
+            self.tell(Fresh::Alert(alert));
         }
     }
 
-    fn tell(&mut self, news: News) {
+    fn tell(&mut self, news: Fresh) {
         if self.fresh.len() < FRESH_MAX {
             self.fresh.push(news);
         }
     }
 
     /// What is new since this was asked last.
-    pub fn fresh(&mut self) -> Vec<News> {
+    pub fn fresh(&mut self) -> Vec<Fresh> {
         std::mem::take(&mut self.fresh)
     }
 
@@ -185,3 +191,62 @@ impl Watch {
 
 /// Its protocol number (IANA).
 const TCP: u8 = 6;
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use noroshi_orient::enrich::ListsBuilder;
+
+    use super::*;
+
+    const SECOND_NS: u64 = 1_000_000_000;
+
+    fn glance(arrivals: impl IntoIterator<Item = (u32, [u8; 4], u16)>) -> Glance {
+        let mut glance = Glance::default();
+        glance.news.arrivals = arrivals
+            .into_iter()
+            .map(|(at_s, source, port)| Arrival {
+                at_ns: u64::from(at_s) * SECOND_NS,
+                source: Ipv4Addr::from(source).into(),
+                asked: Some(Asked { tcp: true, port, tool: None }),
+            })
+            .collect();
+        glance
+    }
+
+    #[test]
+    fn who_scans_for_research_is_no_part_of_a_campaign() {
+        let mut lists = ListsBuilder::default();
+        let list = br#"{"name":"Somebody's scanners","type":"cidr","matching_attributes":["ip-src"],"list":["9.0.0.0/8"]}"#;
+        lists.add(list).unwrap();
+        let mut watch = Watch::new(None, Arc::new(lists.build().unwrap()));
+        let botnet = |first: u8, port| (0..20u8).map(move |n| (5000 + u32::from(n), [first, n, 7, 7], port));
+        let early = [(0, [1, 2, 3, 4], 22)];
+        watch.take(&mut glance(early.into_iter().chain(botnet(9, 1000)).chain(botnet(8, 2000))));
+        let ports: Vec<_> = watch.campaigns().iter().map(|campaign| campaign.key.port).collect();
+        assert_eq!(ports, [2000]);
+        assert!(matches!(&watch.fresh()[..], [Fresh::Campaign(_)]) && watch.fresh().is_empty());
+    }
+
+    #[test]
+    fn an_address_of_a_member_is_told_once() {
+        let members = ["city=192.0.2.0/24", "school=192.0.2.128/25"].map(|text| text.parse().unwrap());
+        let mut watch = Watch::new(members_of(&members), Arc::default());
+        for port in [22, 23] {
+            watch.take(&mut glance([
+                (7, [192, 0, 2, 200], port),
+                (9, [192, 0, 2, 1], port),
+                (9, [192, 0, 3, 1], port),
+            ]));
+        }
+        let told: Vec<_> =
+            watch.alerts().iter().map(|alert| (alert.organisation.clone(), alert.known_ns)).collect();
+        assert_eq!(told, [("school".into(), 7 * SECOND_NS), ("city".into(), 9 * SECOND_NS)]);
+        assert_eq!(watch.fresh().len(), 2);
+    }
+
+    fn members_of(all: &[Member]) -> Option<Tenants> {
+        members(all).unwrap()
+    }
+}

@@ -63,6 +63,7 @@ fn who_sent_what_is_told_of_captures_plain_and_packed() {
         assert_eq!(told["classes"]["spoofed"]["packets"], 1);
         assert_eq!(told["classes"]["backscatter"], serde_json::json!({ "sources": 1, "packets": 5 }));
         assert_eq!(told["tools"]["mirai"], serde_json::json!({ "sources": 1, "packets": 3 }));
+        assert_eq!(told["research"]["listed"]["sources"], 0);
         assert_eq!(told["first"], "2026-11-27T00:00:00.000000005Z");
         let csv = std::fs::read_to_string(folder.path().join("out.csv")).unwrap();
         assert_eq!(

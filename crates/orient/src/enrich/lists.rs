@@ -263,6 +263,17 @@ impl WarningLists {
         hits.iter().map(|list| &*self.names[*list as usize].0).collect()
     }
 
+    /// The list by which an address is of somebody who scans for research; none where there is none. Going by the lists' names, since
+    /// nothing else in them says what they are for.
+    pub fn scanner(&self, ip: IpAddr) -> Option<&str> {
+        let of_scanners = |name: &&str| {
+            let name = name.to_ascii_lowercase();
+            name.contains("scan") || name.contains("xpanse")
+        };
+        let hit = self.space.look_up(ip)?;
+        self.sets[hit.number as usize].iter().map(|list| &*self.names[*list as usize].0).find(of_scanners)
+    }
+
     /// The names of all lists.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(|(name, _)| &**name)

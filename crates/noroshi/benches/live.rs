@@ -1,0 +1,137 @@
+//! The telescope on a real interface: packets over a veth pair at a steady rate, from a million senders, and what became of each.
+//!
+//! Needs root (`ip link add`, `CAP_NET_RAW`), and says so where it is not. `NOROSHI_BENCH_LIVE_PPS` (a million) and
+//! `NOROSHI_BENCH_LIVE_S` (10; 60 for the figure in the book). Sender and telescope share the machine: what the sender takes of it is printed.
+
+fn main() {
+    #[cfg(target_os = "linux")]
+    linux::main();
+    #[cfg(not(target_os = "linux"))]
+    println!("not run: AF_PACKET is Linux's");
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::io::IoSlice;
+    use std::os::fd::{AsRawFd as _, OwnedFd};
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    use nix::errno::Errno;
+    use nix::ifaddrs::getifaddrs;
+    use nix::sys::socket::{
+        AddressFamily, LinkAddr, MsgFlags, MultiHeaders, SockFlag, SockType, bind, sendmmsg, socket,
+    };
+
+    const SENDERS: u64 = 1_000_000;
+    const OURS: &str = "noroshi-b0";
+    const THEIRS: &str = "noroshi-b1";
+    /// Packets that are sent at once.
+    const AT_ONCE: usize = 256;
+
+    fn number(name: &str, default: u64) -> u64 {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    }
+
+    fn ip(args: &[&str]) -> bool {
+        Command::new("ip").args(args).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    }
+
+    /// The pair, gone when it is dropped.
+    struct Pair;
+
+    impl Pair {
+        fn new() -> Option<Self> {
+            let made = ip(&["link", "add", OURS, "type", "veth", "peer", "name", THEIRS]);
+            let pair = made.then_some(Self)?;
+            for end in [OURS, THEIRS] {
+                // Nothing but what is sent here: no neighbours asked for, no addresses of IPv6.
+                let _there = std::fs::write(format!("/proc/sys/net/ipv6/conf/{end}/disable_ipv6"), "1");
+                ip(&["link", "set", end, "arp", "off", "up"]);
+            }
+            Some(pair)
+        }
+    }
+
+    impl Drop for Pair {
+        fn drop(&mut self) {
+            ip(&["link", "del", OURS]);
+        }
+    }
+
+    /// A SYN of one of the senders, to somewhere in 198.18.0.0/16.
+    fn fill(bytes: &mut [u8; 54], n: u64) {
+        let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+        bytes.fill(0);
+        bytes[0] = 2;
+        bytes[6] = 2;
+        bytes[12..24].copy_from_slice(&[8, 0, 0x45, 0, 0, 40, n as u8, 0, 0, 0, 50, 6]);
+        bytes[26..30].copy_from_slice(&(0x2000_0000 + (mixed % SENDERS) as u32 * 7).to_be_bytes());
+        bytes[30..34].copy_from_slice(&(0xc612_0000 | (mixed >> 8) as u32 & 0xffff).to_be_bytes());
+        bytes[34..38].copy_from_slice(&[0x12, 0x67, 0, [23, 80, 81, 22][n as usize % 4]]);
+        bytes[38..42].copy_from_slice(&(mixed as u32).to_be_bytes());
+        bytes[46..48].copy_from_slice(&[0x50, 2]);
+    }
+
+    /// A socket through which frames go to an interface as they are.
+    fn out(interface: &str) -> nix::Result<OwnedFd> {
+        let fd = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), None)?;
+        let address = getifaddrs()?
+            .filter(|there| there.interface_name == interface)
+            .find_map(|there| there.address?.as_link_addr().copied());
+        bind(fd.as_raw_fd(), &address.ok_or(Errno::ENODEV)?)?;
+        Ok(fd)
+    }
+
+    /// Sends at a steady rate; gives back how many were sent.
+    fn send(pps: u64, for_s: u64) -> nix::Result<u64> {
+        let fd = out(THEIRS)?;
+        let mut headers = MultiHeaders::<LinkAddr>::preallocate(AT_ONCE, None);
+        let mut packets = [[0u8; 54]; AT_ONCE];
+        let (begun, mut sent) = (Instant::now(), 0);
+        while begun.elapsed() < Duration::from_secs(for_s) {
+            let due = (begun.elapsed().as_secs_f64() * pps as f64) as u64;
+            if due < sent + AT_ONCE as u64 {
+                std::hint::spin_loop();
+                continue;
+            }
+            packets.iter_mut().zip(sent..).for_each(|(packet, n)| fill(packet, n));
+            let slices: Vec<_> = packets.iter().map(|packet| [IoSlice::new(packet)]).collect();
+            let (none, no_flags) = ([const { None }; AT_ONCE], MsgFlags::empty());
+            let done = sendmmsg(fd.as_raw_fd(), &mut headers, &slices, none, [], no_flags)?;
+            sent += done.count() as u64;
+        }
+        let took_s = begun.elapsed().as_secs_f64();
+        println!("sent {sent} in {took_s:.1} s: {:.0} a second", sent as f64 / took_s);
+        Ok(sent)
+    }
+
+    pub fn main() {
+        let (pps, for_s) = (number("NOROSHI_BENCH_LIVE_PPS", 1_000_000), number("NOROSHI_BENCH_LIVE_S", 10));
+        let Some(_pair) = Pair::new() else {
+            println!("not run: a veth pair cannot be made here (that needs root and iproute2)");
+            return;
+        };
+        let mut watching = Command::new(env!("CARGO_BIN_EXE_noroshi"));
+        watching.args(["darknet", "live", "--json", "--interface", OURS, "--network", "198.18.0.0/16"]);
+        let watching = watching.stdout(Stdio::piped()).spawn().expect("noroshi starts");
+        std::thread::sleep(Duration::from_secs(1));
+        let sent = send(pps, for_s).expect("packets are sent");
+        std::thread::sleep(Duration::from_secs(1));
+        let pid = watching.id().to_string();
+        Command::new("kill").arg(&pid).status().expect("it is told to stop");
+        let output = watching.wait_with_output().expect("it ends");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let told: serde_json::Value =
+            serde_json::from_str(text.lines().last().expect("it tells")).expect("JSON");
+        let of = |key: &str| told[key].as_f64().unwrap_or(f64::NAN);
+        println!("seen {} of {sent}, lost {} by the kernel's count", told["packets"], told["dropped"]);
+        println!(
+            "{} senders, {:.1} s of CPU, {:.0} MiB",
+            told["sources"],
+            of("cpu_s"),
+            of("rss_max_bytes") / f64::from(1 << 20)
+        );
+        assert_eq!(of("packets") + of("dropped"), sent as f64, "each packet is seen, or counted as lost");
+    }
+}
