@@ -50,6 +50,10 @@ fn what_is_too_old_is_destroyed_by_itself_and_the_log_says_so() {
         let stats = last_json(&with(&["sessions", "stats", "--json"]));
         (stats["closed"] == 1).then_some(())
     });
+    // What was done is written after it was done; who is stopped in between has said only that it was about to.
+    until("the log to say so", || {
+        with(&["evidence", "list", "--json"]).contains("destroyed: the keys of 1 days").then_some(())
+    });
     drop(running);
     let answers = who(folder.path(), &config, &asked);
     assert_eq!(answers[2], "one sub3");
