@@ -3,7 +3,7 @@
 //! Dark-TRACER (Han et al., IEEE Access 2022) looks for synchrony by non-negative matrix factorisation and by graphical
 //! lasso. Measured on a truth, a plainer graph finds more: two sources are linked where they began to knock in the same
 //! slots so often that chance does it to one pair in many. What counts is the beginning of activity, for two that stay for hours
-//! overlap by chance. The limit for a link is so low that among independent sources the graph has [`LINKS`] links a
+//! overlap by chance. The limit for a link is so low that among independent sources the graph has `LINKS` links a
 //! source; such a graph falls into crumbs, whose size is known (Erdős and Rényi, 1960). A larger piece is a group.
 
 use serde::Serialize;
