@@ -46,7 +46,7 @@ pub use source::Source;
 pub use turn::Turn;
 pub use victim::{Attack, Thresholds};
 
-/// Senders that are told apart: some 130 bytes each.
+/// Senders that are told apart: a row of 128 bytes each, and where it is.
 pub const SOURCES_MAX: usize = 4_000_000;
 
 /// What became of the frames: `frames = packets + elsewhere + not_read`, and `packets` is the sum over senders plus `beyond`.
