@@ -4,6 +4,7 @@
 //! What is found is told at once: campaigns, attacks, addresses of organisations. How it goes is told every now and then, and in the end
 //! what `replay` tells. Lost packets are counted by the kernel, and told.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use clap::Args;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use netring::{Capture, CaptureBuilder, FanoutFlags, FanoutMode};
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::SocketError;
 use noroshi_model::clock::{Clock as _, SystemClock};
 use noroshi_observe::telescope::{Telescope, Turn};
 use noroshi_wire::capture::{Frame, Frames, LinkType};
@@ -84,17 +87,31 @@ struct Status {
 }
 
 /// What threads have in common.
-struct Shared {
+struct Shared<'a> {
+    interface: &'a str,
+    /// The interface's number: one that is made anew under the same name has another.
+    number: u32,
     turn: AtomicU64,
     stop: AtomicBool,
+    failed: AtomicBool,
     dropped: AtomicU64,
+}
+
+impl Shared<'_> {
+    /// Says why it cannot go on, once, and stops all threads.
+    fn fail(&self, why: &str) {
+        self.stop.store(true, Ordering::Relaxed);
+        if !self.failed.swap(true, Ordering::Relaxed) {
+            eprintln!("noroshi: {}: {why}", self.interface);
+        }
+    }
 }
 
 /// One thread's ring.
 struct Ring<'a> {
     capture: Capture,
     link: LinkType,
-    shared: &'a Shared,
+    shared: &'a Shared<'a>,
 }
 
 impl Batches for Ring<'_> {
@@ -108,13 +125,11 @@ impl Batches for Ring<'_> {
                 return None;
             }
             match self.capture.next_batch_blocking(LOOK_UP) {
-                Ok(None) => {}
-                Ok(Some(block)) => put(&block, self.link, frames),
-                Err(error) => {
-                    eprintln!("noroshi: the interface cannot be read on: {error}");
-                    self.shared.stop.store(true, Ordering::Relaxed);
-                    return None;
-                }
+                Ok(block) => block.iter().for_each(|block| put(block, self.link, frames)),
+                Err(error) => self.shared.fail(&error.to_string()),
+            }
+            if frames.is_empty() {
+                self.see_that_it_is_there();
             }
         }
         // What is there already comes along, as far as there is room for it.
@@ -125,6 +140,23 @@ impl Batches for Ring<'_> {
         }
         Some(self.shared.turn.fetch_add(1, Ordering::Relaxed))
     }
+}
+
+impl Ring<'_> {
+    /// An interface that goes down leaves an error, until which is asked for the ring does not wait for packets any more; one that is gone
+    /// never has any again.
+    fn see_that_it_is_there(&self) {
+        let _down = getsockopt(&self.capture, SocketError);
+        if number_of(self.shared.interface) != Some(self.shared.number) {
+            self.shared.fail("the interface is gone");
+        }
+    }
+}
+
+/// The number of an interface, while there is one of that name.
+fn number_of(interface: &str) -> Option<u32> {
+    let path = Path::new("/sys/class/net").join(interface).join("ifindex");
+    std::fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 fn put(block: &netring::PacketBatch<'_>, link: LinkType, frames: &mut Frames) {
@@ -184,7 +216,14 @@ pub fn run(config: &Config, wish: &Live) -> anyhow::Result<ExitCode> {
     let telescope = Telescope::new(wish.networks.clone());
     let watch = Turn::new(Watch::new(watch::members(&wish.organisations)?, Arc::clone(&tables.lists)));
     let count = wish.threads.map_or_else(threads::usual, usize::from);
-    let shared = Shared { turn: AtomicU64::new(0), stop: AtomicBool::new(false), dropped: AtomicU64::new(0) };
+    let shared = Shared {
+        interface: &wish.interface,
+        number: number_of(&wish.interface).context("the interface has no number")?,
+        turn: AtomicU64::new(0),
+        stop: AtomicBool::new(false),
+        failed: AtomicBool::new(false),
+        dropped: AtomicU64::new(0),
+    };
     let rings: Vec<Ring<'_>> = (0..count)
         .map(|_| Ok(Ring { capture: ring(&wish.interface, count)?, link, shared: &shared }))
         .collect::<anyhow::Result<_>>()?;
@@ -195,9 +234,10 @@ pub fn run(config: &Config, wish: &Live) -> anyhow::Result<ExitCode> {
         shared.stop.store(true, Ordering::Relaxed);
         told
     })?;
+    tell_news(&watch, &telescope, wish.json)?;
     let judged = judged::judge(&telescope, &tables, count);
     let wall_s = begun.elapsed().as_secs_f64();
-    let dropped = shared.dropped.into_inner();
+    let dropped = shared.dropped.load(Ordering::Relaxed);
     let replayed = watch.look(|watch| told::summary(&telescope, watch, judged, Vec::new(), wall_s))?;
     let replayed = replayed.with_dropped(dropped);
     if wish.json {
@@ -205,7 +245,7 @@ pub fn run(config: &Config, wish: &Live) -> anyhow::Result<ExitCode> {
     } else {
         told::print(&replayed);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if shared.failed.into_inner() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Tells what is new and how it goes, until it is time to stop.
@@ -213,7 +253,7 @@ fn tell(
     wish: &Live,
     telescope: &Telescope,
     watch: &Turn<Watch>,
-    shared: &Shared,
+    shared: &Shared<'_>,
     over: impl Fn() -> bool,
 ) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -228,19 +268,15 @@ fn tell(
                 _ = term.recv() => return Ok(()),
                 _ = tick.tick() => {}
             }
-            for news in watch.now(Watch::fresh) {
-                tell_news(&news, telescope, wish.json)?;
-            }
+            tell_news(watch, telescope, wish.json)?;
             if status_at.elapsed() >= Duration::from_secs(wish.every_s) {
                 let packets = watch.look(|watch| watch.counts.frames);
                 let packets_per_s = (packets - before) as f64 / status_at.elapsed().as_secs_f64();
                 (status_at, before) = (Instant::now(), packets);
                 let dropped = shared.dropped.load(Ordering::Relaxed);
                 let at = SystemClock.now();
-                tell_status(
-                    &Status { at, packets, packets_per_s, dropped, sources: telescope.len() as u64 },
-                    wish.json,
-                )?;
+                let status = Status { at, packets, packets_per_s, dropped, sources: telescope.len() as u64 };
+                tell_one(wish.json, "status", &status, say_status)?;
             }
             if forgot_at.elapsed() >= FORGET {
                 forgot_at = Instant::now();
@@ -254,43 +290,31 @@ fn tell(
     })
 }
 
-fn tell_status(status: &Status, json: bool) -> anyhow::Result<()> {
-    if json {
-        return report::json(&serde_json::json!({ "status": status }));
+/// Tells what is new since it was told last.
+fn tell_news(watch: &Turn<Watch>, telescope: &Telescope, json: bool) -> anyhow::Result<()> {
+    for news in watch.now(Watch::fresh) {
+        match news {
+            Fresh::Alert(alert) => tell_one(json, "alert", &Alerted::of(&alert, None), told::say_alert)?,
+            Fresh::Campaign(campaign) => {
+                tell_one(json, "campaign", &Campaigned::of(&campaign), told::say_campaign)?;
+            }
+            Fresh::Victim(attack) => {
+                tell_one(json, "victim", &Attacked::of(&attack, telescope.part_of_all()), told::say_victim)?;
+            }
+        }
     }
-    let Status { at, packets, packets_per_s, dropped, sources } = status;
-    say!("{at:.0} {packets} packets ({packets_per_s:.0} a second), {dropped} lost, {sources} senders");
     Ok(())
 }
 
-fn tell_news(news: &Fresh, telescope: &Telescope, json: bool) -> anyhow::Result<()> {
-    match news {
-        Fresh::Alert(alert) => {
-            let alerted = Alerted::of(alert, None);
-            if json {
-                report::json(&serde_json::json!({ "alert": alerted }))
-            } else {
-                told::say_alert(&alerted);
-                Ok(())
-            }
-        }
-        Fresh::Campaign(campaign) => {
-            let told = Campaigned::of(campaign);
-            if json {
-                report::json(&serde_json::json!({ "campaign": told }))
-            } else {
-                told::say_campaign(&told);
-                Ok(())
-            }
-        }
-        Fresh::Victim(attack) => {
-            let told = Attacked::of(attack, telescope.part_of_all());
-            if json {
-                report::json(&serde_json::json!({ "victim": told }))
-            } else {
-                told::say_victim(&told);
-                Ok(())
-            }
-        }
+fn tell_one<T: Serialize>(json: bool, name: &str, told: &T, say: impl Fn(&T)) -> anyhow::Result<()> {
+    if json {
+        return report::json(&BTreeMap::from([(name, told)]));
     }
+    say(told);
+    Ok(())
+}
+
+fn say_status(status: &Status) {
+    let Status { at, packets, packets_per_s, dropped, sources } = status;
+    say!("{at:.0} {packets} packets ({packets_per_s:.0} a second), {dropped} lost, {sources} senders");
 }

@@ -34,6 +34,8 @@ pub struct Replayed {
     /// Senders that are told apart, and about how many more there was no room for.
     sources: u64,
     sources_beyond: u64,
+    /// Campaigns, attacks and alerts that were not remembered, arrivals and echoes that were not looked at, for want of room.
+    forgotten: u64,
     classes: BTreeMap<&'static str, Share>,
     tools: BTreeMap<&'static str, Share>,
     countries: BTreeMap<String, Share>,
@@ -222,6 +224,7 @@ pub fn summary(
         last: counts.span_ns.map(|(_, last)| time(last)),
         sources: telescope.len() as u64,
         sources_beyond: telescope.beyond(),
+        forgotten: watch.forgotten() + telescope.echoes_beyond(),
         alerts: alerted(watch, &told.sources),
         campaigns: watch.campaigns().iter().map(Campaigned::of).collect(),
         victims: watch.attacks(telescope.attacks()).iter().map(|attack| Attacked::of(attack, part)).collect(),
@@ -268,6 +271,12 @@ pub fn print(replayed: &Replayed) {
     let Research { listed, alike, .. } = &replayed.research;
     for (what, share) in [("on a list", listed), ("behave so", alike)] {
         say!("research {what:<18} {:>10} senders {:>12} packets", share.sources, share.packets);
+    }
+    if replayed.forgotten > 0 {
+        say!(
+            "{} campaigns, attacks, alerts, arrivals and echoes for which there was no room",
+            replayed.forgotten
+        );
     }
     print_found(replayed);
     let Cost { cpu_s, rss_max_bytes } = replayed.cost;

@@ -77,15 +77,14 @@ const FRESH_MAX: usize = 10_000;
 pub struct Watch {
     pub counts: Counts,
     members: Option<Tenants>,
-    /// Among them, of those who scan for research.
+    /// Warning lists, among them those who scan for research.
     lists: Arc<WarningLists>,
     onsets: Onsets<Asked>,
     ended: Vec<Campaign<Asked>>,
     attacks: Vec<Attack>,
     alerts: HashMap<(IpAddr, Role), Alert>,
     fresh: Vec<Fresh>,
-    /// What was not remembered for want of room.
-    pub forgotten: u64,
+    forgotten: u64,
     now_ns: u64,
 }
 
@@ -143,14 +142,15 @@ impl Watch {
 
     fn alert(&mut self, ip: IpAddr, role: Role, known_ns: u64, asked: Option<Asked>) {
         let Some(name) = self.members.as_ref().and_then(|members| members.tenant_of(ip)) else { return };
-        if self.alerts.len() >= KEPT_MAX {
-            self.forgotten += 1;
-            return;
-        }
-        let organisation = name.to_owned();
-        if let Entry::Vacant(free) = self.alerts.entry((ip, role)) {
-            let alert = free.insert(Alert { organisation, ip, role, known_ns, asked }).clone();
-            self.tell(Fresh::Alert(alert));
+        let room = self.alerts.len() < KEPT_MAX;
+        match self.alerts.entry((ip, role)) {
+            Entry::Occupied(_) => {}
+            Entry::Vacant(free) if room => {
+                let organisation = name.to_owned();
+                let alert = free.insert(Alert { organisation, ip, role, known_ns, asked }).clone();
+                self.tell(Fresh::Alert(alert));
+            }
+            Entry::Vacant(_) => self.forgotten += 1,
         }
     }
 
@@ -163,6 +163,11 @@ impl Watch {
     /// What is new since this was asked last.
     pub fn fresh(&mut self) -> Vec<Fresh> {
         std::mem::take(&mut self.fresh)
+    }
+
+    /// Campaigns, attacks and alerts that were not remembered for want of room, and arrivals that were not looked at.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten + self.onsets.beyond
     }
 
     /// All campaigns, in the order in which they were found.

@@ -228,3 +228,38 @@ fn an_interface_that_is_not_there_is_told_of() {
         assert!(!output.status.success() && text(&output.stderr).contains(name), "{}", text(&output.stderr));
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interface_that_goes_away_is_told_of_and_ends_it() {
+    let ip = |args: &[&str]| {
+        std::process::Command::new("ip").args(args).output().is_ok_and(|o| o.status.success())
+    };
+    if !ip(&["link", "add", "noroshi-t0", "type", "veth", "peer", "name", "noroshi-t1"]) {
+        println!("not run: a veth pair cannot be made here (that needs root and iproute2)");
+        return;
+    }
+    ip(&["link", "set", "noroshi-t0", "up"]);
+    ip(&["link", "set", "noroshi-t1", "up"]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = noroshi(folder.path())
+        .args(["darknet", "live", "--interface", "noroshi-t0", "--json", "--stop-after-s", "60"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+    // Down and up again is no end.
+    ip(&["link", "set", "noroshi-t0", "down"]);
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    assert!(child.try_wait().unwrap().is_none(), "it waits while the interface is down");
+    ip(&["link", "set", "noroshi-t0", "up"]);
+    ip(&["link", "del", "noroshi-t0"]);
+    let output = child.wait_with_output().unwrap();
+    std::io::Read::read_to_string(&mut said, &mut line).unwrap();
+    assert!(!output.status.success() && line.contains("noroshi-t0: the interface is gone"), "{line}");
+    let cpu_s = last_json(&text(&output.stdout))["cpu_s"].as_f64().unwrap();
+    assert!(cpu_s < 1.5, "it does not wait by going round: {cpu_s} s");
+}

@@ -256,6 +256,11 @@ impl Telescope {
         self.parts.iter().map(|part| part.look(Part::beyond)).sum::<f64>().round() as u64
     }
 
+    /// Answers of victims for which there was no room.
+    pub fn echoes_beyond(&self) -> u64 {
+        self.parts.iter().map(|part| part.look(|part| part.victims.beyond)).sum()
+    }
+
     /// Forgets senders that were silent since then: they are new when they come again.
     pub fn forget_before(&self, before_ns: u64) {
         for part in &self.parts {

@@ -3,23 +3,22 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use fastrand::Rng;
+
 use super::*;
 
 const MINUTE_NS: u64 = 60 * SECOND_NS;
 
-/// SplitMix64.
-struct Chance(u64);
+/// Seeded, so that every run sees the same.
+struct Chance(Rng);
 
 impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
+    fn new(seed: u64) -> Self {
+        Self(Rng::with_seed(seed))
     }
 
     fn part(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        self.0.f64()
     }
 
     /// Between two, alike often in each of their magnitudes.
@@ -32,7 +31,7 @@ impl Chance {
     }
 
     fn named(&mut self) -> u8 {
-        (self.next() >> 58) as u8
+        self.0.u8(..64)
     }
 }
 
@@ -54,7 +53,7 @@ fn attack(chance: &mut Chance, part: f64, n: u32, from_s: f64, for_s: f64, pps: 
             return all;
         }
         let named = chance.named();
-        let times = if repeats { 1 + chance.next() % 4 } else { 1 };
+        let times = if repeats { 1 + chance.0.u64(..4) } else { 1 };
         all.extend((0..times).map(|again| echo(victim(n), at_s + (1 << again) as f64 - 1.0, named, 443)));
     }
 }
@@ -74,7 +73,7 @@ fn found(thresholds: Thresholds, mut echoes: Vec<Echo>) -> Vec<Attack> {
 fn measured(prefix: u8, seed: u64) -> (f64, f64, usize) {
     let part = 0.5f64.powi(prefix.into());
     let thresholds = Thresholds::of(part);
-    let mut chance = Chance(seed);
+    let mut chance = Chance::new(seed);
     let (mut echoes, mut visible) = (Vec::new(), BTreeMap::new());
     for n in 0..600 {
         let (from_s, for_s) = (chance.part() * 80_000.0, chance.magnitude(30.0, 7200.0));
@@ -100,7 +99,7 @@ fn measured(prefix: u8, seed: u64) -> (f64, f64, usize) {
     }
     // Strays: answers to mistakes, one or a few of them, at any time.
     for n in 0..20_000 {
-        let count = 1 + chance.next() % 4;
+        let count = 1 + chance.0.u64(..4);
         for _ in 0..count {
             let (at_s, named) = (chance.part() * 86_000.0, chance.named());
             echoes.push(echo(victim(1_000_000 + n), at_s, named, 22));
