@@ -5,19 +5,20 @@
 //! what `replay` tells. Lost packets are counted by the kernel, and told.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use clap::Args;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use netring::{Capture, CaptureBuilder, FanoutFlags, FanoutMode};
-use nix::sys::socket::getsockopt;
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::if_nametoindex;
 use nix::sys::socket::sockopt::SocketError;
+use nix::sys::socket::{LinkAddr, getsockopt};
 use noroshi_model::clock::{Clock as _, SystemClock};
 use noroshi_observe::telescope::{Telescope, Turn};
 use noroshi_wire::capture::{Frame, Frames, LinkType};
@@ -147,16 +148,10 @@ impl Ring<'_> {
     /// never has any again.
     fn see_that_it_is_there(&self) {
         let _down = getsockopt(&self.capture, SocketError);
-        if number_of(self.shared.interface) != Some(self.shared.number) {
+        if if_nametoindex(self.shared.interface) != Ok(self.shared.number) {
             self.shared.fail("the interface is gone");
         }
     }
-}
-
-/// The number of an interface, while there is one of that name.
-fn number_of(interface: &str) -> Option<u32> {
-    let path = Path::new("/sys/class/net").join(interface).join("ifindex");
-    std::fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 fn put(block: &netring::PacketBatch<'_>, link: LinkType, frames: &mut Frames) {
@@ -169,18 +164,16 @@ fn put(block: &netring::PacketBatch<'_>, link: LinkType, frames: &mut Frames) {
     }
 }
 
-/// What packets of an interface begin with (`ARPHRD_…` of Linux).
+/// What packets of an interface begin with (`ARPHRD_…` of Linux). Asked of the kernel, for `/sys` may be of another network namespace.
 fn link_of(interface: &str) -> anyhow::Result<LinkType> {
-    ensure!(!interface.contains('/'), "{interface} is no interface");
-    let path = Path::new("/sys/class/net").join(interface).join("type");
-    let kind =
-        std::fs::read_to_string(&path).with_context(|| format!("there is no interface {interface}"))?;
-    match kind.trim() {
+    let mut addresses = getifaddrs()?.filter(|address| address.interface_name == interface);
+    let kind = addresses.find_map(|address| address.address?.as_link_addr().map(LinkAddr::hatype));
+    match kind.with_context(|| format!("there is no interface {interface}"))? {
         // Ethernet, loopback.
-        "1" | "772" => Ok(LinkType::ETHERNET),
+        1 | 772 => Ok(LinkType::ETHERNET),
         // Without a header of the link: tunnels, tun.
-        "65534" | "768" | "769" | "776" | "778" => Ok(LinkType::RAW),
-        "512" => Ok(LinkType::PPP),
+        65534 | 768 | 769 | 776 | 778 => Ok(LinkType::RAW),
+        512 => Ok(LinkType::PPP),
         other => bail!("{interface} is of a kind that is not read (ARPHRD {other})"),
     }
 }
@@ -218,7 +211,7 @@ pub fn run(config: &Config, wish: &Live) -> anyhow::Result<ExitCode> {
     let count = wish.threads.map_or_else(threads::usual, usize::from);
     let shared = Shared {
         interface: &wish.interface,
-        number: number_of(&wish.interface).context("the interface has no number")?,
+        number: if_nametoindex(wish.interface.as_str())?,
         turn: AtomicU64::new(0),
         stop: AtomicBool::new(false),
         failed: AtomicBool::new(false),

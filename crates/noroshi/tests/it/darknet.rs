@@ -167,6 +167,25 @@ fn a_campaign_an_attack_and_an_organisations_address_are_told_by_one_thread_as_b
     assert!(text(&bad.stderr).contains("an organisation is NAME=PREFIX"), "{}", text(&bad.stderr));
 }
 
+#[cfg(target_os = "linux")]
+fn ip(args: &[&str]) -> bool {
+    std::process::Command::new("ip").args(args).output().is_ok_and(|output| output.status.success())
+}
+
+/// Does it in a network of its own, where nobody else sends anything; not at all where that is not allowed.
+#[cfg(target_os = "linux")]
+fn in_a_network_of_its_own(what: impl FnOnce() + Send + 'static) {
+    use nix::sched::{CloneFlags, unshare};
+    let thread = std::thread::spawn(|| match unshare(CloneFlags::CLONE_NEWNET) {
+        Ok(()) if ip(&["link", "set", "lo", "up"]) => what(),
+        Ok(()) => println!("not run: there is no iproute2 here"),
+        Err(error) => println!("not run: a network of its own cannot be made here ({error})"),
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
 /// Datagrams over the loopback to addresses of this host that nobody uses, watched by as many threads.
 #[cfg(target_os = "linux")]
 fn watched(folder: &Path, threads: &str, datagrams: u32) -> Option<serde_json::Value> {
@@ -211,12 +230,15 @@ fn watched(folder: &Path, threads: &str, datagrams: u32) -> Option<serde_json::V
 #[cfg(target_os = "linux")]
 #[test]
 fn an_interface_is_watched_and_every_packet_is_seen_once_by_however_many_threads() {
-    let folder = tempfile::tempdir().unwrap();
-    for threads in ["1", "3"] {
-        let Some(told) = watched(folder.path(), threads, 500) else { return };
-        assert_eq!((&told["ours"], &told["dropped"], &told["sources"]), (&500.into(), &0.into(), &1.into()));
-        assert_eq!(told["classes"]["spoofed"]["packets"], 500, "nobody on the Internet has 127.0.0.1");
-    }
+    in_a_network_of_its_own(|| {
+        let folder = tempfile::tempdir().unwrap();
+        for threads in ["1", "3"] {
+            let Some(told) = watched(folder.path(), threads, 500) else { return };
+            let counted = (&told["ours"], &told["dropped"], &told["sources"]);
+            assert_eq!(counted, (&500.into(), &0.into(), &1.into()));
+            assert_eq!(told["classes"]["spoofed"]["packets"], 500, "nobody on the Internet has 127.0.0.1");
+        }
+    });
 }
 
 #[cfg(target_os = "linux")]
@@ -232,34 +254,28 @@ fn an_interface_that_is_not_there_is_told_of() {
 #[cfg(target_os = "linux")]
 #[test]
 fn an_interface_that_goes_away_is_told_of_and_ends_it() {
-    let ip = |args: &[&str]| {
-        std::process::Command::new("ip").args(args).output().is_ok_and(|o| o.status.success())
-    };
-    if !ip(&["link", "add", "noroshi-t0", "type", "veth", "peer", "name", "noroshi-t1"]) {
-        println!("not run: a veth pair cannot be made here (that needs root and iproute2)");
-        return;
-    }
-    ip(&["link", "set", "noroshi-t0", "up"]);
-    ip(&["link", "set", "noroshi-t1", "up"]);
-    let folder = tempfile::tempdir().unwrap();
-    let mut child = noroshi(folder.path())
-        .args(["darknet", "live", "--interface", "noroshi-t0", "--json", "--stop-after-s", "60"])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = std::io::BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut said, &mut line).unwrap();
-    // Down and up again is no end.
-    ip(&["link", "set", "noroshi-t0", "down"]);
-    std::thread::sleep(std::time::Duration::from_millis(700));
-    assert!(child.try_wait().unwrap().is_none(), "it waits while the interface is down");
-    ip(&["link", "set", "noroshi-t0", "up"]);
-    ip(&["link", "del", "noroshi-t0"]);
-    let output = child.wait_with_output().unwrap();
-    std::io::Read::read_to_string(&mut said, &mut line).unwrap();
-    assert!(!output.status.success() && line.contains("noroshi-t0: the interface is gone"), "{line}");
-    let cpu_s = last_json(&text(&output.stdout))["cpu_s"].as_f64().unwrap();
-    assert!(cpu_s < 1.5, "it does not wait by going round: {cpu_s} s");
+    in_a_network_of_its_own(|| {
+        assert!(ip(&["link", "add", "noroshi-t0", "type", "veth", "peer", "name", "noroshi-t1"]));
+        assert!(ip(&["link", "set", "noroshi-t0", "up"]) && ip(&["link", "set", "noroshi-t1", "up"]));
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = noroshi(folder.path())
+            .args(["darknet", "live", "--interface", "noroshi-t0", "--json", "--stop-after-s", "60"])
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = std::io::BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+        // Down and up again is no end.
+        assert!(ip(&["link", "set", "noroshi-t0", "down"]));
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        assert!(child.try_wait().unwrap().is_none(), "it waits while the interface is down");
+        assert!(ip(&["link", "set", "noroshi-t0", "up"]) && ip(&["link", "del", "noroshi-t0"]));
+        let output = child.wait_with_output().unwrap();
+        std::io::Read::read_to_string(&mut said, &mut line).unwrap();
+        assert!(!output.status.success() && line.contains("noroshi-t0: the interface is gone"), "{line}");
+        let cpu_s = last_json(&text(&output.stdout))["cpu_s"].as_f64().unwrap();
+        assert!(cpu_s < 1.5, "it does not wait by going round: {cpu_s} s");
+    });
 }
