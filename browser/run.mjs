@@ -424,7 +424,7 @@ try {
   }
   const login = (page) => page.setCookie({ name: person.name, value: person.value, url: noroshi.console });
   const theirs = (path) => new URL(path, noroshi.console).href;
-  const paths = ['/', '/cases', '/cases?state=notified', '/campaigns', '/steps', '/people', '/me', '/quarantine', '/law', '/law/refusals', '/law/consents', '/law/emergencies?all=1', '/evidence', '/outcome', '/outcome/wordings', '/outcome/networks', '/intake', '/settings', '/cases/none'];
+  const paths = ['/', '/cases', '/cases?state=notified', '/campaigns', '/steps', '/people', '/me', '/quarantine', '/alerts', '/law', '/law/refusals', '/law/consents', '/law/emergencies?all=1', '/evidence', '/outcome', '/outcome/wordings', '/outcome/networks', '/intake', '/settings', '/cases/none'];
   const one = await noroshi.oneCase();
   for (const path of [...paths, `/cases/${one}`, '/evidence/3']) await examined(browser, `console ${path.replace(one, 'ID')}`, theirs(path), { before: login });
 

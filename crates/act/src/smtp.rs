@@ -18,6 +18,7 @@ use noroshi_law::{Lawful, NoticePurpose};
 use noroshi_wire::returned::without_addresses;
 use serde::{Deserialize, Serialize};
 
+use crate::alert::AlertMail;
 use crate::notice::Mail;
 
 /// Default of the longest wait for one answer, in seconds. RFC 5321 section 4.5.3.2 would allow minutes; a submission server
@@ -95,16 +96,25 @@ impl<'a> Line<'a> {
 
     /// Sends one mail.
     pub fn send<P: NoticePurpose>(&mut self, mail: &Lawful<Mail, P>) -> Sent {
+        self.deliver(mail.read())
+    }
+
+    /// Sends one mail to an organisation, of its own addresses.
+    pub fn send_alert(&mut self, mail: &AlertMail) -> Sent {
+        self.deliver(mail.mail())
+    }
+
+    fn deliver(&mut self, mail: &Mail) -> Sent {
         if let Some(kept) = self.open.take() {
             // A server may end a connection when it has had enough of it, and says so before a mail begins.
-            match self.over(kept, mail.read()) {
+            match self.over(kept, mail) {
                 Begun::Sent(sent) => return sent,
                 Begun::Not(e) if !has_hung_up(&e) => return not_sent(&e),
                 Begun::Not(_) => {}
             }
         }
         match connect(self.submission) {
-            Ok(connection) => match self.over(connection, mail.read()) {
+            Ok(connection) => match self.over(connection, mail) {
                 Begun::Sent(sent) => sent,
                 Begun::Not(e) => not_sent(&e),
             },

@@ -50,6 +50,16 @@ impl Id {
         format!("{}-{}", &told[..4], &told[4..])
     }
 
+    /// The bytes it stands for.
+    pub fn bytes(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        for (byte, digits) in bytes.iter_mut().zip(self.0.as_bytes().chunks(2)) {
+            let digits = std::str::from_utf8(digits).unwrap_or_default();
+            *byte = u8::from_str_radix(digits, 16).unwrap_or_default();
+        }
+        bytes
+    }
+
     /// The text form.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -6,7 +6,7 @@
 //!
 //! A type lives here when two stages speak of it. In the order in which data moves: [`fields`] (an event while a feed is
 //! read), [`event`] and its vocabulary [`rsit`] and [`tlp`]; [`finding`]; [`decision`]; [`case`]; [`outcome`], [`wording`] and [`network`]. Beside them [`intake`] (quarantine and the counts that
-//! must add up), [`subscriber`], [`staff`] (who works here), [`seek`] (a place in a long list), [`guide`] (what to do about a malware family), [`link`] (the unforgeable link of a
+//! must add up), [`subscriber`], [`organisation`] (who is told of its own addresses), [`staff`] (who works here), [`seek`] (a place in a long list), [`guide`] (what to do about a malware family), [`link`] (the unforgeable link of a
 //! notice), [`text`] (what people read, in their language), [`clock`] and [`id`].
 
 pub mod case;
@@ -22,6 +22,7 @@ pub mod intake;
 pub mod lang;
 pub mod link;
 pub mod network;
+pub mod organisation;
 pub mod outcome;
 pub mod return_path;
 pub mod rsit;

@@ -17,6 +17,7 @@ use crate::feeds::FeedCommand;
 use crate::garden::GardenCommand;
 use crate::ladder::{LadderCommand, StepCommand};
 use crate::law::LawCommand;
+use crate::organisations::OrganisationCommand;
 use crate::outcome::OutcomeCommand;
 use crate::quarantine::QuarantineCommand;
 use crate::sources::commands::SourceCommand;
@@ -74,6 +75,9 @@ pub enum Command {
     /// The telescope: packets to addresses that nobody uses
     #[command(subcommand)]
     Darknet(DarknetCommand),
+    /// Organisations that are told when a telescope sees one of their addresses
+    #[command(subcommand)]
+    Organisation(OrganisationCommand),
     /// Cases: look at them, hold them, say what is none
     #[command(subcommand)]
     Case(CaseCommand),

@@ -29,8 +29,8 @@ use crate::sessions::SessionsCommand;
 use crate::stages::Stage;
 use crate::{api, cases, darknet, garden, ladder, retention, staff, webhooks};
 use crate::{
-    counters, demo, doctor, events, evidence, languages, law, lists, maps, notices, outcome, quarantine,
-    report, returns, sources,
+    counters, demo, doctor, events, evidence, languages, law, lists, maps, notices, organisations, outcome,
+    quarantine, report, returns, sources,
 };
 
 /// A check found something wrong.
@@ -59,7 +59,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Evidence(what) => evidence::run(&at, what),
         Command::Outcome(what) => outcome::command(&at.look()?, &what),
         Command::Sessions(what) => sessions(&at, what),
-        Command::Darknet(what) => darknet::run(&at.read()?, &what),
+        Command::Darknet(what) => darknet::run(&at, &what),
+        Command::Organisation(what) => organisations::run(&at, &what),
         Command::Law(what) => law::run(|| at.visit(), || at.look(), what),
         Command::Consent(what) => consent(&at, what),
         Command::Config(what) => config(&at, &what),
@@ -124,6 +125,7 @@ fn run_loop(at: &Where, roles: &[Stage]) -> anyhow::Result<ExitCode> {
     }
     if stages.contains(&Stage::Reach) {
         webhooks::start(&house)?;
+        organisations::start(&house)?;
     }
     if stages.contains(&Stage::Observe) {
         sources::start(&house)?;

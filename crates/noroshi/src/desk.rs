@@ -14,6 +14,7 @@ use noroshi_law::evidence::disclosure::Disclosure;
 use noroshi_model::code;
 use noroshi_model::link::{LINK_LIFE, LinkError};
 use noroshi_model::network::NetworkRate;
+use noroshi_model::organisation::Alert;
 use noroshi_model::wording::WordingTrial;
 use noroshi_model::{Case, CaseFilter, CaseState, Funnel, Id, Seek, Trial, VisitKind};
 use noroshi_orient::enrich::embedded;
@@ -22,7 +23,8 @@ use noroshi_portal::api::{ConsentItem, RefusalItem, StepItem};
 use noroshi_portal::desk::{
     Act, ApprovalLine, AsOf, CampaignLine, Captive, CaseStory, CaseVerb, CasesOf, Cleaner, Credit, Desk,
     DeskError, EmergencyLine, EvidenceState, FeedLine, GardenNote, IntakePage, Judged, MeasurePage,
-    NoticePage, QuarantineLine, ReviewLine, SettingsPage, StopLine, Today, TransparencyPage,
+    NoticePage, OrganisationLine, QuarantineLine, ReviewLine, SettingsPage, StopLine, Today,
+    TransparencyPage,
 };
 use noroshi_store::approvals::{Approval, EmergencyUse};
 use noroshi_store::garden::Stay;
@@ -464,6 +466,29 @@ impl Desk for HouseDesk {
             how: consent.how,
         };
         Ok(consents.into_iter().map(item).collect())
+    }
+
+    fn organisations(&self) -> Result<Vec<OrganisationLine>, DeskError> {
+        self.read("desk.organisations", |tx| {
+            let mut lines = Vec::new();
+            for organisation in tx.organisations()? {
+                let ranges = tx.ranges(Some(&organisation.key))?;
+                let (alerts, _) = tx.alerts_count(&organisation.key)?;
+                lines.push(OrganisationLine {
+                    proven: ranges.iter().filter(|range| range.proven.is_some()).count() as u64,
+                    ranges: ranges.len() as u64,
+                    contacts: tx.contacts(&organisation.key)?.len() as u64,
+                    alerts,
+                    organisation,
+                });
+            }
+            Ok(lines)
+        })
+    }
+
+    fn alerts(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<Alert>, DeskError> {
+        let mark = behind.and_then(Cursor::mark);
+        self.read("desk.alerts", |tx| tx.alerts(None, mark.as_ref(), limit))
     }
 
     fn measures(&self) -> Result<Vec<MeasurePage>, DeskError> {

@@ -17,6 +17,8 @@ const TEXT_BYTES_MAX: u64 = 1 << 20;
 pub struct Texts {
     /// The mail.
     pub notice: Catalogue,
+    /// The mail to organisations.
+    pub alert: Catalogue,
     /// The pages.
     pub portal: Arc<Catalogue>,
     /// What to do.
@@ -28,6 +30,7 @@ impl Texts {
     pub fn read(folder: Option<&Path>) -> anyhow::Result<Self> {
         let mut texts = Self {
             notice: noroshi_act::notice::texts()?,
+            alert: noroshi_act::alert::texts()?,
             portal: Arc::default(),
             guides: Guides::shipped()?,
         };

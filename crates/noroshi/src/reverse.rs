@@ -14,20 +14,20 @@
 //! A name is what somebody wrote into a zone of their own: it is kept only where it reads as a host's name ([`plain`]).
 
 use std::collections::{HashMap, HashSet};
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use futures_util::{StreamExt as _, stream};
-use hickory_proto::op::{Edns, Message, MessageType, Query, ResponseCode};
+use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 use noroshi_orient::enrich::ReverseDns;
 use serde::{Deserialize, Serialize};
-use tokio::net::UdpSocket;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
+
+use crate::dns;
 
 /// Default of `timeout-ms`: a recursive resolver that knows an answer has it in a few, one that has to ask in some hundred.
 pub const TIMEOUT_MS: u32 = 1_000;
@@ -54,16 +54,9 @@ const TRIES: u32 = 2;
 const SILENT_MAX: u32 = 100;
 /// For so long.
 const PAUSE: Duration = Duration::from_secs(30);
-/// Bytes of an answer: what passes every path unfragmented (DNS flag day 2020). One that is cut is taken as it is.
-const ANSWER_BYTES_MAX: u16 = 1232;
 /// Longest name, and longest part of one (RFC 1035 section 2.3.4).
 const NAME_MAX: usize = 253;
 const LABEL_MAX: usize = 63;
-/// Where the system says whom to ask.
-const RESOLV_CONF: &str = "/etc/resolv.conf";
-/// The resolvers' port, which that file does not say.
-const DNS_PORT: u16 = 53;
-
 /// `[enrich.reverse-dns]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -134,7 +127,7 @@ impl Reverse {
     pub fn new(settings: &ReverseFile) -> anyhow::Result<Self> {
         settings.check()?;
         let resolvers = match settings.resolvers.as_slice() {
-            [] => of_the_system()?,
+            [] => dns::of_the_system().context("enrich.reverse-dns.resolvers")?,
             named => named.to_vec(),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -198,8 +191,9 @@ impl Reverse {
         let wire = question.to_vec().ok()?;
         let each = Duration::from_millis(self.settings.timeout_ms.into()) / TRIES;
         for resolver in self.resolvers.iter().cycle().take(TRIES as usize) {
-            if let Ok(Ok(answer)) = timeout(each, exchange(*resolver, &question, &wire)).await {
-                return Some(answer);
+            if let Ok(Ok(answer)) = timeout(each, dns::exchange(*resolver, &question, &wire)).await {
+                // It is the resolver that answers, with something that cannot be read.
+                return Some(answer.as_ref().map(said).unwrap_or_default());
             }
         }
         None
@@ -295,50 +289,18 @@ struct Answer {
 }
 
 fn question(ip: IpAddr) -> Message {
-    let mut question = Message::query();
-    question.metadata.recursion_desired = true;
-    question.add_query(Query::query(Name::from(ip), RecordType::PTR));
-    let mut edns = Edns::new();
-    edns.set_max_payload(ANSWER_BYTES_MAX);
-    question.set_edns(edns);
-    question
+    dns::question(Name::from(ip), RecordType::PTR)
 }
 
-/// Sends a question and waits for its answer. From a port of its own, so that who wants to answer in the resolver's place
-/// has to guess it besides the id (RFC 5452); what fits no question is passed over.
-async fn exchange(resolver: SocketAddr, question: &Message, wire: &[u8]) -> io::Result<Answer> {
-    let any: IpAddr =
-        if resolver.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let socket = UdpSocket::bind((any, 0)).await?;
-    socket.connect(resolver).await?;
-    socket.send(wire).await?;
-    let mut buffer = [0; ANSWER_BYTES_MAX as usize];
-    loop {
-        let length = socket.recv(&mut buffer).await?;
-        if let Some(answer) = read(question, &buffer[..length]) {
-            return Ok(answer);
-        }
-    }
-}
-
-/// What an answer says; `None` where it is none to this question.
-fn read(question: &Message, bytes: &[u8]) -> Option<Answer> {
-    if !bytes.starts_with(&question.metadata.id.to_be_bytes()) {
-        return None;
-    }
-    // It is the resolver that answers, with something that cannot be read.
-    let Ok(answer) = Message::from_vec(bytes) else { return Some(Answer::default()) };
-    let asked = |message: &Message| message.queries.first().map(|q| (q.name().clone(), q.query_type()));
-    if answer.metadata.message_type != MessageType::Response || asked(&answer) != asked(question) {
-        return None;
-    }
+/// What an answer says.
+fn said(answer: &Message) -> Answer {
     let names = answer.answers.iter().filter_map(|record| match &record.data {
         RData::PTR(name) => Some((plain(name)?, record.ttl)),
         _ => None,
     });
     // Of several the first by its letters: servers turn them round from answer to answer.
     if let Some((name, ttl_s)) = names.min() {
-        return Some(Answer { name: Some(name.into()), ttl_s });
+        return Answer { name: Some(name.into()), ttl_s };
     }
     let known = matches!(answer.metadata.response_code, ResponseCode::NoError | ResponseCode::NXDomain);
     let soa = answer.authorities.iter().find_map(|record| match &record.data {
@@ -346,7 +308,7 @@ fn read(question: &Message, bytes: &[u8]) -> Option<Answer> {
         RData::SOA(soa) => Some(record.ttl.min(soa.minimum)),
         _ => None,
     });
-    Some(Answer { name: None, ttl_s: soa.filter(|_| known).unwrap_or_default() })
+    Answer { name: None, ttl_s: soa.filter(|_| known).unwrap_or_default() }
 }
 
 /// A name as it may be kept: letters, digits, hyphens and underscores in two parts or more, in lower case, and no address
@@ -365,23 +327,6 @@ fn plain(name: &Name) -> Option<String> {
     }
     let last = text.rsplit_once('.')?.1;
     (text.len() <= NAME_MAX && !last.bytes().all(|b| b.is_ascii_digit())).then_some(text)
-}
-
-fn of_the_system() -> anyhow::Result<Vec<SocketAddr>> {
-    let text =
-        std::fs::read_to_string(RESOLV_CONF).with_context(|| format!("{RESOLV_CONF} cannot be read"))?;
-    let found = name_servers(&text);
-    ensure!(!found.is_empty(), "{RESOLV_CONF} names no resolver: set enrich.reverse-dns.resolvers");
-    Ok(found)
-}
-
-fn name_servers(text: &str) -> Vec<SocketAddr> {
-    let address = |line: &str| {
-        let mut words = line.split_whitespace();
-        words.next().filter(|word| *word == "nameserver")?;
-        words.next()?.parse::<IpAddr>().ok()
-    };
-    text.lines().filter_map(address).map(|ip| SocketAddr::new(ip, DNS_PORT)).collect()
 }
 
 #[cfg(test)]
@@ -506,26 +451,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_to_the_question_is_passed_over() {
-        let question = question(ip(7));
-        let good = answer_to(&question, &["b.example.", "A.example.", "203.0.113.9."]);
-        let read_it = |answer: &Message| read(&question, &answer.to_vec().unwrap());
-        let answer = read_it(&good).unwrap();
-        assert_eq!(
-            (answer.name.as_deref(), answer.ttl_s),
-            (Some("a.example"), 600),
-            "the first by its letters"
-        );
-        assert!(read_it(&question).is_none(), "a question");
-        let mut other = good.clone();
-        other.metadata.id ^= 1;
-        assert!(read_it(&other).is_none(), "another id");
-        let mut other = answer_to(&super::question(ip(8)), &["a.example."]);
-        other.metadata.id = question.metadata.id;
-        assert!(read_it(&other).is_none(), "another address");
-        let mut broken = good.to_vec().unwrap();
-        broken.truncate(40);
-        assert!(read(&question, &broken).unwrap().name.is_none(), "an answer, but no name in it");
+    fn of_several_names_the_first_by_its_letters_counts_and_an_address_is_none() {
+        let answer = said(&answer_to(&question(ip(7)), &["b.example.", "A.example.", "203.0.113.9."]));
+        assert_eq!((answer.name.as_deref(), answer.ttl_s), (Some("a.example"), 600));
     }
 
     #[test]
@@ -539,7 +467,7 @@ mod tests {
             [(ResponseCode::NXDomain, 900), (ResponseCode::NoError, 900), (ResponseCode::ServFail, 0)]
         {
             none.metadata.response_code = code;
-            let answer = read(&question, &none.to_vec().unwrap()).unwrap();
+            let answer = said(&none);
             assert_eq!((answer.name, answer.ttl_s), (None, ttl_s), "{code}");
         }
     }
@@ -557,14 +485,6 @@ mod tests {
         assert!(known.get(&ip(1), now).is_none());
         known.put(ip(1), entry(0));
         assert!(known.get(&ip(1), now).is_none(), "it has had its time");
-    }
-
-    #[test]
-    fn the_systems_resolvers_are_read() {
-        let text = "# nameserver 192.0.2.1\nsearch example\n nameserver 192.0.2.53 # ours\nnameserver 2001:db8::53\n\
-                    nameserver fe80::1%eth0\nnameserver\n";
-        let found: Vec<String> = name_servers(text).iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["192.0.2.53:53", "[2001:db8::53]:53"]);
     }
 
     #[test]

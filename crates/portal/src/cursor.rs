@@ -46,7 +46,7 @@ impl Cursor {
     }
 
     /// The place in a list that is ordered by time and id.
-    pub(crate) fn mark(&self) -> Option<Mark> {
+    pub fn mark(&self) -> Option<Mark> {
         let id = self.keys.first().and_then(|id| Id::parse(id));
         let at = Timestamp::from_millisecond(self.at).ok();
         at.zip(id).map(|(at, id)| Mark { at, id })

@@ -11,6 +11,7 @@ use noroshi_law::evidence::disclosure::Disclosure;
 use noroshi_model::guide::{Guide, Texts};
 use noroshi_model::link::LinkError;
 use noroshi_model::network::NetworkRate;
+use noroshi_model::organisation::{Alert, Organisation};
 use noroshi_model::outcome::Recheck;
 use noroshi_model::wording::WordingTrial;
 use noroshi_model::{Case, CaseFilter, CaseState, Funnel, Id, Seek, Tally, Trial, VisitKind};
@@ -373,6 +374,29 @@ impl Placed for QuarantineLine {
     }
 }
 
+/// An organisation that is told of its own addresses.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct OrganisationLine {
+    /// It.
+    #[serde(flatten)]
+    pub organisation: Organisation,
+    /// Its ranges.
+    pub ranges: u64,
+    /// How many of them are proven.
+    pub proven: u64,
+    /// By how many contacts it is told.
+    pub contacts: u64,
+    /// How many of its addresses were seen.
+    pub alerts: u64,
+}
+
+impl Placed for Alert {
+    fn cursor(&self) -> Cursor {
+        Cursor { at: self.seen.last.as_millisecond(), keys: vec![self.id.to_string()] }
+    }
+}
+
 /// A measure's dossier as shown.
 #[derive(Clone, Debug, Serialize)]
 pub struct MeasurePage {
@@ -566,6 +590,10 @@ pub trait Desk: Send + Sync + 'static {
     fn consents(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<ConsentItem>, DeskError>;
     /// The measures.
     fn measures(&self) -> Result<Vec<MeasurePage>, DeskError>;
+    /// Organisations that are told of their own addresses, by key.
+    fn organisations(&self) -> Result<Vec<OrganisationLine>, DeskError>;
+    /// What was seen of their addresses, the last seen first, behind a place.
+    fn alerts(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<Alert>, DeskError>;
     /// Somebody approves a measure's use; `Declined` where it takes no approval, or they did already.
     fn approve_measure(&self, measure: &str, person: &str, why: &str) -> Result<(), DeskError>;
     /// Uses of emergencies: those that wait for their review, oldest first, or all, newest first.

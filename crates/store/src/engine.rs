@@ -12,7 +12,7 @@ use crate::log::Glimpse;
 use crate::row::{Row, Value};
 
 /// Migrations in order; the database's version is how many of them it has.
-const MIGRATIONS: [&str; 13] = [
+const MIGRATIONS: [&str; 14] = [
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/evidence-tiles.sql"),
     include_str!("../migrations/approvals.sql"),
@@ -26,6 +26,7 @@ const MIGRATIONS: [&str; 13] = [
     include_str!("../migrations/networks.sql"),
     include_str!("../migrations/api.sql"),
     include_str!("../migrations/forgetting.sql"),
+    include_str!("../migrations/organisations.sql"),
 ];
 /// How long SQLite waits for another writer, in milliseconds.
 const BUSY_MS: u64 = 10_000;

@@ -10,12 +10,14 @@
 //! [`sources`], [`quarantine`], [`aggregates`], [`lists`], [`clocks`], [`queue`], [`findings`],
 //! [`cases`], [`forgetting`] (what is too old), [`outbox`], [`returns`], [`visits`], [`consent`], [`approvals`], [`staff`], [`evidence`], [`tiles`] (the same as files), [`disclosure`]
 //! (what is told of it), [`totals`], `trials` and `wordings` (what telling does, and which words), [`networks`] (how infected each is), [`cursors`] (what went out), [`gauges`], [`tokens`],
-//! [`pages`] (lists as the API reads them), [`webhooks`] (what is told as it happens).
+//! [`pages`] (lists as the API reads them), [`webhooks`] (what is told as it happens), [`telescopes`],
+//! [`organisations`] and [`alerts`] (whose addresses they saw, and what is told of that).
 //!
 //! **Invariant:** no SQL outside this crate. **Invariant:** whatever a closure did is durable when `tx` returns `Ok`, and
 //! never happened when it returns `Err`.
 
 pub mod aggregates;
+pub mod alerts;
 pub mod approvals;
 pub mod cases;
 pub mod clocks;
@@ -32,6 +34,7 @@ pub mod gauges;
 pub mod lists;
 pub mod log;
 pub mod networks;
+pub mod organisations;
 pub mod outbox;
 pub mod pages;
 mod pool;
@@ -41,6 +44,7 @@ pub mod returns;
 pub mod row;
 pub mod sources;
 pub mod staff;
+pub mod telescopes;
 pub mod tiles;
 pub mod tokens;
 pub mod totals;

@@ -23,6 +23,7 @@ use crate::garden::GardenFile;
 use crate::help::{CleanerFile, HelperFile};
 use crate::ladder::{BatchFile, LadderFile, OutcomeFile, SmsFile};
 use crate::maps::FeedsFile;
+use crate::organisations::AlertFile;
 use crate::retention::RetentionFile;
 use crate::returns::ReturnsFile;
 use crate::sessions::{FollowFile, RadiusFile, SessionsFile};
@@ -94,6 +95,8 @@ pub struct File {
     pub sessions: SessionsFile,
     /// For how long what may be kept is kept.
     pub retention: RetentionFile,
+    /// How organisations are told of their own addresses.
+    pub alert: AlertFile,
     /// The API.
     pub api: ApiFile,
     /// Who is told what happens.

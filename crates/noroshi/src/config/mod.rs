@@ -27,6 +27,7 @@ use crate::api::ApiFile;
 use crate::help::Help;
 use crate::ladder::{LadderFile, OutcomeFile, Reach, Ways};
 use crate::maps::FeedsFile;
+use crate::organisations::Alerts;
 use crate::retention::RetentionFile;
 use crate::returns::Returns;
 use crate::sessions::{FollowFile, RadiusFile, SessionsFile};
@@ -136,6 +137,8 @@ pub struct Config {
     pub sessions: SessionsFile,
     /// For how long what may be kept is kept.
     pub retention: RetentionFile,
+    /// How organisations are told of their own addresses.
+    pub alerts: Alerts,
     /// The API.
     pub api: ApiFile,
     /// Who is told what happens, as written.
@@ -186,6 +189,7 @@ impl TryFrom<File> for Config {
             follow: file.follow,
             sessions: file.sessions,
             retention: file.retention,
+            alerts: Alerts::read(file.alert).context("[alert]")?,
             api: file.api,
             webhooks: outlets(&file.webhook).context("[[webhook]]")?,
             webhook: file.webhook,
@@ -431,6 +435,7 @@ impl Config {
             follow: self.follow.clone(),
             sessions: self.sessions.clone(),
             retention: self.retention.clone(),
+            alert: self.alerts.file.clone(),
             api: self.api.clone(),
             webhook: self.webhook.clone(),
         }

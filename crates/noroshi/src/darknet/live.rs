@@ -24,11 +24,12 @@ use noroshi_observe::telescope::{Telescope, Turn};
 use noroshi_wire::capture::{Frame, Frames, LinkType};
 use serde::Serialize;
 
+use super::alerting::{self, Alerting};
 use super::judged;
 use super::threads::{self, Batches};
 use super::told::{self, Alerted, Attacked, Campaigned};
 use super::watch::{self, Fresh, Member, Watch};
-use crate::config::Config;
+use crate::commands::Where;
 use crate::report::{self, say};
 use crate::tables;
 
@@ -61,6 +62,12 @@ pub struct Live {
     /// An organisation that is told when one of its addresses is seen; may be repeated
     #[arg(long = "organisation", value_name = "NAME=PREFIX")]
     pub organisations: Vec<Member>,
+    /// Write down what is seen of registered organisations' addresses (`noroshi organisation`), from where `noroshi run` tells them
+    #[arg(long)]
+    pub alert: bool,
+    /// What this telescope is called beside others that write there [default: live-INTERFACE]
+    #[arg(long, value_name = "NAME", requires = "alert")]
+    pub name: Option<String>,
     /// Threads that look, each with a ring of 64 MiB [default: one for each core, at most 16]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
     pub threads: Option<u8>,
@@ -202,8 +209,9 @@ fn ring(interface: &str, threads: usize) -> anyhow::Result<Capture> {
 }
 
 /// Does it.
-pub fn run(config: &Config, wish: &Live) -> anyhow::Result<ExitCode> {
-    let tables = tables::read(&config.enrich)?;
+pub fn run(at: &Where, wish: &Live) -> anyhow::Result<ExitCode> {
+    let house = wish.alert.then(|| at.visit()).transpose()?;
+    let tables = tables::read(&at.read()?.enrich)?;
     let link = link_of(&wish.interface)?;
     let begun = Instant::now();
     let telescope = Telescope::new(wish.networks.clone());
@@ -220,14 +228,25 @@ pub fn run(config: &Config, wish: &Live) -> anyhow::Result<ExitCode> {
     let rings: Vec<Ring<'_>> = (0..count)
         .map(|_| Ok(Ring { capture: ring(&wish.interface, count)?, link, shared: &shared }))
         .collect::<anyhow::Result<_>>()?;
+    let name = wish.name.clone().unwrap_or_else(|| alerting::usual_name(&wish.interface));
+    let alerting =
+        house.as_ref().map(|house| Alerting::new(house, &name, &wish.organisations, &telescope, &watch));
+    let mut alerting = alerting.transpose()?;
+    if let Some(alerting) = &alerting {
+        eprintln!("noroshi: {} ranges of organisations are watched for", alerting.ranges());
+    }
     eprintln!("noroshi: watching {} with {count} threads", wish.interface);
     std::thread::scope(|scope| {
         let looking = scope.spawn(|| threads::look(&telescope, &watch, rings));
-        let told = tell(wish, &telescope, &watch, &shared, || looking.is_finished());
+        let told = tell(wish, &telescope, &watch, &shared, &mut alerting, || looking.is_finished());
         shared.stop.store(true, Ordering::Relaxed);
         told
     })?;
-    tell_news(&watch, &telescope, wish.json)?;
+    tell_news(&watch, &telescope, &mut alerting, wish.json)?;
+    if let Some(alerting) = &mut alerting {
+        alerting.go_on(&telescope, &watch);
+        alerting.write(&telescope, &watch);
+    }
     let judged = judged::judge(&telescope, &tables, count);
     let wall_s = begun.elapsed().as_secs_f64();
     let dropped = shared.dropped.load(Ordering::Relaxed);
@@ -247,6 +266,7 @@ fn tell(
     telescope: &Telescope,
     watch: &Turn<Watch>,
     shared: &Shared<'_>,
+    alerting: &mut Option<Alerting<'_>>,
     over: impl Fn() -> bool,
 ) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -261,7 +281,10 @@ fn tell(
                 _ = term.recv() => return Ok(()),
                 _ = tick.tick() => {}
             }
-            tell_news(watch, telescope, wish.json)?;
+            tell_news(watch, telescope, alerting, wish.json)?;
+            if let Some(alerting) = alerting {
+                alerting.write(telescope, watch);
+            }
             if status_at.elapsed() >= Duration::from_secs(wish.every_s) {
                 let packets = watch.look(|watch| watch.counts.frames);
                 let packets_per_s = (packets - before) as f64 / status_at.elapsed().as_secs_f64();
@@ -284,8 +307,18 @@ fn tell(
 }
 
 /// Tells what is new since it was told last.
-fn tell_news(watch: &Turn<Watch>, telescope: &Telescope, json: bool) -> anyhow::Result<()> {
-    for news in watch.now(Watch::fresh) {
+fn tell_news(
+    watch: &Turn<Watch>,
+    telescope: &Telescope,
+    alerting: &mut Option<Alerting<'_>>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let fresh = watch.now(Watch::fresh);
+    if let Some(alerting) = alerting {
+        let is_one = |news: &Fresh| if let Fresh::Alert(alert) = news { Some(alert.clone()) } else { None };
+        alerting.alert(&fresh.iter().filter_map(is_one).collect::<Vec<_>>(), telescope);
+    }
+    for news in fresh {
         match news {
             Fresh::Alert(alert) => tell_one(json, "alert", &Alerted::of(&alert, None), told::say_alert)?,
             Fresh::Campaign(campaign) => {

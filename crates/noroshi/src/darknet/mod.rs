@@ -5,12 +5,17 @@
 //! ```
 //!
 //! `replay` reads captures and `live` an interface, `threads` has several threads look, `watch` looks at the news of all of them, in order;
-//! `judged` says what each sender is, `told` is what is said.
+//! `judged` says what each sender is, `told` is what is said, `alerting` hands organisations' addresses on, and
+//! `subscribers` those of our own network.
 
+#[cfg(target_os = "linux")]
+mod alerting;
 mod judged;
 #[cfg(target_os = "linux")]
 mod live;
 mod replay;
+#[cfg(target_os = "linux")]
+mod subscribers;
 mod threads;
 mod told;
 mod watch;
@@ -19,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::config::Config;
+use crate::commands::Where;
 
 /// The telescope: packets to addresses that nobody uses
 #[derive(Debug, Subcommand)]
@@ -32,10 +37,10 @@ pub enum DarknetCommand {
 }
 
 /// Does it.
-pub fn run(config: &Config, what: &DarknetCommand) -> anyhow::Result<ExitCode> {
+pub fn run(at: &Where, what: &DarknetCommand) -> anyhow::Result<ExitCode> {
     match what {
-        DarknetCommand::Replay(wish) => replay::run(config, wish),
+        DarknetCommand::Replay(wish) => replay::run(&at.read()?, wish),
         #[cfg(target_os = "linux")]
-        DarknetCommand::Live(wish) => live::run(config, wish),
+        DarknetCommand::Live(wish) => live::run(at, wish),
     }
 }

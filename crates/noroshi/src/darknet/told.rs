@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use noroshi_model::organisation::Role;
 use noroshi_observe::telescope::{Asked, Attack, Class, NotRead, Telescope, Tool};
 use noroshi_orient::onset::Campaign;
 use noroshi_wire::packet::protocol;
 use serde::Serialize;
 
 use super::judged::{Judged, Research, Sender, Share, time};
-use super::watch::{Alert, Role, Watch};
+use super::watch::{Alert, Watch};
 use crate::cost::Cost;
 use crate::report::say;
 

@@ -7,10 +7,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use noroshi_model::organisation::Role;
 use noroshi_observe::telescope::{Arrival, Asked, Attack, Counts, Glance};
 use noroshi_orient::enrich::{Tenants, WarningLists};
 use noroshi_orient::onset::{Campaign, Onsets};
-use serde::Serialize;
 
 /// Campaigns, attacks and addresses of members that are remembered, each; what is beyond is counted.
 pub const KEPT_MAX: usize = 100_000;
@@ -32,20 +32,17 @@ impl FromStr for Member {
     }
 }
 
+impl Member {
+    /// What is whose.
+    pub fn of(&self) -> (IpNet, &str) {
+        (self.network, &self.name)
+    }
+}
+
 /// The members' address space.
 pub fn members(all: &[Member]) -> anyhow::Result<Option<Tenants>> {
     let space = Tenants::new(all.iter().map(|member| (member.network, &member.name)))?;
     Ok((!all.is_empty()).then_some(space))
-}
-
-/// Why a member's address was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Role {
-    /// It sends: a machine that is infected, or wrongly set up.
-    Sender,
-    /// It answers: somebody attacks it.
-    Victim,
 }
 
 /// A member's address was seen.
@@ -58,6 +55,8 @@ pub struct Alert {
     pub known_ns: u64,
     /// What was asked for then, or is attacked.
     pub asked: Option<Asked>,
+    /// From which port.
+    pub from: Option<u16>,
 }
 
 /// Something that is told at once.
@@ -123,7 +122,7 @@ impl Watch {
         {
             self.tell(Fresh::Campaign(campaign));
         }
-        self.alert(new.source, Role::Sender, new.at_ns, new.asked);
+        self.alert(new.source, Role::Sender, new.at_ns, (new.asked, new.from));
     }
 
     fn attacked(&mut self, attack: Attack) {
@@ -132,7 +131,7 @@ impl Watch {
             let asked = attack.ports.iter().find_map(|(protocol, port)| {
                 Some(Asked { tcp: *protocol == TCP, port: (*port)?, tool: None })
             });
-            self.alert(attack.victim, Role::Victim, attack.known_ns, asked);
+            self.alert(attack.victim, Role::Victim, attack.known_ns, (asked, None));
         } else if self.attacks.len() < KEPT_MAX {
             self.attacks.push(attack);
         } else {
@@ -140,14 +139,14 @@ impl Watch {
         }
     }
 
-    fn alert(&mut self, ip: IpAddr, role: Role, known_ns: u64, asked: Option<Asked>) {
+    fn alert(&mut self, ip: IpAddr, role: Role, known_ns: u64, (asked, from): (Option<Asked>, Option<u16>)) {
         let Some(name) = self.members.as_ref().and_then(|members| members.tenant_of(ip)) else { return };
         let room = self.alerts.len() < KEPT_MAX;
         match self.alerts.entry((ip, role)) {
             Entry::Occupied(_) => {}
             Entry::Vacant(free) if room => {
                 let organisation = name.to_owned();
-                let alert = free.insert(Alert { organisation, ip, role, known_ns, asked }).clone();
+                let alert = free.insert(Alert { organisation, ip, role, known_ns, asked, from }).clone();
                 self.tell(Fresh::Alert(alert));
             }
             Entry::Vacant(_) => self.forgotten += 1,
@@ -158,6 +157,16 @@ impl Watch {
         if self.fresh.len() < FRESH_MAX {
             self.fresh.push(news);
         }
+    }
+
+    /// Watches for these members from now on.
+    pub fn watch_for(&mut self, members: Option<Tenants>) {
+        self.members = members;
+    }
+
+    /// Forgets addresses that are not seen any more: they are told of anew when they come again.
+    pub fn forget(&mut self, gone: &[(IpAddr, Role)]) {
+        gone.iter().for_each(|key| drop(self.alerts.remove(key)));
     }
 
     /// What is new since this was asked last.
@@ -215,6 +224,7 @@ mod tests {
                 at_ns: u64::from(at_s) * SECOND_NS,
                 source: Ipv4Addr::from(source).into(),
                 asked: Some(Asked { tcp: true, port, tool: None }),
+                from: Some(40_000),
             })
             .collect();
         glance

@@ -86,14 +86,18 @@ impl Webhook {
 
     /// The same of what happened some time ago, which it says whenever it is posted.
     pub fn post_of(&self, id: &Id, what: &str, data: &Value, happened: Timestamp, now: Timestamp) -> Posted {
-        let body =
-            serde_json::json!({ "type": what, "timestamp": happened.to_string(), "data": data }).to_string();
+        let body = serde_json::json!({ "type": what, "timestamp": happened.to_string(), "data": data });
+        self.post_body(id, "application/json", body.to_string(), now)
+    }
+
+    /// Posts a body of another form, signed in the same way.
+    pub fn post_body(&self, id: &Id, media_type: &str, body: String, now: Timestamp) -> Posted {
         let at = now.as_second().to_string();
         let signed = hmac::sign(&self.key, format!("{id}.{at}.{body}").as_bytes());
         let request = self
             .agent
             .post(&self.url)
-            .header("Content-Type", "application/json")
+            .header("Content-Type", media_type)
             .header("webhook-id", id.as_str())
             .header("webhook-timestamp", at)
             .header("webhook-signature", format!("v1,{}", STANDARD.encode(signed)));

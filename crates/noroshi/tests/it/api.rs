@@ -433,17 +433,17 @@ fn who_asks_too_fast_is_told_when_to_come_back_and_others_are_served() {
 }
 
 /// The secret of both ends.
-const SECRET: &[u8] = b"01234567890123456789012345678901";
+pub const SECRET: &[u8] = b"01234567890123456789012345678901";
 
 /// A receiver: what it has, by id, with how often each came; and what it says to the nth post.
 #[derive(Clone)]
-struct Receiver {
+pub struct Receiver {
     came: Arc<Mutex<Vec<(String, Value)>>>,
 }
 
 impl Receiver {
     /// Serves until the listener is gone; answers the posts in turn with these.
-    fn start(port: u16, answers: &'static [u16]) -> Self {
+    pub fn start(port: u16, answers: &'static [u16]) -> Self {
         let receiver = Self { came: Arc::default() };
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let came = Arc::clone(&receiver.came);
@@ -473,12 +473,12 @@ impl Receiver {
         receiver
     }
 
-    fn came(&self) -> Vec<(String, Value)> {
+    pub fn came(&self) -> Vec<(String, Value)> {
         self.came.lock().unwrap().clone()
     }
 
     /// Messages by id; the same one always says the same.
-    fn messages(&self) -> BTreeMap<String, Value> {
+    pub fn messages(&self) -> BTreeMap<String, Value> {
         let mut messages = BTreeMap::new();
         for (id, body) in self.came() {
             let before = messages.insert(id, body.clone());

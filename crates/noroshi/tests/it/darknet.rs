@@ -168,13 +168,13 @@ fn a_campaign_an_attack_and_an_organisations_address_are_told_by_one_thread_as_b
 }
 
 #[cfg(target_os = "linux")]
-fn ip(args: &[&str]) -> bool {
+pub fn ip(args: &[&str]) -> bool {
     std::process::Command::new("ip").args(args).output().is_ok_and(|output| output.status.success())
 }
 
 /// Does it in a network of its own, where nobody else sends anything; not at all where that is not allowed.
 #[cfg(target_os = "linux")]
-fn in_a_network_of_its_own(what: impl FnOnce() + Send + 'static) {
+pub fn in_a_network_of_its_own(what: impl FnOnce() + Send + 'static) {
     use nix::sched::{CloneFlags, unshare};
     let thread = std::thread::spawn(|| match unshare(CloneFlags::CLONE_NEWNET) {
         Ok(()) if ip(&["link", "set", "lo", "up"]) => what(),

@@ -106,7 +106,8 @@ pub fn maildir(tag: &str) -> Vec<Vec<u8>> {
         if person.file_name().unwrap().to_string_lossy().starts_with(tag)
             && let Ok(new) = std::fs::read_dir(person.join("new"))
         {
-            mails.extend(new.map(|mail| std::fs::read(mail.unwrap().path()).unwrap()));
+            // One that is just being moved is there the next time.
+            mails.extend(new.filter_map(|mail| std::fs::read(mail.unwrap().path()).ok()));
         }
     }
     mails

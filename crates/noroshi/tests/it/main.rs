@@ -19,6 +19,8 @@ mod lists;
 mod mail;
 mod names;
 mod nats;
+#[cfg(target_os = "linux")]
+mod organisations;
 mod outcome;
 mod pages;
 mod postgres;

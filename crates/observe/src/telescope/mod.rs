@@ -36,7 +36,7 @@ use noroshi_wire::capture::Frames;
 use noroshi_wire::packet::{Addresses, NoPacket, Packet};
 use serde::Serialize;
 
-use part::{Part, Share};
+use part::{Batch, Part, Share};
 use sighting::{Echo, Sighting};
 
 pub use class::{Class, Tool};
@@ -124,6 +124,8 @@ pub struct Glance {
     shares: [Share; PARTS],
     /// The time of its last frame.
     now_ns: u64,
+    /// Which sensor saw it, of 64.
+    pub sensor: u8,
     /// What became of its frames.
     pub counts: Counts,
     /// What is new.
@@ -223,9 +225,10 @@ impl Telescope {
 
     /// Takes in what was seen, when it is the batch's turn: batches are numbered from 0 on, and each is taken in once.
     pub fn take(&self, turn: u64, glance: &mut Glance) {
-        let Glance { shares, now_ns, counts, news } = glance;
+        let Glance { shares, now_ns, sensor, counts, news } = glance;
+        let batch = Batch { sensor: *sensor, now_ns: *now_ns, hasher: &self.hasher };
         for (part, share) in self.parts.iter().zip(shares) {
-            counts.beyond += part.at(turn, |part| part.take(share, *now_ns, &self.hasher, news));
+            counts.beyond += part.at(turn, |part| part.take(share, batch, news));
         }
     }
 
@@ -276,6 +279,20 @@ impl Telescope {
     /// Every sender of a part.
     pub fn each_source_of(&self, part: usize, mut each: impl FnMut(IpAddr, &Source)) {
         self.parts[part].look(|part| part.sources().for_each(|(ip, source)| each(ip, source)));
+    }
+
+    /// One sender.
+    pub fn source(&self, ip: IpAddr) -> Option<Source> {
+        let hash = match ip {
+            IpAddr::V4(ip) => self.hasher.hash_one(ip),
+            IpAddr::V6(ip) => self.hasher.hash_one(ip),
+        };
+        self.parts[part_of(hash)].look(|part| part.source(ip, hash).cloned())
+    }
+
+    /// How many IPv4 addresses it looks at; 0 where that is not known.
+    pub fn addresses(&self) -> u64 {
+        (self.part_of_all() * 2f64.powi(32)).round() as u64
     }
 
     /// The attacks that go on, in no order.

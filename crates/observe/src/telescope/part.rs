@@ -55,6 +55,8 @@ pub struct Arrival {
     pub source: IpAddr,
     /// For what; none where it is no port.
     pub asked: Option<Asked>,
+    /// From which port, where it asks for one.
+    pub from: Option<u16>,
 }
 
 impl<A: Copy + Eq + Hash + Into<IpAddr>> Senders<A> {
@@ -63,6 +65,7 @@ impl<A: Copy + Eq + Hash + Into<IpAddr>> Senders<A> {
     fn take(
         &mut self,
         seen: &[Sighting<A>],
+        sensor: u8,
         room: usize,
         hasher: &RandomState,
         beyond: &mut Option<HllSketch>,
@@ -92,11 +95,18 @@ impl<A: Copy + Eq + Hash + Into<IpAddr>> Senders<A> {
         for (some, places) in seen.chunks(AT_ONCE).zip(self.places.chunks(AT_ONCE)) {
             wait_for(&self.rows, places);
             for (one, place) in some.iter().zip(places) {
-                not_added += add(&mut self.rows, one, *place, arrivals);
+                not_added += add(&mut self.rows, one, sensor, *place, arrivals);
             }
         }
         not_added
     }
+
+    /// The row of a sender.
+    fn get(&self, sender: A, hash: u64) -> Option<&Source> {
+        let (_, place) = self.index.find(hash, |(known, _)| *known == sender)?;
+        self.rows.get(*place as usize)
+    }
+
     /// Forgets who was silent since then.
     fn forget_before(&mut self, before_ns: u64, hasher: &RandomState) {
         let rows = std::mem::take(&mut self.rows);
@@ -128,11 +138,12 @@ fn wait_for(rows: &[Source], places: &[u32]) {
 fn add<A: Copy + Into<IpAddr>>(
     rows: &mut [Source],
     one: &Sighting<A>,
+    sensor: u8,
     place: u32,
     arrivals: &mut Vec<Arrival>,
 ) -> u64 {
     let Some(row) = rows.get_mut(place as usize) else { return 1 };
-    match row.add(one) {
+    match row.add(one, sensor) {
         Added::Known => 0,
         Added::Beyond => 1,
         Added::New => {
@@ -141,7 +152,8 @@ fn add<A: Copy + Into<IpAddr>>(
                 port: one.port,
                 tool: Tool::of_one(one.traits),
             });
-            arrivals.push(Arrival { at_ns: one.at_ns, source: one.sender.into(), asked });
+            let from = asked.is_some().then_some(one.from);
+            arrivals.push(Arrival { at_ns: one.at_ns, source: one.sender.into(), asked, from });
             0
         }
     }
@@ -153,6 +165,15 @@ pub(super) struct Share {
     pub v4: Vec<Sighting<Ipv4Addr>>,
     pub v6: Vec<Sighting<Ipv6Addr>>,
     pub echoes: Vec<Echo>,
+}
+
+/// Whose batch it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Batch<'a> {
+    pub sensor: u8,
+    /// The time of its last frame.
+    pub now_ns: u64,
+    pub hasher: &'a RandomState,
 }
 
 impl Share {
@@ -195,13 +216,21 @@ impl Part {
     }
 
     /// Takes its share in; gives back how many packets could not be added.
-    pub(super) fn take(&mut self, share: &Share, now_ns: u64, hasher: &RandomState, news: &mut News) -> u64 {
+    pub(super) fn take(&mut self, share: &Share, batch: Batch<'_>, news: &mut News) -> u64 {
         let Self { v4, v6, victims, room, beyond } = self;
-        let arrivals = &mut news.arrivals;
-        let left = v4.take(&share.v4, room.saturating_sub(v6.rows.len()), hasher, beyond, arrivals);
-        let left = left + v6.take(&share.v6, room.saturating_sub(v4.rows.len()), hasher, beyond, arrivals);
+        let (arrivals, Batch { sensor, now_ns, hasher }) = (&mut news.arrivals, batch);
+        let left = v4.take(&share.v4, sensor, room.saturating_sub(v6.rows.len()), hasher, beyond, arrivals);
+        let more = v6.take(&share.v6, sensor, room.saturating_sub(v4.rows.len()), hasher, beyond, arrivals);
         victims.take(&share.echoes, now_ns, &mut news.attacks);
-        left
+        left + more
+    }
+
+    /// The row of a sender, whose hash this is.
+    pub(super) fn source(&self, sender: IpAddr, hash: u64) -> Option<&Source> {
+        match sender {
+            IpAddr::V4(sender) => self.v4.get(sender, hash),
+            IpAddr::V6(sender) => self.v6.get(sender, hash),
+        }
     }
 
     /// Forgets senders that were silent since then.

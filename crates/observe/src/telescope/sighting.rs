@@ -99,8 +99,9 @@ pub(super) struct Sighting<A> {
     pub at_ns: u64,
     /// A digest of what a datagram carries.
     pub payload: u32,
-    /// To which port, where it has one.
+    /// To which port, where it has one, and from which.
     pub port: u16,
+    pub from: u16,
     pub traits: Traits,
     pub ttl: u8,
     /// Which of 64 kinds of address it went to.
@@ -110,14 +111,14 @@ pub(super) struct Sighting<A> {
 impl<A> Sighting<A> {
     #[inline(always)]
     pub(super) fn of(packet: &Packet<'_>, sender: A, hash: u64, at_ns: u64) -> Self {
-        let (mut traits, mut port, mut payload) = (Traits::default(), 0, 0);
+        let (mut traits, mut port, mut from, mut payload) = (Traits::default(), 0, 0, 0);
         match &packet.transport {
             Transport::Tcp(tcp) => {
-                port = tcp.destination_port;
+                (port, from) = (tcp.destination_port, tcp.source_port);
                 add_tcp(&mut traits, packet, tcp);
             }
             Transport::Udp(udp) => {
-                port = udp.destination_port;
+                (port, from) = (udp.destination_port, udp.source_port);
                 payload = probe::digest(udp.payload);
                 add_udp(&mut traits, udp);
             }
@@ -129,7 +130,7 @@ impl<A> Sighting<A> {
             Transport::Fragment(_) | Transport::Other(_) | Transport::Cut(_) => {}
         }
         let destination = bit(folded(&packet.addresses));
-        Self { sender, hash, at_ns, payload, port, traits, ttl: packet.ttl, destination }
+        Self { sender, hash, at_ns, payload, port, from, traits, ttl: packet.ttl, destination }
     }
 }
 

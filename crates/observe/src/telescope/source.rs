@@ -13,6 +13,8 @@ pub struct Source {
     /// A bit for each of 64 kinds of port, and of address.
     ports: u64,
     destinations: u64,
+    /// A bit for each of 64 sensors.
+    sensors: u64,
     /// All its packets.
     pub packets: u32,
     counts: [u32; TRAITS],
@@ -37,9 +39,9 @@ pub(super) enum Added {
 }
 
 impl Source {
-    /// Adds a packet. No count is more than that of all packets, so none overflows.
+    /// Adds a packet that this sensor saw. No count is more than that of all packets, so none overflows.
     #[inline]
-    pub(super) fn add<A>(&mut self, seen: &Sighting<A>) -> Added {
+    pub(super) fn add<A>(&mut self, seen: &Sighting<A>, sensor: u8) -> Added {
         if self.packets == u32::MAX {
             self.last_ns = self.last_ns.max(seen.at_ns);
             return Added::Beyond;
@@ -54,6 +56,7 @@ impl Source {
         }
         self.packets += 1;
         self.destinations |= 1 << seen.destination;
+        self.sensors |= 1 << (sensor % 64);
         let more = seen.traits.counts();
         for (count, more) in self.counts.iter_mut().zip(more) {
             *count = count.wrapping_add(more);
@@ -110,6 +113,11 @@ impl Source {
     /// About how many of our addresses it sent to, likewise.
     pub fn destinations(&self) -> u32 {
         spread(self.destinations)
+    }
+
+    /// About how many sensors saw it, likewise.
+    pub fn sensors(&self) -> u32 {
+        spread(self.sensors)
     }
 
     /// Packets a second over the time it was seen; none where it was seen for less than a second.

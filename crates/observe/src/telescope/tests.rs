@@ -323,12 +323,27 @@ fn who_sends_more_than_can_be_counted_stops_nothing() {
     let bytes = usual(1);
     let packet = Packet::ip(&bytes).unwrap();
     let at = |at_ns| Sighting::of(&packet, Ipv4Addr::from(SENDER), 7, at_ns);
-    source.add(&at(1));
+    source.add(&at(1), 0);
     source.packets = u32::MAX - 1;
-    let added: Vec<_> = (2..5).map(|at_ns| source.add(&at(at_ns))).collect();
+    let added: Vec<_> = (2..5).map(|at_ns| source.add(&at(at_ns), 0)).collect();
     use source::Added::{Beyond, Known};
     assert_eq!(added, [Known, Beyond, Beyond]);
     assert_eq!((source.packets, source.count(Trait::Syn), source.last_ns), (u32::MAX, 2, 4));
+}
+
+#[test]
+fn which_sensors_saw_a_sender_is_counted_and_one_sender_is_found() {
+    let telescope = Telescope::new(Vec::new());
+    let mut glance = Glance::default();
+    for (turn, sensor) in [0, 3, 3, 63, 67].into_iter().enumerate() {
+        telescope.look(&frames(&[(7, usual(1))]), &mut glance);
+        glance.sensor = sensor;
+        telescope.take(turn as u64, &mut glance);
+    }
+    let source = telescope.source(Ipv4Addr::from(SENDER).into()).unwrap();
+    assert_eq!((source.packets, source.sensors()), (5, 3), "67 is 3 of 64");
+    assert!(telescope.source([192, 0, 2, 99].into()).is_none());
+    assert_eq!(Telescope::new(vec!["198.18.0.0/16".parse().unwrap()]).addresses(), 65_536);
 }
 
 #[test]

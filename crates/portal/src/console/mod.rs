@@ -3,6 +3,7 @@
 //! `enter` and `key` who gets in; `asked` what the address asks for; `page` how it is answered; the others the pages. Every list is paged here and filtered in the address, and `.json` behind its path
 //! gives the same as data.
 
+mod alerts;
 mod asked;
 mod campaigns;
 mod cases;
@@ -52,7 +53,7 @@ const AWAY_SEATS: usize = 4;
 const STRANGERS: Limit = Limit { per_second: 10, burst_s: 6, buckets: 10_000 };
 
 /// What the keys do, in words, where a browser runs scripts.
-pub(crate) const KEYS: [(&str, &str); 18] = [
+pub(crate) const KEYS: [(&str, &str); 19] = [
     ("?", "these keys"),
     ("g t", "go to Today"),
     ("g c", "go to Cases"),
@@ -60,6 +61,7 @@ pub(crate) const KEYS: [(&str, &str); 18] = [
     ("g s", "go to Steps"),
     ("g i", "go to Intake"),
     ("g q", "go to Quarantine"),
+    ("g a", "go to Alerts"),
     ("g l", "go to Law"),
     ("g e", "go to Evidence"),
     ("g o", "go to Outcome"),
@@ -168,6 +170,8 @@ pub fn console(desk: Arc<dyn Desk>, door: Arc<dyn Door>, key: ConsoleKey) -> Res
         .route("/law/emergencies.json", get(law::emergencies))
         .route("/law/refusals", get(law::refusals))
         .route("/law/refusals.json", get(law::refusals))
+        .route("/alerts", get(alerts::alerts))
+        .route("/alerts.json", get(alerts::alerts))
         .route("/law/consents", get(law::consents))
         .route("/law/consents.json", get(law::consents))
         .route("/settings", get(settings::settings))

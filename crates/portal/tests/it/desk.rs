@@ -11,6 +11,7 @@ use noroshi_law::{Role, Use};
 use noroshi_model::guide::{Guide, Guides, Texts};
 use noroshi_model::link::LinkError;
 use noroshi_model::network::{NetworkRate, NetworkWeek, Week};
+use noroshi_model::organisation::{Alert, Organisation, Role as Seeming, Seen};
 use noroshi_model::outcome::Recheck;
 use noroshi_model::wording::{Comparison, Stage, WordingArm, WordingTrial};
 use noroshi_model::{Case, CaseFilter, CaseState, Funnel, Id, Lang, Mark, Seek, Tally, Trial, VisitKind};
@@ -503,6 +504,52 @@ impl Desk for InMemory {
             measure: self.text("infection-notice"),
             granted: n % 2 == 0,
             how: self.text("terms of service 2026, article 21"),
+        })
+    }
+
+    fn organisations(&self) -> Result<Vec<OrganisationLine>, DeskError> {
+        self.list(0, 100, |n| OrganisationLine {
+            organisation: Organisation {
+                key: format!("city-{n}"),
+                name: self.text("例示市"),
+                lang: Lang::JA,
+                since: nth(n),
+                messages: n,
+                next: (n % 2 == 0).then(|| nth(n)),
+                pause_s: 900,
+            },
+            ranges: 2,
+            proven: 1,
+            contacts: 1,
+            alerts: n,
+        })
+    }
+
+    fn alerts(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<Alert>, DeskError> {
+        self.list(after(behind), limit, |n| {
+            let (ip, role) =
+                ([203, 0, 113, n as u8].into(), [Seeming::Sender, Seeming::Victim][n as usize % 2]);
+            Alert {
+                id: Id::of("alert", &[&n.to_be_bytes()]),
+                organisation: "city".into(),
+                seen: Seen {
+                    ip,
+                    role,
+                    class: "scanner".into(),
+                    tool: ["mirai", ""][n as usize % 2].into(),
+                    protocol: "tcp".into(),
+                    source_port: Some(40_000),
+                    port: Some(23),
+                    packets: n + 1,
+                    sensors: 2,
+                    first: nth(n),
+                    last: nth(n),
+                },
+                episode: 1 + n as u32 % 2,
+                alerted: nth(n),
+                message: (n % 3 > 0).then_some(n),
+                muted: n % 3 == 0,
+            }
         })
     }
 

@@ -51,6 +51,7 @@ async fn answers(kept: Kept) -> Vec<(String, Answer)> {
         "/",
         "/cases",
         "/quarantine",
+        "/alerts",
         "/law",
         "/law/refusals",
         "/law/consents",

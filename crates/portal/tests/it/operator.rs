@@ -13,13 +13,14 @@ use super::door::InMemoryDoor;
 use super::{LoggedIn, get, request, send};
 
 /// Pages of records.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "/",
     "/intake",
     "/cases",
     "/campaigns",
     "/steps",
     "/quarantine",
+    "/alerts",
     "/law",
     "/law/refusals",
     "/law/consents",
@@ -259,6 +260,7 @@ async fn what_has_no_end_is_read_on_from_where_it_was_left() {
     let console = LoggedIn::new(InMemory::new(Kept::Many(120))).await;
     for (path, filter, list, key) in [
         ("/quarantine", "", "lines", "at"),
+        ("/alerts", "", "alerts", "id"),
         ("/law/refusals", "", "refusals", "at"),
         ("/law/consents", "", "consents", "since"),
         ("/law/emergencies", "", "emergencies", "entry"),
@@ -350,6 +352,8 @@ async fn an_empty_list_says_why_and_what_would_fill_it() {
         ("/cases?state=held", "No case is so now"),
         ("/campaigns", "There is no campaign yet"),
         ("/quarantine", "Every line that was read could be used"),
+        ("/alerts", "No organisation is registered"),
+        ("/alerts", "No address of an organisation was seen"),
         ("/law", "No measure is loaded"),
         ("/law/refusals", "Nothing was refused"),
         ("/law/consents", "No consent is recorded"),

@@ -25,6 +25,7 @@ use noroshi_store::outbox::Stopped;
 use noroshi_store::queue::{Job, LEASE, OBSERVED};
 use noroshi_store::{Address, Store, StoreError, Tx};
 
+mod alerts;
 mod api;
 mod approvals;
 mod cases;
