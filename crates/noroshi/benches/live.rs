@@ -2,6 +2,9 @@
 //!
 //! Needs root (`ip link add`, `CAP_NET_RAW`), and says so where it is not. `NOROSHI_BENCH_LIVE_PPS` (a million) and
 //! `NOROSHI_BENCH_LIVE_S` (10; 60 for the figure in the book). Sender and telescope share the machine: what the sender takes of it is printed.
+//!
+//! Among them, one after the other, addresses of a hundred organisations: how long it takes from the packet's time until its alert, and the
+//! message that tells it, are in the database.
 
 fn main() {
     #[cfg(target_os = "linux")]
@@ -59,14 +62,75 @@ mod linux {
         }
     }
 
+    /// Organisations, each with one address.
+    const ORGANISATIONS: u64 = 100;
+
+    /// A data folder in which they are registered.
+    struct Registered(tempfile::TempDir);
+
+    impl Registered {
+        fn new() -> Self {
+            let registered = Self(tempfile::tempdir().expect("a folder"));
+            for n in 0..ORGANISATIONS {
+                let (key, prefix) = (format!("o{n}"), format!("203.0.113.{n}/32"));
+                let by = ["--by", "bench"];
+                registered.run(&[&["add", &key, "--mail", "soc@example.jp"], &by[..]].concat());
+                registered.run(&[&["range", "add", &key, &prefix], &by[..]].concat());
+                registered.run(&[&["range", "prove", &key, &prefix, "--vouch", "x"], &by[..]].concat());
+            }
+            registered
+        }
+
+        fn noroshi(&self) -> Command {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_noroshi"));
+            command.arg("--data-dir").arg(self.0.path()).env_remove("NOROSHI_CONFIG");
+            command
+        }
+
+        fn run(&self, typed: &[&str]) -> Vec<serde_json::Value> {
+            let output = self.noroshi().arg("organisation").args(typed).output().expect("noroshi starts");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let text = String::from_utf8_lossy(&output.stdout);
+            text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        }
+
+        /// Says how long it took from each address's first packet to its alert and its message.
+        fn tell(&self) {
+            let time = |value: &serde_json::Value, key: &str| {
+                value[key].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok()).expect("a time")
+            };
+            let alerts = self.run(&["alerts", "--json", "--limit", "1000"]);
+            assert_eq!(alerts.len() as u64, ORGANISATIONS, "each address is told of once");
+            let (mut alerted, mut told) = (Vec::new(), Vec::new());
+            for alert in &alerts {
+                let messages =
+                    self.run(&["messages", alert["organisation"].as_str().expect("a key"), "--json"]);
+                assert_eq!(messages.len(), 1, "{alert}");
+                let first = time(alert, "first");
+                alerted.push((time(alert, "alerted") - first).total(jiff::Unit::Second).expect("a span"));
+                told.push((time(&messages[0], "made") - first).total(jiff::Unit::Second).expect("a span"));
+            }
+            for (what, mut took) in [("alert", alerted), ("message", told)] {
+                took.sort_by(f64::total_cmp);
+                let (half, most) = (took[took.len() / 2], took[took.len() * 99 / 100]);
+                println!("packet to {what} in the database: p50 {half:.3} s, p99 {most:.3} s");
+            }
+        }
+    }
+
     /// A SYN of one of the senders, to somewhere in 198.18.0.0/16.
-    fn fill(bytes: &mut [u8; 54], n: u64) {
+    fn fill(bytes: &mut [u8; 54], n: u64, member_every: u64) {
         let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
         bytes.fill(0);
         bytes[0] = 2;
         bytes[6] = 2;
         bytes[12..24].copy_from_slice(&[8, 0, 0x45, 0, 0, 40, n as u8, 0, 0, 0, 50, 6]);
         bytes[26..30].copy_from_slice(&(0x2000_0000 + (mixed % SENDERS) as u32 * 7).to_be_bytes());
+        if n % member_every == member_every / 2 {
+            // The sender may be slower than wished, or no slower: each address comes, and some come again.
+            let member = (n / member_every % ORGANISATIONS) as u8;
+            bytes[26..30].copy_from_slice(&[203, 0, 113, member]);
+        }
         bytes[30..34].copy_from_slice(&(0xc612_0000 | (mixed >> 8) as u32 & 0xffff).to_be_bytes());
         bytes[34..38].copy_from_slice(&[0x12, 0x67, 0, [23, 80, 81, 22][n as usize % 4]]);
         bytes[38..42].copy_from_slice(&(mixed as u32).to_be_bytes());
@@ -88,6 +152,7 @@ mod linux {
         let fd = out(THEIRS)?;
         let mut headers = MultiHeaders::<LinkAddr>::preallocate(AT_ONCE, None);
         let mut packets = [[0u8; 54]; AT_ONCE];
+        let member_every = (pps * for_s / ORGANISATIONS / 2).max(1);
         let (begun, mut sent) = (Instant::now(), 0);
         while begun.elapsed() < Duration::from_secs(for_s) {
             let due = (begun.elapsed().as_secs_f64() * pps as f64) as u64;
@@ -95,7 +160,7 @@ mod linux {
                 std::hint::spin_loop();
                 continue;
             }
-            packets.iter_mut().zip(sent..).for_each(|(packet, n)| fill(packet, n));
+            packets.iter_mut().zip(sent..).for_each(|(packet, n)| fill(packet, n, member_every));
             let slices: Vec<_> = packets.iter().map(|packet| [IoSlice::new(packet)]).collect();
             let (none, no_flags) = ([const { None }; AT_ONCE], MsgFlags::empty());
             let done = sendmmsg(fd.as_raw_fd(), &mut headers, &slices, none, [], no_flags)?;
@@ -112,8 +177,10 @@ mod linux {
             println!("not run: a veth pair cannot be made here (that needs root and iproute2)");
             return;
         };
-        let mut watching = Command::new(env!("CARGO_BIN_EXE_noroshi"));
-        watching.args(["darknet", "live", "--json", "--interface", OURS, "--network", "198.18.0.0/16"]);
+        let registered = Registered::new();
+        let mut watching = registered.noroshi();
+        watching.args(["darknet", "live", "--json", "--alert", "--interface", OURS]);
+        watching.args(["--network", "198.18.0.0/16"]);
         let watching = watching.stdout(Stdio::piped()).spawn().expect("noroshi starts");
         std::thread::sleep(Duration::from_secs(1));
         let sent = send(pps, for_s).expect("packets are sent");
@@ -132,6 +199,7 @@ mod linux {
             of("cpu_s"),
             of("rss_max_bytes") / f64::from(1 << 20)
         );
+        registered.tell();
         assert_eq!(of("packets") + of("dropped"), sent as f64, "each packet is seen, or counted as lost");
     }
 }

@@ -7,12 +7,13 @@
 //!                 look for proofs again ─▶ proof: rdap, reverse DNS
 //! ```
 //!
-//! `command` is what people type, `proof` and `rdap` find out whether a range is whose it is said to be, `note` writes down what was seen,
+//! `command` and `ranges` are what people type, `proof` and `rdap` find out whether a range is whose it is said to be, `note` writes down what was seen,
 //! `tell` sends it, `settings` is how.
 
 mod command;
 mod note;
 mod proof;
+mod ranges;
 mod rdap;
 mod settings;
 mod tell;
