@@ -74,6 +74,9 @@ pub enum Command {
     /// The telescope: packets to addresses that nobody uses
     #[command(subcommand)]
     Darknet(DarknetCommand),
+    /// A sensor of the telescope, apart from the hub
+    #[cfg(target_os = "linux")]
+    Sensor(Box<crate::darknet::sensor::Sensor>),
     /// Cases: look at them, hold them, say what is none
     #[command(subcommand)]
     Case(CaseCommand),

@@ -60,6 +60,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Outcome(what) => outcome::command(&at.look()?, &what),
         Command::Sessions(what) => sessions(&at, what),
         Command::Darknet(what) => darknet::run(&at.read()?, &what),
+        #[cfg(target_os = "linux")]
+        Command::Sensor(wish) => darknet::sensor::run(&at.read()?, &wish),
         Command::Law(what) => law::run(|| at.visit(), || at.look(), what),
         Command::Consent(what) => consent(&at, what),
         Command::Config(what) => config(&at, &what),

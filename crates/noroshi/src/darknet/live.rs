@@ -42,12 +42,12 @@ const BLOCK_WAIT_MS: u32 = 50;
 /// Most packets of a batch.
 const BATCH_MAX: usize = 8192;
 /// How often it is looked whether to stop.
-const LOOK_UP: Duration = Duration::from_millis(100);
+pub(super) const LOOK_UP: Duration = Duration::from_millis(100);
 /// How often what is new is told, and how it goes.
-const TELL: Duration = Duration::from_millis(250);
+pub(super) const TELL: Duration = Duration::from_millis(250);
 /// How often quiet senders are forgotten, and since when they are quiet.
-const FORGET: Duration = Duration::from_secs(3600);
-const QUIET_NS: u64 = 24 * 3600 * 1_000_000_000;
+pub(super) const FORGET: Duration = Duration::from_secs(3600);
+pub(super) const QUIET_NS: u64 = 24 * 3600 * 1_000_000_000;
 
 /// Watch an interface, and tell who sends what and why
 #[derive(Debug, Args)]
@@ -154,7 +154,7 @@ impl Ring<'_> {
     }
 }
 
-fn put(block: &netring::PacketBatch<'_>, link: LinkType, frames: &mut Frames) {
+pub(super) fn put(block: &netring::PacketBatch<'_>, link: LinkType, frames: &mut Frames) {
     for packet in block.iter() {
         let at = packet.timestamp();
         let at_ns = Some(u64::from(at.sec) * 1_000_000_000 + u64::from(at.nsec));
@@ -165,7 +165,7 @@ fn put(block: &netring::PacketBatch<'_>, link: LinkType, frames: &mut Frames) {
 }
 
 /// What packets of an interface begin with (`ARPHRD_…` of Linux). Asked of the kernel, for `/sys` may be of another network namespace.
-fn link_of(interface: &str) -> anyhow::Result<LinkType> {
+pub(super) fn link_of(interface: &str) -> anyhow::Result<LinkType> {
     let mut addresses = getifaddrs()?.filter(|address| address.interface_name == interface);
     let kind = addresses.find_map(|address| address.address?.as_link_addr().map(LinkAddr::hatype));
     match kind.with_context(|| format!("there is no interface {interface}"))? {
@@ -178,7 +178,7 @@ fn link_of(interface: &str) -> anyhow::Result<LinkType> {
     }
 }
 
-fn ring(interface: &str, threads: usize) -> anyhow::Result<Capture> {
+pub(super) fn ring(interface: &str, threads: usize) -> anyhow::Result<Capture> {
     let mut builder: CaptureBuilder = Capture::builder()
         .interface(interface)
         .snap_len(SNAP_BYTES)
@@ -284,7 +284,7 @@ fn tell(
 }
 
 /// Tells what is new since it was told last.
-fn tell_news(watch: &Turn<Watch>, telescope: &Telescope, json: bool) -> anyhow::Result<()> {
+pub(super) fn tell_news(watch: &Turn<Watch>, telescope: &Telescope, json: bool) -> anyhow::Result<()> {
     for news in watch.now(Watch::fresh) {
         match news {
             Fresh::Alert(alert) => tell_one(json, "alert", &Alerted::of(&alert, None), told::say_alert)?,
@@ -299,7 +299,12 @@ fn tell_news(watch: &Turn<Watch>, telescope: &Telescope, json: bool) -> anyhow::
     Ok(())
 }
 
-fn tell_one<T: Serialize>(json: bool, name: &str, told: &T, say: impl Fn(&T)) -> anyhow::Result<()> {
+pub(super) fn tell_one<T: Serialize>(
+    json: bool,
+    name: &str,
+    told: &T,
+    say: impl Fn(&T),
+) -> anyhow::Result<()> {
     if json {
         return report::json(&BTreeMap::from([(name, told)]));
     }

@@ -116,6 +116,20 @@ impl Watch {
         self.ended.extend(ended.into_iter().take(room));
     }
 
+    /// Takes in what is new of a batch of a time that others have left behind: it is no part of a campaign, for those who come at once
+    /// after a link was cut did not begin at once.
+    pub fn take_late(&mut self, glance: &mut Glance) {
+        self.counts.add(&glance.counts);
+        glance.news.arrivals.sort_unstable();
+        for new in &glance.news.arrivals {
+            self.alert(new.source, Role::Sender, new.at_ns, new.asked);
+        }
+        glance.news.attacks.sort_unstable_by_key(|attack| (attack.known_ns, attack.victim));
+        for attack in glance.news.attacks.drain(..) {
+            self.attacked(attack);
+        }
+    }
+
     fn arrive(&mut self, new: &Arrival) {
         if let Some(asked) = new.asked
             && self.lists.scanner(new.source).is_none()

@@ -24,6 +24,8 @@ mod pages;
 mod postgres;
 mod reference;
 mod returns;
+#[cfg(target_os = "linux")]
+mod sensors;
 mod sessions;
 mod sources;
 mod walkthrough;

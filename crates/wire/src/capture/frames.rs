@@ -45,6 +45,11 @@ impl Frames {
         self.frames.len()
     }
 
+    /// Bytes of all that were [pushed](Self::push), as long as no capture gave any.
+    pub fn bytes_len(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()

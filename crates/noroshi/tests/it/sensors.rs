@@ -1,0 +1,474 @@
+//! Sensors apart from the hub: real NATS servers in networks of their own, a link between them that is cut and loses packets, and kills at
+//! any moment. Each packet is taken in once, what is missing is told meanwhile, and no address of the telescope is in anything that is said.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use etherparse::PacketBuilder;
+use serde_json::Value;
+
+use crate::nats;
+use crate::world::{last_json, noroshi, run_any, say, text};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const HUB: &str = "10.77.0.1";
+/// What nobody may be told: the telescope's addresses begin so, and nothing else here does.
+const SECRET: &str = "198.18.";
+
+/// A capture (pcap, nanoseconds, raw IP) of so many SYNs and answers to addresses of the telescope, a millisecond apart.
+fn capture(folder: &Path, packets: u32) -> PathBuf {
+    let mut file = b"\x4d\x3c\xb2\xa1\x02\0\x04\0\0\0\0\0\0\0\0\0\0\0\x04\0\x65\0\0\0".to_vec();
+    for n in 0..packets {
+        let to = [198, 18, (n >> 8) as u8, n as u8];
+        // Some in the telescope's own name.
+        let ours = n % 100 == 7;
+        let from =
+            if ours { [198, 18, 9, 9] } else { [60 + (n % 40) as u8, 7, (n % 11) as u8, (n % 7) as u8] };
+        let mut packet = Vec::new();
+        let tcp = PacketBuilder::ipv4(from, to, 50).tcp(4711, 23, u32::from_be_bytes(to), 900).syn();
+        let tcp = if n % 40 == 1 { tcp.ack(7) } else { tcp };
+        tcp.write(&mut packet, b"").unwrap();
+        let at = [1_795_737_600 + n / 1000, n % 1000 * 1_000_000];
+        for value in [at[0], at[1], packet.len() as u32, packet.len() as u32] {
+            file.extend(value.to_le_bytes());
+        }
+        file.extend(packet);
+    }
+    let path = folder.join("night.pcap");
+    std::fs::write(&path, file).unwrap();
+    path
+}
+
+fn ended_well(output: &Output) -> bool {
+    output.status.success()
+}
+
+fn does(command: &mut Command) -> bool {
+    command.output().as_ref().is_ok_and(ended_well)
+}
+
+/// Two networks with a link between them, gone when dropped.
+struct Networks {
+    hub: String,
+    sensor: String,
+}
+
+impl Networks {
+    /// None, with a printed reason, where they cannot be made.
+    fn new(name: &str) -> Option<Self> {
+        let id = std::process::id();
+        let these = Self { hub: format!("noroshi-{name}-h{id}"), sensor: format!("noroshi-{name}-s{id}") };
+        let made = these.make();
+        if let Err(why) = &made {
+            assert!(std::env::var("CI").is_err(), "in CI networks have to be made: {why}");
+            say(format_args!(
+                "SKIPPED: no networks of their own here (root, iproute2, nftables): {why} failed"
+            ));
+        }
+        made.is_ok().then_some(these)
+    }
+
+    fn make(&self) -> Result<(), String> {
+        let ip = |arguments: &str| {
+            let arguments = arguments.replace("HUB", &self.hub).replace("SENSOR", &self.sensor);
+            let done = does(Command::new("ip").args(arguments.split(' ')));
+            done.then_some(()).ok_or_else(|| format!("ip {arguments}"))
+        };
+        ip("netns add HUB")?;
+        ip("netns add SENSOR")?;
+        ip("link add wire0 netns HUB type veth peer name wire0 netns SENSOR")?;
+        for (network, address) in [("HUB", HUB), ("SENSOR", "10.77.0.2")] {
+            ip(&format!("-n {network} addr add {address}/24 dev wire0"))?;
+            ip(&format!("-n {network} link set wire0 up"))?;
+            ip(&format!("-n {network} link set lo up"))?;
+        }
+        // One packet in ten is lost, either way.
+        let rule = "table inet loss { chain in { type filter hook input priority 0; \
+                    iifname \"wire0\" numgen random mod 100 < 10 counter drop; }; }";
+        for network in [&self.hub, &self.sensor] {
+            does(self.within(network, "nft").arg(rule)).then_some(()).ok_or("nft")?;
+        }
+        Ok(())
+    }
+
+    fn within(&self, network: &str, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", network, program]);
+        command
+    }
+
+    fn link(&self, state: &str) {
+        assert!(does(Command::new("ip").args(["-n", &self.hub, "link", "set", "wire0", state])));
+    }
+
+    /// Packets that were lost on the way.
+    fn lost(&self) -> u64 {
+        let counted = [&self.hub, &self.sensor].map(|network| {
+            let told = self.within(network, "nft").args(["list", "ruleset"]).output().unwrap();
+            let told = text(&told.stdout);
+            let mut words = told.split_whitespace().skip_while(|word| *word != "packets");
+            words.nth(1).and_then(|count| count.parse::<u64>().ok()).unwrap_or(0)
+        });
+        counted.iter().sum()
+    }
+}
+
+impl Drop for Networks {
+    fn drop(&mut self) {
+        for network in [&self.hub, &self.sensor] {
+            let _gone = Command::new("ip").args(["netns", "del", network]).output();
+        }
+    }
+}
+
+/// A process that says everything into a file, and is killed when dropped.
+struct Process {
+    child: Child,
+    said: PathBuf,
+}
+
+impl Process {
+    /// Adds to the file.
+    fn start(command: &mut Command, said: &Path) -> Self {
+        let file = || std::fs::OpenOptions::new().create(true).append(true).open(said).unwrap();
+        let child = command.stdin(Stdio::null()).stdout(file()).stderr(file()).spawn().unwrap();
+        Self { child, said: said.to_owned() }
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(&self.said).unwrap()
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to end, and gives what was said.
+    fn end(mut self) -> String {
+        assert!(does(Command::new("kill").arg(self.child.id().to_string())));
+        let ended = self.child.wait().unwrap();
+        assert!(ended.success(), "{}", self.said());
+        self.said()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !there() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A hub and a sensor in two networks, as `sensors new` sets them up.
+struct Field {
+    nets: Networks,
+    server: String,
+    folder: tempfile::TempDir,
+}
+
+impl Field {
+    fn new(name: &str) -> Option<Self> {
+        let server = nats::program()?;
+        let nets = Networks::new(name)?;
+        let folder = tempfile::tempdir().unwrap();
+        let this = Self { nets, server, folder };
+        let store = this.path("leaf");
+        let made = ["darknet", "sensors", "new", "north", "--hub", HUB, "--store"];
+        let made = run_any(&this.path("hub"), &[&made[..], &[store.to_str().unwrap()]].concat());
+        assert!(made.status.success(), "{}", text(&made.stderr));
+        this.certificates(&this.path("hub/sensors/nats"));
+        Some(this)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn certificates(&self, folder: &Path) {
+        let made = Command::new("sh").arg("certificates.sh").current_dir(folder).output().unwrap();
+        assert!(made.status.success(), "{}", text(&made.stderr));
+    }
+
+    fn nats_of_hub(&self) -> Process {
+        let mut command = self.nets.within(&self.nets.hub, &self.server);
+        command.args(["-c", "hub.conf"]).current_dir(self.path("hub/sensors/nats"));
+        Process::start(&mut command, &self.path("nats-hub.log"))
+    }
+
+    fn nats_of_sensor(&self, configuration: &str) -> Process {
+        let mut command = self.nets.within(&self.nets.sensor, &self.server);
+        command.args(["-c", configuration]).current_dir(self.path("hub/sensors/nats"));
+        Process::start(&mut command, &self.path("nats-sensor.log"))
+    }
+
+    fn sensor(&self, capture: &Path, pace: &str) -> Process {
+        let mut command = self.nets.within(&self.nets.sensor, env!("CARGO_BIN_EXE_noroshi"));
+        command.env_remove("NOROSHI_CONFIG").arg("--data-dir").arg(self.path("sensor"));
+        command.args([
+            "sensor",
+            "--name",
+            "north",
+            "--network",
+            "198.18.0.0/15",
+            "--json",
+            "--every-ms",
+            "100",
+        ]);
+        command.args(["--user", "sensor", "--password-file"]).arg(self.path("hub/sensors/north.password"));
+        command.args(["--stream-mib", "512", "--pace", pace, "--replay"]).arg(capture);
+        Process::start(&mut command, &self.path("sensor.log"))
+    }
+
+    fn hub(&self) -> Process {
+        let mut command = self.nets.within(&self.nets.hub, env!("CARGO_BIN_EXE_noroshi"));
+        command.env_remove("NOROSHI_CONFIG").arg("--data-dir").arg(self.path("hub"));
+        command.args(["darknet", "hub", "--json", "--network", "198.18.0.0/15", "--user", "hub"]);
+        // Organisations around the telescope as well: whoever sends in its name is no reason to tell its addresses.
+        command.args([
+            "--organisation",
+            "all=0.0.0.0/0",
+            "--silent-s",
+            "2",
+            "--again-after-s",
+            "3",
+            "--every-s",
+            "1",
+        ]);
+        command.arg("--password-file").arg(self.path("hub/sensors/hub.password"));
+        Process::start(&mut command, &self.path("hub.log"))
+    }
+
+    /// How the sensor is by the hub's books.
+    fn listed(&self) -> Value {
+        last_json(&text(&run_any(&self.path("hub"), &["darknet", "sensors", "list", "--json"]).stdout))
+    }
+
+    fn packets(&self) -> u64 {
+        self.listed()["packets"].as_u64().unwrap()
+    }
+}
+
+fn has_gap(said: &str, state: &str) -> bool {
+    said.lines().any(|line| line.starts_with("{\"gap\":") && line.contains(&format!("\"state\":\"{state}\"")))
+}
+
+/// How long the link is cut, and how many packets are sent a second: seconds in the gate, what one wants by hand.
+fn wanted(variable: &str, usual: u32) -> u32 {
+    std::env::var(variable).map_or(usual, |wanted| wanted.parse().unwrap())
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_over_a_link_that_is_cut_and_loses_packets_while_everybody_is_killed() {
+    let (cut_s, pace) = (wanted("NOROSHI_TEST_CUT_S", 6), wanted("NOROSHI_TEST_PACE", 1500));
+    let Some(field) = Field::new("cut") else { return };
+    let packets = pace * (cut_s + 6);
+    let capture = capture(field.folder.path(), packets);
+    let pace = pace.to_string();
+    let begun = Instant::now();
+    let (hub_server, leaf) = (field.nats_of_hub(), field.nats_of_sensor("north.conf"));
+    let (hub, sensor) = (field.hub(), field.sensor(&capture, &pace));
+    wait_for("the first packets", || field.packets() > 0);
+    field.nets.link("down");
+    let cut = Instant::now();
+    std::thread::sleep(Duration::from_secs(1));
+    sensor.kill();
+    let sensor = field.sensor(&capture, &pace);
+    std::thread::sleep(Duration::from_secs(1));
+    leaf.kill();
+    std::thread::sleep(Duration::from_secs(1));
+    let leaf = field.nats_of_sensor("north.conf");
+    wait_for("the gap is told", || has_gap(&hub.said(), "silent"));
+    let meanwhile = field.packets();
+    std::thread::sleep(Duration::from_secs(cut_s.into()).saturating_sub(cut.elapsed()));
+    assert_eq!(field.packets(), meanwhile, "nothing comes over a link that is cut");
+    let was_cut = cut.elapsed();
+    field.nets.link("up");
+    let up = Instant::now();
+    wait_for("it comes again", || field.packets() > meanwhile);
+    let again = up.elapsed();
+    hub.kill();
+    let hub = field.hub();
+    std::thread::sleep(Duration::from_millis(300));
+    hub_server.kill();
+    let hub_server = field.nats_of_hub();
+    std::thread::sleep(Duration::from_millis(700));
+    sensor.kill();
+    let mut sensor = field.sensor(&capture, &pace);
+    wait_for("the sensor has handed over all", || sensor.child.try_wait().unwrap().is_some());
+    wait_for("the hub has taken all", || field.packets() >= u64::from(packets));
+    std::thread::sleep(Duration::from_secs(1));
+    let listed = field.listed();
+    let lost = field.nets.lost();
+    say(format_args!(
+        "{packets} packets, cut for {was_cut:.1?}, {lost} packets of the link lost, come again after {again:.1?}, all after {:.1?}: {listed}",
+        begun.elapsed()
+    ));
+    assert_eq!((&listed["packets"], &listed["gaps"]), (&packets.into(), &serde_json::json!([])));
+    assert_eq!(listed["batches"], last_json(&sensor.said())["batches"]);
+    assert_eq!((&listed["lost"], &listed["refused"]), (&0.into(), &0.into()));
+    assert!(lost > 0, "the link lost nothing");
+    let said = [hub.end(), sensor.said(), listed.to_string()].concat();
+    assert!(has_gap(&said, "heard"));
+    drop((hub_server, leaf));
+    nobody_tells(&field, &said);
+}
+
+/// No address of the telescope is in what was said, by whomever.
+fn nobody_tells(field: &Field, said: &str) {
+    let logs = ["nats-hub.log", "nats-sensor.log", "hub.log", "sensor.log", "hub/sensors/north.json"];
+    let logs = logs.map(|name| std::fs::read_to_string(field.path(name)).unwrap());
+    for said in logs.iter().map(String::as_str).chain([said]) {
+        assert!(!said.contains(SECRET), "{}", said.lines().find(|line| line.contains(SECRET)).unwrap_or(""));
+    }
+}
+
+#[test]
+fn the_hub_comes_to_what_a_replay_comes_to_and_strangers_are_refused() {
+    let Some(field) = Field::new("same") else { return };
+    let capture = capture(field.folder.path(), 4000);
+    let hub_server = field.nats_of_hub();
+    let certificates = field.path("hub/sensors/nats");
+    // One whose certificate nobody vouches for, and one who is not this sensor.
+    let stranger = certificates.join("stranger");
+    std::fs::create_dir(&stranger).unwrap();
+    let script = std::fs::read_to_string(certificates.join("certificates.sh")).unwrap();
+    std::fs::write(stranger.join("certificates.sh"), &script).unwrap();
+    field.certificates(&stranger);
+    std::fs::write(certificates.join("certificates.sh"), script.replace("north", "south")).unwrap();
+    field.certificates(&certificates);
+    let conf = std::fs::read_to_string(certificates.join("north.conf")).unwrap();
+    for (name, from, why) in [
+        ("stranger", "stranger/north", "unknown authority|bad certificate"),
+        ("south", "south", "uthentication|not accept"),
+    ] {
+        let file = format!("{name}.conf");
+        std::fs::write(certificates.join(&file), conf.replace("\"north.", &format!("\"{from}."))).unwrap();
+        let leaf = field.nats_of_sensor(&file);
+        let refused = || {
+            let said = std::fs::read_to_string(field.path("nats-hub.log")).unwrap();
+            why.split('|').any(|why| said.contains(why))
+        };
+        wait_for(name, refused);
+        leaf.kill();
+    }
+    let (leaf, mut hub) = (field.nats_of_sensor("north.conf"), field.hub());
+    let mut sensor = field.sensor(&capture, "1000000");
+    wait_for("the sensor has handed over all", || sensor.child.try_wait().unwrap().is_some());
+    wait_for("the hub has taken all", || field.packets() >= 4000);
+    assert!(hub.child.try_wait().unwrap().is_none());
+    let said = hub.end();
+    let replayed = noroshi(field.folder.path())
+        .args([
+            "darknet",
+            "replay",
+            "--network",
+            "198.18.0.0/15",
+            "--organisation",
+            "all=0.0.0.0/0",
+            "--json",
+        ])
+        .arg(&capture)
+        .output()
+        .unwrap();
+    let (told, replayed) = (last_json(&said), last_json(&text(&replayed.stdout)));
+    for key in
+        ["packets", "ours", "sources", "classes", "tools", "first", "last", "alerts", "victims", "not_read"]
+    {
+        assert_eq!(told[key], replayed[key], "{key}");
+    }
+    assert_eq!(told["packets"], 4000);
+    drop((hub_server, leaf));
+    nobody_tells(&field, &said);
+}
+
+#[test]
+fn a_batch_that_is_missing_is_told_of_waited_for_and_taken_when_it_comes() {
+    let Some(program) = nats::program() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let capture = capture(folder.path(), 3000);
+    let port = nats::free_port();
+    let server = format!("nats://127.0.0.1:{port}");
+    let sensor = || {
+        let mut command = noroshi(&folder.path().join("sensor"));
+        command.args([
+            "sensor",
+            "--name",
+            "north",
+            "--server",
+            &server,
+            "--every-ms",
+            "100",
+            "--pace",
+            "5000",
+        ]);
+        command.args(["--json", "--stream-mib", "64", "--replay"]).arg(&capture);
+        Process::start(&mut command, &folder.path().join("sensor.log"))
+    };
+    // Without a server all batches wait in the spool.
+    let first = sensor();
+    let spool = || {
+        let runs = std::fs::read_dir(folder.path().join("sensor/spool")).into_iter().flatten();
+        let files = runs.flat_map(|run| std::fs::read_dir(run.unwrap().path()).unwrap());
+        let batches = files
+            .map(|file| file.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|e| e == "batch"));
+        let mut batches: Vec<_> = batches.collect();
+        batches.sort();
+        batches
+    };
+    wait_for("batches", || spool().len() >= 4);
+    first.kill();
+    let batches = spool();
+    let (missing, aside) = (&batches[1], folder.path().join("aside"));
+    std::fs::rename(missing, &aside).unwrap();
+    let configuration = format!(
+        "listen: \"127.0.0.1:{port}\"\njetstream {{ store_dir: \"{}\", domain: north }}\n",
+        folder.path().join("js").display()
+    );
+    std::fs::write(folder.path().join("nats.conf"), configuration).unwrap();
+    let mut command = Command::new(&program);
+    command.arg("-c").arg(folder.path().join("nats.conf"));
+    let _server = Process::start(&mut command, &folder.path().join("nats.log"));
+    let data = folder.path().join("hub");
+    let hub = |patience: &str| {
+        let mut command = noroshi(&data);
+        command.args(["darknet", "hub", "--json", "--sensor", "north", "--server", &server]);
+        command.args(["--patience-s", patience, "--again-after-s", "1"]);
+        Process::start(&mut command, &folder.path().join("hub.log"))
+    };
+    let listed = || last_json(&text(&run_any(&data, &["darknet", "sensors", "list", "--json"]).stdout));
+    let hub_before = hub("600");
+    let mut second = sensor();
+    wait_for("the sensor has handed over the rest", || second.child.try_wait().unwrap().is_some());
+    wait_for("the gap is told", || has_gap(&hub_before.said(), "open"));
+    wait_for("the gap is listed", || listed()["gaps"][0]["state"] == "open");
+    let (gap, taken) = (listed()["gaps"][0].clone(), listed()["packets"].as_u64().unwrap());
+    assert_eq!((&gap["from"], &gap["to"], &listed()["batches"]), (&1.into(), &1.into(), &1.into()));
+    hub_before.kill();
+    // Who does not wait takes the others, and knows what is missing.
+    let hub_after = hub("1");
+    let without = 3000 - gap["packets"].as_u64().unwrap();
+    wait_for("the others are taken", || listed()["packets"] == without);
+    assert_eq!(
+        (&listed()["gaps"][0]["state"], &listed()["gaps"][0]["packets"]),
+        (&"missing".into(), &gap["packets"])
+    );
+    std::fs::rename(&aside, missing).unwrap();
+    let mut third = sensor();
+    wait_for("the sensor has handed over what was missing", || third.child.try_wait().unwrap().is_some());
+    wait_for("it is taken", || listed()["packets"] == 3000);
+    assert_eq!(listed()["gaps"], serde_json::json!([]));
+    assert!(has_gap(&hub_after.said(), "filled"));
+    let told = last_json(&hub_after.end());
+    assert_eq!((&told["packets"], &listed()["late"]), (&(3000 - taken).into(), &0.into()), "{told}");
+}
