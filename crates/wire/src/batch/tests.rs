@@ -1,3 +1,5 @@
+//! Batches written, read, damaged.
+
 use proptest::prelude::*;
 
 use super::*;

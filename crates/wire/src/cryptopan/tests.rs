@@ -1,3 +1,5 @@
+//! Addresses against what others make of them, and what has to hold of all.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -115,7 +115,7 @@ struct Intake<'a> {
     watch: &'a Turn<Watch>,
     sensors: Vec<Sensor>,
     turn: u64,
-    /// The newest frame's time, never ahead of our clock: a sensor whose clock is must not make all others late.
+    /// The newest frame's time.
     newest_ns: u64,
     frames: Frames,
     glance: Glance,
@@ -287,15 +287,15 @@ impl Intake<'_> {
         Ok(())
     }
 
-    /// Looks at the frames at hand; gives back whether they are late.
+    /// Looks at the frames at hand; gives back whether they are late. What is ahead of our clock, by a sensor's, is of now: one such sensor
+    /// would otherwise end every attack, and make all others late.
     fn look(&mut self) -> bool {
+        self.frames.no_later_than(now_ns());
         let mut times = self.frames.iter().filter_map(|frame| frame.at_ns);
-        let first = times.next().unwrap_or(u64::MAX);
-        let last = times.last().unwrap_or(first);
-        let late = first.saturating_add(LATE_NS) < self.newest_ns;
-        if last < u64::MAX {
-            self.newest_ns = self.newest_ns.max(last.min(now_ns()));
-        }
+        let first = times.next();
+        let last = times.last().or(first);
+        let late = first.is_some_and(|first| first.saturating_add(LATE_NS) < self.newest_ns);
+        self.newest_ns = self.newest_ns.max(last.unwrap_or(0));
         self.telescope.look(&self.frames, &mut self.glance);
         self.telescope.take(self.turn, &mut self.glance);
         let glance = &mut self.glance;

@@ -33,15 +33,15 @@ pub struct New {
     /// Where the files are written [default: `sensors/nats` in the data folder]
     #[arg(long, value_name = "DIR")]
     pub folder: Option<PathBuf>,
-    /// Where the hub's server waits for sensors
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:7422")]
+    /// Address and port at which the hub's server waits for sensors
+    #[arg(long, value_name = "AT", default_value = "0.0.0.0:7422")]
     pub listen: String,
-    /// Where the hub itself reaches its server: on this machine
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4222")]
+    /// Address and port at which the hub itself reaches it, on this machine
+    #[arg(long, value_name = "AT", default_value = "127.0.0.1:4222")]
     pub client_listen: String,
-    /// Where the sensor reaches its own: on its machine
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4222")]
-    pub leaf_client_listen: String,
+    /// Address and port at which the sensor reaches its own, on its machine
+    #[arg(long, value_name = "AT", default_value = "127.0.0.1:4222")]
+    pub leaf_listen: String,
     /// Where the sensor's server keeps what the hub has not taken yet
     #[arg(long, value_name = "DIR", default_value = "/var/lib/nats/noroshi")]
     pub store: PathBuf,
@@ -134,10 +134,10 @@ fn hub(wish: &New, sensors: &[SensorName], password: &str) -> String {
 
 /// The sensor's server.
 fn leaf(wish: &New, host: &str, port: u16, password: &str) -> String {
-    let New { name, leaf_client_listen, store, store_gib, .. } = wish;
+    let New { name, leaf_listen, store, store_gib, .. } = wish;
     format!(
         "# The nats-server of the sensor {name}. Made by `noroshi darknet sensors new`.\n\
-         server_name: \"noroshi-{name}\"\nlisten: \"{leaf_client_listen}\"\nping_interval: \"5s\"\nping_max: 3\n\
+         server_name: \"noroshi-{name}\"\nlisten: \"{leaf_listen}\"\nping_interval: \"5s\"\nping_max: 3\n\
          authorization {{ user: sensor, password: \"{password}\" }}\n\
          jetstream {{ store_dir: \"{}\", domain: \"{name}\", max_file_store: {store_gib}GB }}\n\
          leafnodes {{\n  reconnect: 2\n  remotes: [\n    {{\n      url: \"tls://{host}:{port}\"\n      tls {{\n        \

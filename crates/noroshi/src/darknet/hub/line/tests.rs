@@ -1,3 +1,5 @@
+//! Batches in whatever order: each once, gaps told, memory bounded.
+
 use super::*;
 
 fn head(run: u8, number: u64) -> Head {

@@ -1,3 +1,5 @@
+//! A spool that is killed, full, or shared.
+
 use noroshi_wire::capture::{Frame, LinkType};
 
 use super::*;
