@@ -29,6 +29,9 @@ pub const PACKET_BYTES_MAX: usize = 512;
 /// Longest name of a sensor.
 pub const NAME_BYTES_MAX: usize = 32;
 
+/// No run has so many batches or packets; whoever counts on from there does not go over the end.
+pub const NUMBER_MAX: u64 = 1 << 62;
+
 /// Bytes of a packet that are written with those of the others: IPv4 and TCP without options, or IPv6.
 const PLANES: usize = 40;
 /// Most bytes of a batch, unpacked: a time, two lengths and its bytes for each packet.
@@ -249,6 +252,9 @@ impl<'a> Parts<'a> {
             lost: word(44),
             left_out: word(52),
         };
+        if head.number.max(head.before) > NUMBER_MAX {
+            return Err(BatchError::Damaged("its number"));
+        }
         Ok(Self { head, count: half(60), unpacked: half(64), packed })
     }
 }

@@ -196,7 +196,7 @@ fn ip(args: &[&str]) -> bool {
 
 /// Does it in a network of its own, where nobody else sends anything; not at all where that is not allowed.
 #[cfg(target_os = "linux")]
-fn in_a_network_of_its_own(what: impl FnOnce() + Send + 'static) {
+pub fn in_a_network_of_its_own(what: impl FnOnce() + Send + 'static) {
     use nix::sched::{CloneFlags, unshare};
     let thread = std::thread::spawn(|| match unshare(CloneFlags::CLONE_NEWNET) {
         Ok(()) if ip(&["link", "set", "lo", "up"]) => what(),

@@ -5,9 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream;
 use etherparse::PacketBuilder;
+use futures_util::StreamExt as _;
+use noroshi_wire::batch::{self, Head, Run};
+use noroshi_wire::capture::Frames;
 use serde_json::Value;
 
+use crate::darknet::in_a_network_of_its_own;
 use crate::nats;
 use crate::world::{last_json, noroshi, run_any, say, text};
 
@@ -454,6 +459,19 @@ fn a_batch_that_is_missing_is_told_of_waited_for_and_taken_when_it_comes() {
     wait_for("the gap is listed", || listed()["gaps"][0]["state"] == "open");
     let (gap, taken) = (listed()["gaps"][0].clone(), listed()["packets"].as_u64().unwrap());
     assert_eq!((&gap["from"], &gap["to"], &listed()["batches"]), (&1.into(), &1.into(), &1.into()));
+    // What is no batch, or another sensor's, is refused and does not come again.
+    let south = Head {
+        sensor: "south".parse().unwrap(),
+        run: Run([1; 16]),
+        number: 0,
+        before: 0,
+        made_ns: 0,
+        lost: 0,
+        left_out: 0,
+    };
+    publish(&server, &[b"hello".to_vec(), batch::write(&south, &Frames::default()).unwrap()]);
+    wait_for("both are refused", || listed()["refused"] == 2);
+    assert!(hub_before.said().contains("sensor north: a batch of another sensor"), "{}", hub_before.said());
     hub_before.kill();
     // Who does not wait takes the others, and knows what is missing.
     let hub_after = hub("1");
@@ -471,4 +489,157 @@ fn a_batch_that_is_missing_is_told_of_waited_for_and_taken_when_it_comes() {
     assert!(has_gap(&hub_after.said(), "filled"));
     let told = last_json(&hub_after.end());
     assert_eq!((&told["packets"], &listed()["late"]), (&(3000 - taken).into(), &0.into()), "{told}");
+}
+
+/// Puts messages into the stream of the sensor north.
+fn publish(server: &str, messages: &[Vec<u8>]) {
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let context = jetstream::new(async_nats::connect(server).await.unwrap());
+        for message in messages {
+            let stored = context.publish("noroshi.sensor.north", message.clone().into()).await.unwrap();
+            stored.await.unwrap();
+        }
+    });
+}
+
+/// Whoever is at a sensor's server reaches the hub's in the sensor's own inbox, is reached for its own stream, and that is all.
+#[test]
+fn a_sensor_that_was_broken_into_sees_and_reaches_nothing_of_others() {
+    let Some(field) = Field::new("isle") else { return };
+    let (hub_server, leaf) = (field.nats_of_hub(), field.nats_of_sensor("north.conf"));
+    let client = |network: &str,
+                  user: &'static str,
+                  file: &str,
+                  subscribe: Vec<&'static str>,
+                  publish: Vec<&'static str>| {
+        let network = std::fs::File::open(format!("/run/netns/{network}")).unwrap();
+        let password =
+            std::fs::read_to_string(field.path("hub/sensors").join(file)).unwrap().trim().to_owned();
+        std::thread::spawn(move || {
+            nix::sched::setns(network, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(heard(user, password, &subscribe, &publish))
+        })
+    };
+    let to_hub = vec![
+        "_INBOX.south.1",
+        "noroshi.sensor.south",
+        "$JS.ACK.noroshi-south.1",
+        "anything",
+        "_INBOX.north.1",
+    ];
+    let to_sensor = vec![
+        "secret",
+        "_INBOX.south.2",
+        "$JS.south.API.INFO",
+        "$JS.ACK.noroshi-south.2",
+        "$JS.ACK.noroshi-north.2",
+    ];
+    let both = [
+        client(
+            &field.nets.hub,
+            "hub",
+            "hub.password",
+            vec!["_INBOX.south.>", "noroshi.>", "anything", "$JS.>", "_INBOX.north.>"],
+            to_sensor,
+        ),
+        client(&field.nets.sensor, "sensor", "north.password", vec!["secret", "_INBOX.>", "$JS.>"], to_hub),
+    ];
+    let [at_hub, at_sensor] = both.map(|client| client.join().unwrap());
+    drop((hub_server, leaf));
+    let from_other = |heard: Vec<String>, own: &[&str]| -> Vec<String> {
+        let mut heard: Vec<_> =
+            heard.into_iter().filter(|subject| !own.contains(&subject.as_str())).collect();
+        heard.sort();
+        heard.dedup();
+        heard
+    };
+    let own_of_hub = [
+        "secret",
+        "_INBOX.south.2",
+        "$JS.south.API.INFO",
+        "$JS.ACK.noroshi-south.2",
+        "$JS.ACK.noroshi-north.2",
+    ];
+    assert_eq!(from_other(at_hub, &own_of_hub), ["_INBOX.north.1"]);
+    let own_of_sensor =
+        ["_INBOX.south.1", "noroshi.sensor.south", "$JS.ACK.noroshi-south.1", "anything", "_INBOX.north.1"];
+    assert_eq!(from_other(at_sensor, &own_of_sensor), ["$JS.ACK.noroshi-north.2"]);
+}
+
+/// What is heard on these subjects within some seconds, in which all of those are said again and again.
+async fn heard(user: &str, password: String, subscribe: &[&str], publish: &[&str]) -> Vec<String> {
+    let options = || async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password.clone());
+    let begun = Instant::now();
+    let client = loop {
+        match options().connect("127.0.0.1:4222").await {
+            Ok(client) => break client,
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "{error}"),
+        }
+    };
+    let mut all = Vec::new();
+    for subject in subscribe {
+        all.push(client.subscribe(subject.to_string()).await.unwrap());
+    }
+    let mut heard = Vec::new();
+    for _ in 0..30 {
+        for subject in publish {
+            client.publish(subject.to_string(), "hello".into()).await.unwrap();
+        }
+        client.flush().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        for subscriber in &mut all {
+            while let Ok(Some(message)) =
+                tokio::time::timeout(Duration::from_millis(1), subscriber.next()).await
+            {
+                heard.push(message.subject.to_string());
+            }
+        }
+    }
+    heard
+}
+
+#[test]
+fn a_sensor_watches_an_interface_and_keeps_what_it_saw_while_its_server_is_away() {
+    in_a_network_of_its_own(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = noroshi(folder.path());
+        command.args([
+            "sensor",
+            "--name",
+            "north",
+            "--interface",
+            "lo",
+            "--network",
+            "127.77.0.0/16",
+            "--json",
+        ]);
+        let sensor = Process::start(&mut command, &folder.path().join("said"));
+        wait_for("it watches, or may not", || {
+            sensor.said().contains("watching lo") || sensor.said().contains("CAP_NET_RAW")
+        });
+        if sensor.said().contains("CAP_NET_RAW") {
+            return println!("not run: {}", sensor.said());
+        }
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        for n in 0..500 {
+            // One in five to somebody else.
+            let to = std::net::Ipv4Addr::new(
+                127,
+                if n % 5 == 0 { 9 } else { 77 },
+                (n / 200) as u8,
+                (n % 200) as u8 + 1,
+            );
+            let _refused = socket.send_to(b"anybody?", (to, 5060));
+        }
+        std::thread::sleep(Duration::from_millis(1500));
+        let said = sensor.end();
+        let told = last_json(&said);
+        assert_eq!((&told["packets"], &told["lost"]), (&400.into(), &0.into()), "{said}");
+        assert!(
+            told["waiting"].as_u64().unwrap() >= 1 && told["left_out"].as_u64().unwrap() >= 100,
+            "{said}"
+        );
+        assert!(!said.contains("127.77") && said.contains("batches wait"), "{said}");
+    });
 }

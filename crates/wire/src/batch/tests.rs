@@ -39,7 +39,7 @@ fn packets() -> impl Strategy<Value = Vec<(u64, u32, Vec<u8>)>> {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read(all in packets(), number: u64) {
+    fn what_is_written_is_read(all in packets(), number in 0..=NUMBER_MAX) {
         let packed = write(&Head { number, before: 1, ..head(0) }, &frames_of(&all)).unwrap();
         let mut frames = frames_of(&all);
         let told = read(&packed, &mut frames).unwrap();
@@ -125,6 +125,8 @@ fn what_is_no_batch_says_so() {
     assert_eq!(read(b"hello there", &mut frames), Err(BatchError::Other));
     assert_eq!(read(b"nrb\x02", &mut frames), Err(BatchError::Version(2)));
     assert_eq!(read(b"nrb\x01", &mut frames), Err(BatchError::Damaged("its end is missing")));
+    let packed = write(&Head { before: NUMBER_MAX + 1, ..head(0) }, &Frames::default()).unwrap();
+    assert_eq!(read(&packed, &mut frames), Err(BatchError::Damaged("its number")));
     // More than one may have, by its own word.
     let mut packed = write(&head(0), &Frames::default()).unwrap();
     packed[64..68].copy_from_slice(&u32::MAX.to_le_bytes());

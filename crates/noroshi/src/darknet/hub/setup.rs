@@ -59,6 +59,8 @@ pub fn make(ledgers: &Ledgers, wish: &New) -> anyhow::Result<()> {
         !host.is_empty() && host.chars().all(plain),
         "--hub is a host's name or IPv4 address, and a port"
     );
+    // Their files would be those of others.
+    ensure!(!["hub", "ca"].contains(&wish.name.as_str()), "no sensor is called {}", wish.name);
     keys::private_folder(ledgers.folder())?;
     let password = |name: &str| -> anyhow::Result<String> {
         let made = || Ok(format!("{}\n", data_encoding::BASE32_NOPAD.encode(&random()?)).into_bytes());

@@ -4,7 +4,7 @@ use super::*;
 
 fn head(run: u8, number: u64) -> Head {
     let (sensor, run) = ("north".parse().unwrap(), Run([run; 16]));
-    Head { sensor, run, number, before: number * 10, made_ns: 0, lost: 0, left_out: 0 }
+    Head { sensor, run, number, before: number.saturating_mul(10), made_ns: 0, lost: 0, left_out: 0 }
 }
 
 fn at(second: i64) -> Timestamp {
