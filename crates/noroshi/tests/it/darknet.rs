@@ -95,7 +95,10 @@ fn addresses_for_others_are_different_ones_with_the_same_prefixes_and_the_same_e
     let alerts = last_json(&json)["alerts"].clone();
     let alerted: Vec<_> =
         alerts.as_array().unwrap().iter().map(|alert| alert["ip"].as_str().unwrap()).collect();
-    assert!(listed.len() == 2 && alerted.len() == 2 && listed.iter().all(|ip| alerted.contains(ip)));
+    assert!(
+        listed.len() == 2 && !alerted.is_empty() && alerted.iter().all(|ip| listed.contains(ip)),
+        "{alerts} {csv}"
+    );
     assert_eq!((alerts[0]["class"].as_str(), told().1), (Some("scanner"), csv));
 }
 
