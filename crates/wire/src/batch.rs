@@ -9,8 +9,10 @@
 //! packets those hold. What the kernel lost at the sensor, and what was no IP packet, is counted, and the sensor's own clock is told.
 //!
 //! Packets are written column by column, for like compresses with like: all first bytes, all second bytes, … ([`PLANES`] of them), then what
-//! is left of each. Nothing is lost by that. All of it is written by machines of others, as far as the hub knows: it unpacks into bounded
+//! is left of each; checksums that are right are left out and computed again. Nothing is lost by that. All of it is written by machines of others, as far as the hub knows: it unpacks into bounded
 //! memory, and what is not a batch is refused with a reason.
+
+mod checksum;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -34,8 +36,8 @@ pub const NUMBER_MAX: u64 = 1 << 62;
 
 /// Bytes of a packet that are written with those of the others: IPv4 and TCP without options, or IPv6.
 const PLANES: usize = 40;
-/// Most bytes of a batch, unpacked: a time, two lengths and its bytes for each packet.
-const UNPACKED_MAX: usize = HEADER_BYTES_MAX + FRAMES_MAX * (10 + 5 + 2);
+/// Most bytes of a batch, unpacked: a time, two lengths, which checksums are right, and its bytes for each packet.
+const UNPACKED_MAX: usize = HEADER_BYTES_MAX + FRAMES_MAX * (10 + 5 + 2 + 1);
 /// zstd's own default.
 const LEVEL: i32 = 3;
 /// What a batch begins with: a name, and the version of what follows.
@@ -186,10 +188,25 @@ fn columns(frames: &Frames) -> Result<Vec<u8>, BatchError> {
     }
     frames.iter().for_each(|frame| put(&mut out, frame.length.into()));
     frames.iter().for_each(|frame| put(&mut out, frame.bytes.len() as u64));
-    for plane in 0..PLANES {
-        out.extend(frames.iter().filter_map(|frame| frame.bytes.get(plane)));
+    let mut packets = Vec::with_capacity(frames.bytes_len());
+    let mut at = 0;
+    for frame in frames.iter() {
+        packets.extend_from_slice(frame.bytes);
+        out.push(checksum::leave_out(&mut packets[at..]));
+        at = packets.len();
     }
-    frames.iter().for_each(|frame| out.extend(frame.bytes.get(PLANES..).unwrap_or_default()));
+    let each = || {
+        let mut left = &packets[..];
+        frames.iter().map(move |frame| {
+            let (packet, rest) = left.split_at(frame.bytes.len());
+            left = rest;
+            packet
+        })
+    };
+    for plane in 0..PLANES {
+        out.extend(each().filter_map(|packet| packet.get(plane)));
+    }
+    each().for_each(|packet| out.extend(packet.get(PLANES..).unwrap_or_default()));
     Ok(out)
 }
 
@@ -271,6 +288,8 @@ fn rows(columns: &[u8], count: usize, frames: &mut Frames) -> Result<(), BatchEr
     }
     let lengths = (0..count).map(|_| small(&mut left)).collect::<Result<Vec<u32>, _>>()?;
     let kept = (0..count).map(|_| small(&mut left)).collect::<Result<Vec<u32>, _>>()?;
+    let (left_out, mut left) =
+        left.split_at_checked(count).ok_or(BatchError::Damaged("what is left out of its packets"))?;
     let sum: u64 = kept.iter().map(|kept| u64::from(*kept)).sum();
     if sum != left.len() as u64 || kept.iter().any(|kept| *kept as usize > PACKET_BYTES_MAX) {
         return Err(BatchError::Damaged("the lengths of its packets"));
@@ -290,13 +309,16 @@ fn rows(columns: &[u8], count: usize, frames: &mut Frames) -> Result<(), BatchEr
         }
     }
     let mut packets = &mut packets[..];
-    for ((at_ns, length), kept) in times.into_iter().zip(lengths).zip(kept) {
+    for (((at_ns, length), kept), left_out) in times.into_iter().zip(lengths).zip(kept).zip(left_out) {
         let (packet, rest) = packets.split_at_mut(kept as usize);
         packets = rest;
         if let Some(tail) = packet.get_mut(PLANES..) {
             let (own, others) = left.split_at(tail.len());
             tail.copy_from_slice(own);
             left = others;
+        }
+        if !checksum::put_back(packet, *left_out) {
+            return Err(BatchError::Damaged("what is left out of its packets"));
         }
         frames.push(&Frame { at_ns: Some(at_ns), link: LinkType::RAW, length, bytes: packet });
     }

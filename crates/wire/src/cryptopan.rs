@@ -10,7 +10,7 @@
 //! ```
 //!
 //! The crates that do this need OpenSSL or capture files around it, so it is here, over the `aes` of RustCrypto. What the first sixteen
-//! bits come to is computed once for all of them ([`CryptoPan::new`] takes some milliseconds and 128 KiB), the others go through the cipher
+//! bits come to is computed once for all of them ([`CryptoPan::new`] takes a quarter of a millisecond and 128 KiB), the others go through the cipher
 //! together. IPv6 is done alike with its 128 bits, as other implementations do it; both versions share the table, for their blocks begin
 //! alike.
 

@@ -265,6 +265,21 @@ mod tests {
         assert_eq!(watch.fresh().len(), 2);
     }
 
+    #[test]
+    fn what_comes_late_is_no_campaign_and_is_told_to_those_whose_it_is() {
+        let botnet = || glance((0..60u8).map(|n| (5000 + u32::from(n), [n, 1, 7, 7], 2000)));
+        let watch = || Watch::new(members_of(&["city=9.1.0.0/16".parse().unwrap()]), Arc::default());
+        let early = || glance([(0, [1, 2, 3, 4], 22)]);
+        let (mut on_time, mut late) = (watch(), watch());
+        on_time.take(&mut early());
+        on_time.take(&mut botnet());
+        late.take(&mut early());
+        late.take_late(&mut botnet());
+        assert_eq!((on_time.campaigns().len(), late.campaigns().len()), (1, 0));
+        let alerted = |watch: &Watch| watch.alerts().iter().map(|alert| alert.known_ns).collect::<Vec<_>>();
+        assert_eq!((alerted(&on_time), alerted(&late)), (vec![5009 * SECOND_NS], vec![5009 * SECOND_NS]));
+    }
+
     fn members_of(all: &[Member]) -> Option<Tenants> {
         members(all).unwrap()
     }

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
@@ -21,28 +23,55 @@ const HUB: &str = "10.77.0.1";
 /// What nobody may be told: the telescope's addresses begin so, and nothing else here does.
 const SECRET: &str = "198.18.";
 
-/// A capture (pcap, nanoseconds, raw IP) of so many SYNs and answers to addresses of the telescope, a millisecond apart.
-fn capture(folder: &Path, packets: u32) -> PathBuf {
+/// A capture (pcap, nanoseconds, raw IP) of packets, each at its time in milliseconds.
+fn pcap(path: &Path, packets: impl Iterator<Item = (u64, Vec<u8>)>) {
     let mut file = b"\x4d\x3c\xb2\xa1\x02\0\x04\0\0\0\0\0\0\0\0\0\0\0\x04\0\x65\0\0\0".to_vec();
-    for n in 0..packets {
-        let to = [198, 18, (n >> 8) as u8, n as u8];
-        // Some in the telescope's own name.
-        let ours = n % 100 == 7;
-        let from =
-            if ours { [198, 18, 9, 9] } else { [60 + (n % 40) as u8, 7, (n % 11) as u8, (n % 7) as u8] };
-        let mut packet = Vec::new();
-        let tcp = PacketBuilder::ipv4(from, to, 50).tcp(4711, 23, u32::from_be_bytes(to), 900).syn();
-        let tcp = if n % 40 == 1 { tcp.ack(7) } else { tcp };
-        tcp.write(&mut packet, b"").unwrap();
-        let at = [1_795_737_600 + n / 1000, n % 1000 * 1_000_000];
+    for (at_ms, packet) in packets {
+        let at = [(at_ms / 1000) as u32, (at_ms % 1000) as u32 * 1_000_000];
         for value in [at[0], at[1], packet.len() as u32, packet.len() as u32] {
             file.extend(value.to_le_bytes());
         }
         file.extend(packet);
     }
+    std::fs::write(path, file).unwrap();
+}
+
+/// 2026-11-27T00:00:00Z, in milliseconds.
+const NIGHT_MS: u64 = 1_795_737_600_000;
+
+fn syn(from: [u8; 4], to: [u8; 4], port: u16, answers: bool) -> Vec<u8> {
+    let mut packet = Vec::new();
+    let tcp = PacketBuilder::ipv4(from, to, 50).tcp(4711, port, u32::from_be_bytes(to), 900).syn();
+    let tcp = if answers { tcp.ack(7) } else { tcp };
+    tcp.write(&mut packet, b"").unwrap();
+    packet
+}
+
+/// So many SYNs and answers to addresses of the telescope, a millisecond apart.
+fn capture(folder: &Path, packets: u32) -> PathBuf {
     let path = folder.join("night.pcap");
-    std::fs::write(&path, file).unwrap();
+    let all = (0..packets).map(|n| {
+        // Some in the telescope's own name.
+        let ours = n % 100 == 7;
+        let from =
+            if ours { [198, 18, 9, 9] } else { [60 + (n % 40) as u8, 7, (n % 11) as u8, (n % 7) as u8] };
+        (NIGHT_MS + u64::from(n), syn(from, [198, 18, (n >> 8) as u8, n as u8], 23, n % 40 == 1))
+    });
+    pcap(&path, all);
     path
+}
+
+/// Twenty minutes of a quiet telescope, and from the fifteenth on a botnet, in networks that begin with `first` and more, asking for a port.
+fn with_a_botnet(path: &Path, begun_ms: u64, first: u8, port: u16) -> u64 {
+    let noise =
+        (0..1200u64).map(|n| (n, syn([first, 1, 2, (n % 50) as u8], [198, 18, 1, n as u8], 22, false)));
+    let bots =
+        (0..60u8).map(|n| (900 + 2 * u64::from(n), syn([first + n, 7, 7, 7], [198, 18, 2, n], port, false)));
+    let mut all: Vec<_> = noise.chain(bots).map(|(at_s, packet)| (begun_ms + 1000 * at_s, packet)).collect();
+    all.sort();
+    let count = all.len() as u64;
+    pcap(path, all.into_iter());
+    count
 }
 
 fn ended_well(output: &Output) -> bool {
@@ -507,18 +536,19 @@ fn publish(server: &str, messages: &[Vec<u8>]) {
 fn a_sensor_that_was_broken_into_sees_and_reaches_nothing_of_others() {
     let Some(field) = Field::new("isle") else { return };
     let (hub_server, leaf) = (field.nats_of_hub(), field.nats_of_sensor("north.conf"));
-    let client = |network: &str,
-                  user: &'static str,
-                  file: &str,
+    let met = Arc::new(AtomicUsize::new(0));
+    let client = |(network, user, file): (&str, &'static str, &str),
                   subscribe: Vec<&'static str>,
-                  publish: Vec<&'static str>| {
+                  publish: Vec<&'static str>,
+                  wanted: &'static str| {
         let network = std::fs::File::open(format!("/run/netns/{network}")).unwrap();
         let password =
             std::fs::read_to_string(field.path("hub/sensors").join(file)).unwrap().trim().to_owned();
+        let met = Arc::clone(&met);
         std::thread::spawn(move || {
             nix::sched::setns(network, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(heard(user, password, &subscribe, &publish))
+            runtime.block_on(heard((user, password), &subscribe, &publish, wanted, &met))
         })
     };
     let to_hub = vec![
@@ -535,15 +565,12 @@ fn a_sensor_that_was_broken_into_sees_and_reaches_nothing_of_others() {
         "$JS.ACK.noroshi-south.2",
         "$JS.ACK.noroshi-north.2",
     ];
+    let hub_hears = vec!["_INBOX.south.>", "noroshi.>", "anything", "$JS.>", "_INBOX.north.>"];
+    let sensor_hears = vec!["secret", "_INBOX.>", "$JS.>"];
+    let (at_hub, at_sensor) = (&*field.nets.hub, &*field.nets.sensor);
     let both = [
-        client(
-            &field.nets.hub,
-            "hub",
-            "hub.password",
-            vec!["_INBOX.south.>", "noroshi.>", "anything", "$JS.>", "_INBOX.north.>"],
-            to_sensor,
-        ),
-        client(&field.nets.sensor, "sensor", "north.password", vec!["secret", "_INBOX.>", "$JS.>"], to_hub),
+        client((at_hub, "hub", "hub.password"), hub_hears, to_sensor, "_INBOX.north.1"),
+        client((at_sensor, "sensor", "north.password"), sensor_hears, to_hub, "$JS.ACK.noroshi-north.2"),
     ];
     let [at_hub, at_sensor] = both.map(|client| client.join().unwrap());
     drop((hub_server, leaf));
@@ -567,9 +594,16 @@ fn a_sensor_that_was_broken_into_sees_and_reaches_nothing_of_others() {
     assert_eq!(from_other(at_sensor, &own_of_sensor), ["$JS.ACK.noroshi-north.2"]);
 }
 
-/// What is heard on these subjects within some seconds, in which all of those are said again and again.
-async fn heard(user: &str, password: String, subscribe: &[&str], publish: &[&str]) -> Vec<String> {
-    let options = || async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password.clone());
+/// What is heard on these subjects until both have heard what each is to hear and a second has passed, in which all of those are said again
+/// and again.
+async fn heard(
+    login: (&str, String),
+    subscribe: &[&str],
+    publish: &[&str],
+    wanted: &str,
+    met: &AtomicUsize,
+) -> Vec<String> {
+    let options = || async_nats::ConnectOptions::with_user_and_password(login.0.to_owned(), login.1.clone());
     let begun = Instant::now();
     let client = loop {
         match options().connect("127.0.0.1:4222").await {
@@ -581,8 +615,8 @@ async fn heard(user: &str, password: String, subscribe: &[&str], publish: &[&str
     for subject in subscribe {
         all.push(client.subscribe(subject.to_string()).await.unwrap());
     }
-    let mut heard = Vec::new();
-    for _ in 0..30 {
+    let (mut heard, mut rounds) = (Vec::new(), 0);
+    while rounds < 10 && begun.elapsed() < PATIENCE {
         for subject in publish {
             client.publish(subject.to_string(), "hello".into()).await.unwrap();
         }
@@ -592,9 +626,14 @@ async fn heard(user: &str, password: String, subscribe: &[&str], publish: &[&str
             while let Ok(Some(message)) =
                 tokio::time::timeout(Duration::from_millis(1), subscriber.next()).await
             {
-                heard.push(message.subject.to_string());
+                let subject = message.subject.to_string();
+                if subject == wanted && !heard.contains(&subject) {
+                    met.fetch_add(1, Ordering::Relaxed);
+                }
+                heard.push(subject);
             }
         }
+        rounds += usize::from(met.load(Ordering::Relaxed) == 2);
     }
     heard
 }
@@ -642,4 +681,71 @@ fn a_sensor_watches_an_interface_and_keeps_what_it_saw_while_its_server_is_away(
         );
         assert!(!said.contains("127.77") && said.contains("batches wait"), "{said}");
     });
+}
+
+/// Two sensors; what one brings is of a time that the other has left behind.
+#[test]
+fn what_a_sensor_brings_after_others_went_on_counts_and_is_no_campaign() {
+    let Some(program) = nats::program() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let [client, leaf, north, south] = [(); 4].map(|()| nats::free_port());
+    let mut servers = Vec::new();
+    let mut serve = |name: &str, configuration: String| {
+        std::fs::write(path(&format!("{name}.conf")), configuration).unwrap();
+        let mut command = Command::new(&program);
+        command.arg("-c").arg(path(&format!("{name}.conf")));
+        servers.push(Process::start(&mut command, &path(&format!("{name}.log"))));
+    };
+    let link = format!("leafnodes {{ listen: \"127.0.0.1:{leaf}\" }}");
+    serve("servers-hub", format!("listen: \"127.0.0.1:{client}\"\n{link}\n"));
+    for (name, port) in [("north", north), ("south", south)] {
+        let store = path(&format!("js-{name}")).display().to_string();
+        serve(
+            name,
+            format!(
+                "listen: \"127.0.0.1:{port}\"\nserver_name: {name}\njetstream {{ store_dir: \"{store}\", domain: {name} }}\n\
+                 leafnodes {{ reconnect: 1, remotes: [ {{ url: \"nats://127.0.0.1:{leaf}\" }} ] }}\n"
+            ),
+        );
+    }
+    let mut command = noroshi(&path("hub"));
+    command.args([
+        "darknet",
+        "hub",
+        "--json",
+        "--sensor",
+        "north",
+        "--sensor",
+        "south",
+        "--network",
+        "198.18.0.0/15",
+    ]);
+    command.args(["--server", &format!("nats://127.0.0.1:{client}"), "--organisation", "city=129.7.0.0/16"]);
+    let hub = Process::start(&mut command, &path("hub.log"));
+    let listed = |name: &str| -> Value {
+        let told = text(&run_any(&path("hub"), &["darknet", "sensors", "list", "--json"]).stdout);
+        let mut all = told.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        all.find(|sensor| sensor["sensor"] == name).unwrap_or(Value::Null)
+    };
+    // The second is an hour behind the first.
+    for (name, port, begun_ms, first, asked) in
+        [("north", north, NIGHT_MS, 60, 49152), ("south", south, NIGHT_MS - 3_600_000, 120, 50000)]
+    {
+        let file = path(&format!("{name}.pcap"));
+        let packets = with_a_botnet(&file, begun_ms, first, asked);
+        let mut command = noroshi(&path(name));
+        command.args(["sensor", "--name", name, "--server", &format!("nats://127.0.0.1:{port}")]);
+        command.args(["--stream-mib", "64", "--replay"]).arg(&file);
+        let mut sensor = Process::start(&mut command, &path(&format!("sensor-{name}.log")));
+        wait_for("the sensor has handed over all", || sensor.child.try_wait().unwrap().is_some());
+        wait_for("the hub has taken all", || listed(name)["packets"] == packets);
+    }
+    assert_eq!((&listed("north")["late"], &listed("south")["late"]), (&0.into(), &1260.into()));
+    let told = last_json(&hub.end());
+    let ports: Vec<_> = told["campaigns"].as_array().unwrap().iter().map(|one| one["port"].clone()).collect();
+    assert_eq!(ports, [49152]);
+    assert_eq!((&told["packets"], &told["sources"]), (&2520.into(), &220.into()), "{told}");
+    let [alert] = told["alerts"].as_array().unwrap().as_slice() else { panic!("{told}") };
+    assert_eq!((&alert["ip"], &alert["alerted"]), (&"129.7.7.7".into(), &"2026-11-26T23:15:18Z".into()));
 }

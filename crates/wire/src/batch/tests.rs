@@ -143,3 +143,43 @@ fn names_are_plain() {
     assert_eq!(run.to_string().parse::<Run>(), Ok(run));
     assert!("x".repeat(32).parse::<Run>().is_err() && "+b".repeat(16).parse::<Run>().is_err());
 }
+
+/// A packet of TCP with payload, its checksums right unless they are changed.
+fn tcp(port: u16, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let packet =
+        etherparse::PacketBuilder::ipv4([192, 0, 2, 1], [198, 51, 100, 2], 9).tcp(port, 23, 7, 900).syn();
+    packet.write(&mut bytes, payload).unwrap();
+    bytes
+}
+
+proptest! {
+    #[test]
+    fn checksums_come_back_as_they_were_right_or_wrong(
+        payload in proptest::collection::vec(any::<u8>(), 0..70), wrong in 0..5usize, port: u16, cut in 0..3usize
+    ) {
+        let mut packet = tcp(port, &payload);
+        let at = [10, 11, 36, 37, 12][wrong];
+        packet[at] = packet[at].wrapping_add(u8::from(wrong < 4));
+        packet.truncate(packet.len() - cut.min(payload.len()));
+        let all = vec![(1, 2, packet), (2, 3, tcp(port, &payload))];
+        let mut frames = Frames::default();
+        read(&write(&head(0), &frames_of(&all)).unwrap(), &mut frames).unwrap();
+        prop_assert_eq!(listed(&frames), all);
+    }
+
+    #[test]
+    fn no_packet_has_left_out_what_it_cannot_have(mut bytes: Vec<u8>, left_out: u8) {
+        let _done = checksum::put_back(&mut bytes, left_out);
+        let before = bytes.clone();
+        let left_out = checksum::leave_out(&mut bytes);
+        prop_assert!(checksum::put_back(&mut bytes, left_out) && bytes == before);
+    }
+}
+
+#[test]
+fn right_checksums_are_not_sent() {
+    let mut packet = tcp(4711, b"abc");
+    assert_eq!((checksum::leave_out(&mut packet), packet[10], packet[36], packet[37]), (3, 0, 0, 0));
+    assert!(!checksum::put_back(&mut [0x60; 60], 1) && !checksum::put_back(&mut [0x45; 60], 4));
+}

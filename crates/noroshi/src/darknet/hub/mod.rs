@@ -13,13 +13,13 @@
 //! was; but it is no part of a campaign, because many who come at once after a cut did not begin at once. With one sensor, or when all were
 //! cut off, nothing is late.
 
-pub mod ledger;
-pub mod line;
+mod ledger;
+mod line;
 mod list;
 mod pull;
 mod setup;
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -56,6 +56,8 @@ const WAITING_MAX: usize = 128;
 const AT_ONCE: usize = 64;
 /// Of frames that are older than the newest by so much the order is lost; campaigns count by minutes.
 const LATE_NS: u64 = 50 * 1_000_000_000;
+/// Different reasons that are told.
+const REASONS_MAX: usize = 100;
 /// How long who is told to stop waits for acknowledgements to leave.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -104,7 +106,8 @@ struct Sensor {
     silent: bool,
     /// Whether more is known than is written down.
     changed: bool,
-    refused: HashMap<String, ()>,
+    /// Why messages were not taken, each told once.
+    refused: HashSet<String>,
 }
 
 /// All that is taken in.
@@ -165,7 +168,7 @@ impl Sensor {
     fn new(name: &SensorName, ledgers: &Ledgers) -> anyhow::Result<Self> {
         let line = Line::new(ledgers.read(name)?);
         let (heard, heard_at) = (Instant::now(), SystemClock.now());
-        let (silent, changed, refused) = (false, true, HashMap::new());
+        let (silent, changed, refused) = (false, true, HashSet::new());
         Ok(Self { name: name.clone(), line, heard, heard_at, silent, changed, refused })
     }
 
@@ -187,7 +190,7 @@ impl Sensor {
     fn refuse(&mut self, why: &str) {
         self.line.ledger.taken.refused += 1;
         self.changed = true;
-        if self.refused.len() < 100 && self.refused.insert(why.to_owned(), ()).is_none() {
+        if self.refused.len() < REASONS_MAX && self.refused.insert(why.to_owned()) {
             eprintln!("noroshi: sensor {}: {why}", self.name);
         }
     }
