@@ -8,7 +8,7 @@
 //! name; each says how many packets the run had before it. So whoever has two batches knows which are missing between them, and how many
 //! packets those hold. What the kernel lost at the sensor, and what was no IP packet, is counted, and the sensor's own clock is told.
 //!
-//! Packets are written column by column, for like compresses with like: all first bytes, all second bytes, … ([`PLANES`] of them), then what
+//! Packets are written column by column, for like compresses with like: all first bytes, all second bytes, and so on for forty, then what
 //! is left of each; checksums that are right are left out and computed again. Nothing is lost by that. All of it is written by machines of others, as far as the hub knows: it unpacks into bounded
 //! memory, and what is not a batch is refused with a reason.
 
