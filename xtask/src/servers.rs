@@ -83,6 +83,7 @@ impl Servers {
         servers.add("Kea", program::kea, program::HOW_KEA);
         servers.add("FreeRADIUS", program::freeradius, program::HOW_FREERADIUS);
         servers.add("OpenLDAP", program::slapd, program::HOW_SLAPD);
+        servers.add("nftables", program::networks, program::HOW_NETWORKS);
         servers.add("Chromium", chromium::find, chromium::HOW);
         servers.add("aics-tlog and dkimpy", judges::find, judges::HOW);
         servers.add_shared_data(root);

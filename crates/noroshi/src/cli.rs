@@ -78,6 +78,9 @@ pub enum Command {
     /// Organisations that are told when a telescope sees one of their addresses
     #[command(subcommand)]
     Organisation(OrganisationCommand),
+    /// A sensor of the telescope, apart from the hub
+    #[cfg(target_os = "linux")]
+    Sensor(Box<crate::darknet::sensor::Sensor>),
     /// Cases: look at them, hold them, say what is none
     #[command(subcommand)]
     Case(CaseCommand),

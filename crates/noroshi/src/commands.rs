@@ -61,6 +61,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sessions(what) => sessions(&at, what),
         Command::Darknet(what) => darknet::run(&at, &what),
         Command::Organisation(what) => organisations::run(&at, &what),
+        #[cfg(target_os = "linux")]
+        Command::Sensor(wish) => darknet::sensor::run(&at.read()?, &wish),
         Command::Law(what) => law::run(|| at.visit(), || at.look(), what),
         Command::Consent(what) => consent(&at, what),
         Command::Config(what) => config(&at, &what),

@@ -1,9 +1,13 @@
-//! How fast seized logs and the sources of assignments are read: items per second of one core.
+//! How fast seized logs, the sources of assignments and sensors' batches are read, and addresses made into others: items per second of
+//! one core.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use divan::counter::ItemsCount;
+use noroshi_wire::batch;
+use noroshi_wire::capture::{Frame, Frames, LinkType};
 use noroshi_wire::cgn::{CgnFormat, CgnMake, read_cgn};
+use noroshi_wire::cryptopan::CryptoPan;
 use noroshi_wire::dhcp::LeaseFormat;
 use noroshi_wire::kea::{KeaLegalFormat, read_kea_leases, read_kea_legal};
 use noroshi_wire::nat_rules::NatRules;
@@ -160,4 +164,67 @@ fn nat_rules(bencher: divan::Bencher<'_, '_>) {
     bencher
         .counter(ItemsCount::new(1u32))
         .bench(|| rules.inside(divan::black_box(ip), Some(1232), at).is_ok());
+}
+
+/// Packets of a telescope as a sensor sends them: SYNs of many senders to addresses next to each other.
+fn packets(count: u32) -> Frames {
+    let mut frames = Frames::default();
+    for n in 0..count {
+        let mut bytes =
+            [0x45, 0, 0, 40, 0, 0, 0x40, 0, 50, 6, 0, 0, 60, 7, 0, 0, 198, 18, 0, 0, 0x12, 0x67, 0, 23]
+                .into_iter()
+                .chain([0; 8])
+                .chain([0x50, 2, 4, 0, 0, 0, 0, 0])
+                .collect::<Vec<u8>>();
+        let hash = n.wrapping_mul(0x9e37_79b9);
+        bytes[4..6].copy_from_slice(&hash.to_be_bytes()[..2]);
+        bytes[13..16].copy_from_slice(&hash.to_be_bytes()[1..]);
+        bytes[18..20].copy_from_slice(&n.to_be_bytes()[2..]);
+        bytes[24..28].copy_from_slice(&hash.rotate_left(7).to_be_bytes());
+        let at_ns = Some(1_795_737_600_000_000_000 + u64::from(n) * 200_000);
+        frames.push(&Frame { at_ns, link: LinkType::RAW, length: 54, bytes: &bytes });
+    }
+    frames
+}
+
+fn batch_head() -> batch::Head {
+    let (sensor, run) = ("north".parse().expect("a name"), batch::Run([1; 16]));
+    batch::Head { sensor, run, number: 1, before: 1, made_ns: 1, lost: 0, left_out: 0 }
+}
+
+#[divan::bench(args = [100, 8192])]
+fn batch_write(bencher: divan::Bencher<'_, '_>, count: u32) {
+    let (frames, head) = (packets(count), batch_head());
+    bencher.counter(ItemsCount::new(count)).bench(|| batch::write(&head, &frames).map(|bytes| bytes.len()));
+}
+
+#[divan::bench(args = [100, 8192])]
+fn batch_read(bencher: divan::Bencher<'_, '_>, count: u32) {
+    let packed = batch::write(&batch_head(), &packets(count)).expect("a batch");
+    let mut frames = Frames::default();
+    bencher.counter(ItemsCount::new(count)).bench_local(|| batch::read(&packed, &mut frames).is_ok());
+}
+
+/// Addresses for others, one after the other.
+#[divan::bench]
+fn cryptopan_v4(bencher: divan::Bencher<'_, '_>) {
+    let pan = CryptoPan::new(b"32-char-str-for-AES-key-and-pad.");
+    let all: Vec<Ipv4Addr> = (0..10_000u32).map(|n| n.wrapping_mul(0x9e37_79b9).into()).collect();
+    let bencher = bencher.counter(ItemsCount::new(all.len()));
+    bencher.bench(|| all.iter().fold(0, |sum, address| sum ^ u32::from(pan.v4(*address))));
+}
+
+#[divan::bench]
+fn cryptopan_v6(bencher: divan::Bencher<'_, '_>) {
+    let pan = CryptoPan::new(b"32-char-str-for-AES-key-and-pad.");
+    let all: Vec<Ipv6Addr> =
+        (0..10_000u128).map(|n| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c) << 40).into()).collect();
+    let bencher = bencher.counter(ItemsCount::new(all.len()));
+    bencher.bench(|| all.iter().fold(0, |sum, address| sum ^ u128::from(pan.v6(*address))));
+}
+
+/// The table of a key.
+#[divan::bench]
+fn cryptopan_key() -> Ipv4Addr {
+    CryptoPan::new(divan::black_box(b"32-char-str-for-AES-key-and-pad.")).v4(Ipv4Addr::LOCALHOST)
 }

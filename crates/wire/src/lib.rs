@@ -20,12 +20,15 @@
 //! [`radius`] accounting; [`kea`] and [`isc`] leases, with [`dhcp`] for what they share; [`cgn`] the logs of address
 //! translators; [`assignment_csv`] a table; [`nat_rules`] what no log tells, because it can be computed.
 //!
-//! Packets, too many to be records: [`capture`] files of them, one lent after the other; [`packet`] the headers of one.
+//! Packets, too many to be records: [`capture`] files of them, one lent after the other; [`packet`] the headers of one; [`batch`] those
+//! of a sensor on their way to the hub; [`cryptopan`] addresses that others may see.
 
 pub mod assignment;
 pub mod assignment_csv;
+pub mod batch;
 pub mod capture;
 pub mod cgn;
+pub mod cryptopan;
 pub mod csv;
 pub mod dhcp;
 pub mod elements;

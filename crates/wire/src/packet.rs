@@ -198,89 +198,82 @@ const ETHER_TAGS: [u16; 4] = [0x8100, 0x88a8, 0x9100, 0x9200];
 /// The protocol of an authentication header.
 const AUTHENTICATION: u8 = 51;
 
+/// What can be read of an IP packet, once it is known where in the frame that begins.
+trait Reading<'a>: Sized {
+    fn of_v4(bytes: &'a [u8]) -> Result<Self, NoPacket>;
+    fn of_v6(bytes: &'a [u8]) -> Result<Self, NoPacket>;
+}
+
+impl<'a> Reading<'a> for Packet<'a> {
+    #[inline(always)]
+    fn of_v4(bytes: &'a [u8]) -> Result<Self, NoPacket> {
+        Self::v4(bytes)
+    }
+
+    #[inline(always)]
+    fn of_v6(bytes: &'a [u8]) -> Result<Self, NoPacket> {
+        Self::v6(bytes)
+    }
+}
+
+/// The bytes of an IP packet without its link: all headers, and the first [`PAYLOAD_BYTES`] of what they carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Headers<'a>(&'a [u8]);
+
+/// What is kept of a packet beside its headers: the beginning of a datagram says what is asked for.
+pub const PAYLOAD_BYTES: usize = 64;
+/// Room for the headers of IPv6 between the first and the last.
+const EXTENSIONS_BYTES: usize = 64;
+
+impl<'a> Headers<'a> {
+    /// Reads a frame of a link.
+    #[inline]
+    pub fn read(link: LinkType, bytes: &'a [u8]) -> Result<Self, NoPacket> {
+        read(link, bytes)
+    }
+
+    /// They, from the IP header on.
+    pub fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    #[inline]
+    fn of(bytes: &'a [u8], header: usize, packet: &Packet<'_>) -> Self {
+        let transport = match packet.transport {
+            Transport::Tcp(tcp) => 20 + tcp.options.len(),
+            // Of an error also the ports that it quotes, behind an IP header with options.
+            Transport::Udp(_) | Transport::Icmp(_) => 8,
+            Transport::Fragment(_) => 0,
+            Transport::Other(_) | Transport::Cut(_) => 20,
+        };
+        let whole = bytes.len().min(packet.length as usize);
+        Self(&bytes[..whole.min(header + transport + PAYLOAD_BYTES)])
+    }
+}
+
+impl<'a> Reading<'a> for Headers<'a> {
+    #[inline]
+    fn of_v4(bytes: &'a [u8]) -> Result<Self, NoPacket> {
+        Packet::v4(bytes).map(|packet| Self::of(bytes, usize::from(bytes[0] & 15) * 4, &packet))
+    }
+
+    #[inline]
+    fn of_v6(bytes: &'a [u8]) -> Result<Self, NoPacket> {
+        Packet::v6(bytes).map(|packet| Self::of(bytes, 40 + EXTENSIONS_BYTES, &packet))
+    }
+}
+
 impl<'a> Packet<'a> {
     /// Reads a frame of a link. Inlined with all that is read of most packets, because the parts of a packet that is handed on whole are
     /// written one by one and read together, which stalls the processor.
     #[inline(always)]
     pub fn read(link: LinkType, bytes: &'a [u8]) -> Result<Self, NoPacket> {
-        if link == LinkType::ETHERNET {
-            // What nearly all frames are.
-            if bytes.len() >= 34 && bytes[12] == 8 && bytes[13] == 0 {
-                return Self::v4(&bytes[14..]);
-            }
-            return Self::behind_ethertype(u16_at(bytes, 12), bytes.get(14..).unwrap_or_default());
-        }
-        Self::of_link(link, bytes)
+        read(link, bytes)
     }
 
     /// Reads an IP packet of either version.
     pub fn ip(bytes: &'a [u8]) -> Result<Self, NoPacket> {
-        match bytes.first().ok_or(NoPacket::Cut)? >> 4 {
-            4 => Self::v4(bytes),
-            6 => Self::v6(bytes),
-            _ => Err(NoPacket::Malformed),
-        }
-    }
-
-    #[cold]
-    fn of_link(link: LinkType, bytes: &'a [u8]) -> Result<Self, NoPacket> {
-        match link {
-            LinkType::RAW | LinkType(12 | 14) => Self::ip(bytes),
-            LinkType::IPV4 => Self::v4(bytes),
-            LinkType::IPV6 => Self::v6(bytes),
-            LinkType::LINUX_SLL => {
-                Self::behind_ethertype(u16_at(bytes, 14), bytes.get(16..).unwrap_or_default())
-            }
-            LinkType::LINUX_SLL2 => {
-                Self::behind_ethertype(u16_at(bytes, 0), bytes.get(20..).unwrap_or_default())
-            }
-            // The family is a number of the system that wrote it; the packet itself says which it is.
-            LinkType::NULL | LinkType::LOOP => {
-                let family = bytes.first_chunk::<4>().ok_or(NoPacket::Cut)?;
-                match u32::from_le_bytes(*family).min(u32::from_be_bytes(*family)) {
-                    2 | 10 | 24 | 28 | 30 => Self::ip(&bytes[4..]),
-                    _ => Err(NoPacket::NotIp),
-                }
-            }
-            LinkType::PPP => {
-                // With or without the address and control of HDLC.
-                let bytes = bytes.strip_prefix(&[0xff, 0x03]).unwrap_or(bytes);
-                Self::ppp(bytes)
-            }
-            _ => Err(NoPacket::Link),
-        }
-    }
-
-    fn behind_ethertype(kind: Option<u16>, bytes: &'a [u8]) -> Result<Self, NoPacket> {
-        let (mut kind, mut bytes) = (kind.ok_or(NoPacket::Cut)?, bytes);
-        for _ in 0..TAGS_MAX {
-            if !ETHER_TAGS.contains(&kind) {
-                break;
-            }
-            kind = u16_at(bytes, 2).ok_or(NoPacket::Cut)?;
-            bytes = &bytes[4..];
-        }
-        match kind {
-            ETHER_V4 => Self::v4(bytes),
-            ETHER_V6 => Self::v6(bytes),
-            // Version and type are 1, the code of data is 0 (RFC 2516).
-            ETHER_PPPOE => match bytes.first_chunk::<6>() {
-                Some([0x11, 0, ..]) => Self::ppp(&bytes[6..]),
-                Some(_) => Err(NoPacket::NotIp),
-                None => Err(NoPacket::Cut),
-            },
-            _ => Err(NoPacket::NotIp),
-        }
-    }
-
-    fn ppp(bytes: &'a [u8]) -> Result<Self, NoPacket> {
-        // A protocol whose first byte is odd is written as that byte alone (RFC 1661, 6.5).
-        match bytes {
-            [0x00, 0x21, rest @ ..] | [0x21, rest @ ..] => Self::v4(rest),
-            [0x00, 0x57, rest @ ..] | [0x57, rest @ ..] => Self::v6(rest),
-            [] | [0x00] => Err(NoPacket::Cut),
-            _ => Err(NoPacket::NotIp),
-        }
+        ip(bytes)
     }
 
     #[inline(always)]
@@ -338,6 +331,83 @@ impl<'a> Packet<'a> {
             length: 40 + payload as u32,
             transport: behind_extensions(bytes[6], body),
         })
+    }
+}
+
+#[inline(always)]
+fn read<'a, T: Reading<'a>>(link: LinkType, bytes: &'a [u8]) -> Result<T, NoPacket> {
+    if link == LinkType::ETHERNET {
+        // What nearly all frames are.
+        if bytes.len() >= 34 && bytes[12] == 8 && bytes[13] == 0 {
+            return T::of_v4(&bytes[14..]);
+        }
+        return behind_ethertype(u16_at(bytes, 12), bytes.get(14..).unwrap_or_default());
+    }
+    of_link(link, bytes)
+}
+
+fn ip<'a, T: Reading<'a>>(bytes: &'a [u8]) -> Result<T, NoPacket> {
+    match bytes.first().ok_or(NoPacket::Cut)? >> 4 {
+        4 => T::of_v4(bytes),
+        6 => T::of_v6(bytes),
+        _ => Err(NoPacket::Malformed),
+    }
+}
+
+#[cold]
+fn of_link<'a, T: Reading<'a>>(link: LinkType, bytes: &'a [u8]) -> Result<T, NoPacket> {
+    match link {
+        LinkType::RAW | LinkType(12 | 14) => ip(bytes),
+        LinkType::IPV4 => T::of_v4(bytes),
+        LinkType::IPV6 => T::of_v6(bytes),
+        LinkType::LINUX_SLL => behind_ethertype(u16_at(bytes, 14), bytes.get(16..).unwrap_or_default()),
+        LinkType::LINUX_SLL2 => behind_ethertype(u16_at(bytes, 0), bytes.get(20..).unwrap_or_default()),
+        // The family is a number of the system that wrote it; the packet itself says which it is.
+        LinkType::NULL | LinkType::LOOP => {
+            let family = bytes.first_chunk::<4>().ok_or(NoPacket::Cut)?;
+            match u32::from_le_bytes(*family).min(u32::from_be_bytes(*family)) {
+                2 | 10 | 24 | 28 | 30 => ip(&bytes[4..]),
+                _ => Err(NoPacket::NotIp),
+            }
+        }
+        LinkType::PPP => {
+            // With or without the address and control of HDLC.
+            let bytes = bytes.strip_prefix(&[0xff, 0x03]).unwrap_or(bytes);
+            ppp(bytes)
+        }
+        _ => Err(NoPacket::Link),
+    }
+}
+
+fn behind_ethertype<'a, T: Reading<'a>>(kind: Option<u16>, bytes: &'a [u8]) -> Result<T, NoPacket> {
+    let (mut kind, mut bytes) = (kind.ok_or(NoPacket::Cut)?, bytes);
+    for _ in 0..TAGS_MAX {
+        if !ETHER_TAGS.contains(&kind) {
+            break;
+        }
+        kind = u16_at(bytes, 2).ok_or(NoPacket::Cut)?;
+        bytes = &bytes[4..];
+    }
+    match kind {
+        ETHER_V4 => T::of_v4(bytes),
+        ETHER_V6 => T::of_v6(bytes),
+        // Version and type are 1, the code of data is 0 (RFC 2516).
+        ETHER_PPPOE => match bytes.first_chunk::<6>() {
+            Some([0x11, 0, ..]) => ppp(&bytes[6..]),
+            Some(_) => Err(NoPacket::NotIp),
+            None => Err(NoPacket::Cut),
+        },
+        _ => Err(NoPacket::NotIp),
+    }
+}
+
+fn ppp<'a, T: Reading<'a>>(bytes: &'a [u8]) -> Result<T, NoPacket> {
+    // A protocol whose first byte is odd is written as that byte alone (RFC 1661, 6.5).
+    match bytes {
+        [0x00, 0x21, rest @ ..] | [0x21, rest @ ..] => T::of_v4(rest),
+        [0x00, 0x57, rest @ ..] | [0x57, rest @ ..] => T::of_v6(rest),
+        [] | [0x00] => Err(NoPacket::Cut),
+        _ => Err(NoPacket::NotIp),
     }
 }
 

@@ -41,6 +41,17 @@ pub fn freeradius() -> Result<Ready> {
     ))
 }
 
+pub const HOW_NETWORKS: &str = "install iproute2 and nftables (Debian: apt-get install iproute2 nftables)";
+
+/// What makes networks of their own, and links between them that lose packets. (netem would, where the kernel has it.)
+pub fn networks() -> Result<Ready> {
+    found("ip", "iproute2")?;
+    let program = found("nft", "nftables")?;
+    let version = output_of(Command::new(&program).arg("--version"))?;
+    let version = version.split_whitespace().nth(1).unwrap_or("of unknown version").to_owned();
+    Ok(Ready { version, environment: Vec::new(), _keeper: None })
+}
+
 fn found(program: &str, package: &str) -> Result<PathBuf> {
     if on_path(program).is_none() {
         apt::install(&[package])?;

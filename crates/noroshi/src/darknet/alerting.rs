@@ -113,8 +113,8 @@ impl<'a> Alerting<'a> {
         gone
     }
 
-    /// Writes down what is new and, when it is time, how the rest goes on.
-    pub fn write(&mut self, telescope: &Telescope, watch: &Turn<Watch>) {
+    /// Writes down what is new and, when it is time, how the rest goes on; false where something could not be written.
+    pub fn write(&mut self, telescope: &Telescope, watch: &Turn<Watch>) -> bool {
         if self.looked.elapsed() >= RANGES {
             self.looked = Instant::now();
             if let Err(e) = self.read_ranges(watch) {
@@ -126,9 +126,14 @@ impl<'a> Alerting<'a> {
             self.go_on(telescope, watch);
         }
         if self.failed.is_some_and(|at| at.elapsed() < AFTER_FAILURE) {
-            return;
+            return false;
         }
         self.failed = None;
+        self.write_waiting();
+        self.failed.is_none()
+    }
+
+    fn write_waiting(&mut self) {
         if let Some(Err(e)) = self.subscribers.as_mut().map(Subscribers::take_in) {
             self.failed = Some(Instant::now());
             tracing::error!("senders of our own network wait: {e:#}");

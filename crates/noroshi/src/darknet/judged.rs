@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jiff::Timestamp;
 use noroshi_observe::telescope::{Class, Source, Telescope, Tool};
 use noroshi_orient::enrich::{Cc, Tables};
+use noroshi_wire::cryptopan::CryptoPan;
 use serde::Serialize;
 
 /// Countries that are told of.
@@ -177,11 +178,12 @@ pub fn time(ns: u64) -> Timestamp {
 }
 
 /// Writes them as CSV.
-pub fn write_sources(path: &Path, sources: &[Sender]) -> anyhow::Result<()> {
+pub fn write_sources(path: &Path, sources: &[Sender], pan: Option<&CryptoPan>) -> anyhow::Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
     writeln!(out, "ip,class,tool,packets,first,last")?;
     for Sender { ip, class, tool, packets, first_ns, last_ns, .. } in sources {
         let tool = tool.map_or("", Tool::id);
+        let ip = pan.map_or(*ip, |pan| pan.ip(*ip));
         writeln!(out, "{ip},{},{tool},{packets},{},{}", class.id(), time(*first_ns), time(*last_ns))?;
     }
     out.into_inner().map_err(|e| e.into_error())?.sync_data()?;

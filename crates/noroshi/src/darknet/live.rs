@@ -43,12 +43,12 @@ const BLOCK_WAIT_MS: u32 = 50;
 /// Most packets of a batch.
 const BATCH_MAX: usize = 8192;
 /// How often it is looked whether to stop.
-const LOOK_UP: Duration = Duration::from_millis(100);
+pub(super) const LOOK_UP: Duration = Duration::from_millis(100);
 /// How often what is new is told, and how it goes.
-const TELL: Duration = Duration::from_millis(250);
+pub(super) const TELL: Duration = Duration::from_millis(250);
 /// How often quiet senders are forgotten, and since when they are quiet.
-const FORGET: Duration = Duration::from_secs(3600);
-const QUIET_NS: u64 = 24 * 3600 * 1_000_000_000;
+pub(super) const FORGET: Duration = Duration::from_secs(3600);
+pub(super) const QUIET_NS: u64 = 24 * 3600 * 1_000_000_000;
 
 /// Watch an interface, and tell who sends what and why
 #[derive(Debug, Args)]
@@ -161,7 +161,7 @@ impl Ring<'_> {
     }
 }
 
-fn put(block: &netring::PacketBatch<'_>, link: LinkType, frames: &mut Frames) {
+pub(super) fn put(block: &netring::PacketBatch<'_>, link: LinkType, frames: &mut Frames) {
     for packet in block.iter() {
         let at = packet.timestamp();
         let at_ns = Some(u64::from(at.sec) * 1_000_000_000 + u64::from(at.nsec));
@@ -172,7 +172,7 @@ fn put(block: &netring::PacketBatch<'_>, link: LinkType, frames: &mut Frames) {
 }
 
 /// What packets of an interface begin with (`ARPHRD_…` of Linux). Asked of the kernel, for `/sys` may be of another network namespace.
-fn link_of(interface: &str) -> anyhow::Result<LinkType> {
+pub(super) fn link_of(interface: &str) -> anyhow::Result<LinkType> {
     let mut addresses = getifaddrs()?.filter(|address| address.interface_name == interface);
     let kind = addresses.find_map(|address| address.address?.as_link_addr().map(LinkAddr::hatype));
     match kind.with_context(|| format!("there is no interface {interface}"))? {
@@ -185,7 +185,7 @@ fn link_of(interface: &str) -> anyhow::Result<LinkType> {
     }
 }
 
-fn ring(interface: &str, threads: usize) -> anyhow::Result<Capture> {
+pub(super) fn ring(interface: &str, threads: usize) -> anyhow::Result<Capture> {
     let mut builder: CaptureBuilder = Capture::builder()
         .interface(interface)
         .snap_len(SNAP_BYTES)
@@ -245,7 +245,7 @@ pub fn run(at: &Where, wish: &Live) -> anyhow::Result<ExitCode> {
     tell_news(&watch, &telescope, &mut alerting, wish.json)?;
     if let Some(alerting) = &mut alerting {
         alerting.go_on(&telescope, &watch);
-        alerting.write(&telescope, &watch);
+        let _told_why = alerting.write(&telescope, &watch);
     }
     let judged = judged::judge(&telescope, &tables, count);
     let wall_s = begun.elapsed().as_secs_f64();
@@ -283,7 +283,7 @@ fn tell(
             }
             tell_news(watch, telescope, alerting, wish.json)?;
             if let Some(alerting) = alerting {
-                alerting.write(telescope, watch);
+                let _tried_again = alerting.write(telescope, watch);
             }
             if status_at.elapsed() >= Duration::from_secs(wish.every_s) {
                 let packets = watch.look(|watch| watch.counts.frames);
@@ -307,7 +307,7 @@ fn tell(
 }
 
 /// Tells what is new since it was told last.
-fn tell_news(
+pub(super) fn tell_news(
     watch: &Turn<Watch>,
     telescope: &Telescope,
     alerting: &mut Option<Alerting<'_>>,
@@ -332,7 +332,12 @@ fn tell_news(
     Ok(())
 }
 
-fn tell_one<T: Serialize>(json: bool, name: &str, told: &T, say: impl Fn(&T)) -> anyhow::Result<()> {
+pub(super) fn tell_one<T: Serialize>(
+    json: bool,
+    name: &str,
+    told: &T,
+    say: impl Fn(&T),
+) -> anyhow::Result<()> {
     if json {
         return report::json(&BTreeMap::from([(name, told)]));
     }

@@ -1,19 +1,26 @@
 //! The telescope from the command line.
 //!
 //! ```text
-//!   captures │ rings ──▶ Frames ──▶ Telescope (threads, each batch in its turn) ──▶ Watch: campaigns, attacks, members' addresses
+//!   captures │ rings │ sensors ──▶ Frames ──▶ Telescope (threads, each batch in its turn) ──▶ Watch: campaigns, attacks, members' addresses
 //! ```
 //!
 //! `replay` reads captures and `live` an interface, `threads` has several threads look, `watch` looks at the news of all of them, in order;
 //! `judged` says what each sender is, `told` is what is said, `alerting` hands organisations' addresses on, and
-//! `subscribers` those of our own network.
+//! `subscribers` those of our own network. `anonymise` is for what others may see. `sensor` watches elsewhere, and `hub` takes in what sensors saw.
 
 #[cfg(target_os = "linux")]
 mod alerting;
+mod anonymise;
+#[cfg(target_os = "linux")]
+mod hub;
 mod judged;
 #[cfg(target_os = "linux")]
 mod live;
+#[cfg(target_os = "linux")]
+mod nats;
 mod replay;
+#[cfg(target_os = "linux")]
+pub mod sensor;
 #[cfg(target_os = "linux")]
 mod subscribers;
 mod threads;
@@ -34,6 +41,13 @@ pub enum DarknetCommand {
     /// Watch an interface, and tell who sends what and why
     #[cfg(target_os = "linux")]
     Live(live::Live),
+    /// Watch through sensors that are elsewhere, and tell who sends what and why
+    #[cfg(target_os = "linux")]
+    Hub(hub::Hub),
+    /// Sensors that are elsewhere
+    #[cfg(target_os = "linux")]
+    #[command(subcommand)]
+    Sensors(hub::SensorsCommand),
 }
 
 /// Does it.
@@ -42,5 +56,9 @@ pub fn run(at: &Where, what: &DarknetCommand) -> anyhow::Result<ExitCode> {
         DarknetCommand::Replay(wish) => replay::run(&at.read()?, wish),
         #[cfg(target_os = "linux")]
         DarknetCommand::Live(wish) => live::run(at, wish),
+        #[cfg(target_os = "linux")]
+        DarknetCommand::Hub(wish) => hub::run(at, wish),
+        #[cfg(target_os = "linux")]
+        DarknetCommand::Sensors(what) => hub::sensors(&at.read()?, what),
     }
 }

@@ -14,6 +14,7 @@ use noroshi_observe::telescope::{Telescope, Turn};
 use noroshi_wire::capture::{Capture, Frames};
 use noroshi_wire::unpack::{Input, Members};
 
+use super::anonymise;
 use super::judged;
 use super::threads::{self, Batches};
 use super::told::{self, OneFile};
@@ -40,13 +41,16 @@ pub struct Replay {
     /// Threads that look [default: one for each core, at most 16]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
     pub threads: Option<u8>,
+    /// Tell other addresses instead, alike in the same prefixes (Crypto-PAn), by a key in the data folder: for what leaves this house
+    #[arg(long)]
+    pub anonymise: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
 
 /// The captures, one after the other, for whichever thread is free.
-struct Captures {
+pub(super) struct Captures {
     paths: std::vec::IntoIter<PathBuf>,
     /// What is being read: the file's members, and the one of them that is open.
     open: Option<(Members, ProgressBar, Option<Capture<Input>>)>,
@@ -55,7 +59,7 @@ struct Captures {
 }
 
 impl Captures {
-    fn new(paths: Vec<PathBuf>) -> Self {
+    pub(super) fn new(paths: Vec<PathBuf>) -> Self {
         Self { paths: paths.into_iter(), open: None, files: Vec::new(), turn: 0 }
     }
 
@@ -85,8 +89,13 @@ impl Captures {
 }
 
 impl Captures {
+    /// Whether one could not be read to its end.
+    pub(super) fn failed(&self) -> bool {
+        self.files.iter().any(|file| file.error.is_some())
+    }
+
     /// The next batch of all files.
-    fn next(&mut self, frames: &mut Frames) -> Option<u64> {
+    pub(super) fn next(&mut self, frames: &mut Frames) -> Option<u64> {
         loop {
             match self.read(frames) {
                 Ok(Some(())) => {
@@ -134,13 +143,17 @@ pub fn run(config: &Config, wish: &Replay) -> anyhow::Result<ExitCode> {
     threads::look(&telescope, &watch, std::iter::repeat_n(&captures, threads));
     let files = captures.into_inner().unwrap_or_else(PoisonError::into_inner).files;
     let judged = judged::judge(&telescope, &tables, threads);
+    let pan = wish.anonymise.then(|| anonymise::by_key_of(config)).transpose()?;
     if let Some(path) = &wish.sources {
-        judged::write_sources(path, &judged.sources)
+        judged::write_sources(path, &judged.sources, pan.as_ref())
             .with_context(|| format!("{} cannot be written", path.display()))?;
     }
     let failed = files.iter().any(|file| file.error.is_some());
     let wall_s = begun.elapsed().as_secs_f64();
-    let replayed = watch.look(|watch| told::summary(&telescope, watch, judged, files, wall_s))?;
+    let mut replayed = watch.look(|watch| told::summary(&telescope, watch, judged, files, wall_s))?;
+    if let Some(pan) = &pan {
+        replayed.anonymise(pan);
+    }
     if wish.json {
         report::json(&replayed)?;
     } else {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use noroshi_model::organisation::Role;
 use noroshi_observe::telescope::{Asked, Attack, Class, NotRead, Telescope, Tool};
 use noroshi_orient::onset::Campaign;
+use noroshi_wire::cryptopan::CryptoPan;
 use noroshi_wire::packet::protocol;
 use serde::Serialize;
 
@@ -58,6 +59,12 @@ impl Replayed {
     /// The same, of an interface that lost so many packets.
     pub fn with_dropped(self, dropped: u64) -> Self {
         Self { dropped: Some(dropped), ..self }
+    }
+
+    /// Tells other addresses instead, those of alerts and of victims; it has none besides.
+    pub fn anonymise(&mut self, pan: &CryptoPan) {
+        self.alerts.iter_mut().for_each(|alert| alert.ip = pan.ip(alert.ip));
+        self.victims.iter_mut().for_each(|victim| victim.ip = pan.ip(victim.ip));
     }
 }
 

@@ -115,6 +115,20 @@ impl Watch {
         self.ended.extend(ended.into_iter().take(room));
     }
 
+    /// Takes in what is new of a batch of a time that others have left behind: it is no part of a campaign, for those who come at once
+    /// after a link was cut did not begin at once.
+    pub fn take_late(&mut self, glance: &mut Glance) {
+        self.counts.add(&glance.counts);
+        glance.news.arrivals.sort_unstable();
+        for new in &glance.news.arrivals {
+            self.alert(new.source, Role::Sender, new.at_ns, (new.asked, new.from));
+        }
+        glance.news.attacks.sort_unstable_by_key(|attack| (attack.known_ns, attack.victim));
+        for attack in glance.news.attacks.drain(..) {
+            self.attacked(attack);
+        }
+    }
+
     fn arrive(&mut self, new: &Arrival) {
         if let Some(asked) = new.asked
             && self.lists.scanner(new.source).is_none()
@@ -259,6 +273,21 @@ mod tests {
             watch.alerts().iter().map(|alert| (alert.organisation.clone(), alert.known_ns)).collect();
         assert_eq!(told, [("school".into(), 7 * SECOND_NS), ("city".into(), 9 * SECOND_NS)]);
         assert_eq!(watch.fresh().len(), 2);
+    }
+
+    #[test]
+    fn what_comes_late_is_no_campaign_and_is_told_to_those_whose_it_is() {
+        let botnet = || glance((0..60u8).map(|n| (5000 + u32::from(n), [n, 1, 7, 7], 2000)));
+        let watch = || Watch::new(members_of(&["city=9.1.0.0/16".parse().unwrap()]), Arc::default());
+        let early = || glance([(0, [1, 2, 3, 4], 22)]);
+        let (mut on_time, mut late) = (watch(), watch());
+        on_time.take(&mut early());
+        on_time.take(&mut botnet());
+        late.take(&mut early());
+        late.take_late(&mut botnet());
+        assert_eq!((on_time.campaigns().len(), late.campaigns().len()), (1, 0));
+        let alerted = |watch: &Watch| watch.alerts().iter().map(|alert| alert.known_ns).collect::<Vec<_>>();
+        assert_eq!((alerted(&on_time), alerted(&late)), (vec![5009 * SECOND_NS], vec![5009 * SECOND_NS]));
     }
 
     fn members_of(all: &[Member]) -> Option<Tenants> {

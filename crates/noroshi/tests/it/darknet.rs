@@ -78,6 +78,31 @@ fn who_sent_what_is_told_of_captures_plain_and_packed() {
 }
 
 #[test]
+fn addresses_for_others_are_different_ones_with_the_same_prefixes_and_the_same_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("night.pcap"), pcap(&packets())).unwrap();
+    let wished = ["--organisation", "all=0.0.0.0/0", "--sources", "out.csv", "--anonymise"];
+    let told = || {
+        let output = replay(folder.path(), &["night.pcap"], &wished);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        (text(&output.stdout), std::fs::read_to_string(folder.path().join("out.csv")).unwrap())
+    };
+    let (json, csv) = told();
+    for secret in ["198.18.", "203.0.113.7", "192.0.2.80"] {
+        assert!(!json.contains(secret) && !csv.contains(secret), "{secret}: {json} {csv}");
+    }
+    let listed: Vec<_> = csv.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
+    let alerts = last_json(&json)["alerts"].clone();
+    let alerted: Vec<_> =
+        alerts.as_array().unwrap().iter().map(|alert| alert["ip"].as_str().unwrap()).collect();
+    assert!(
+        listed.len() == 2 && !alerted.is_empty() && alerted.iter().all(|ip| listed.contains(ip)),
+        "{alerts} {csv}"
+    );
+    assert_eq!((alerts[0]["class"].as_str(), told().1), (Some("scanner"), csv));
+}
+
+#[test]
 fn what_is_damaged_counts_as_far_as_it_goes_and_says_where_it_ends() {
     let folder = tempfile::tempdir().unwrap();
     let capture = pcap(&packets());

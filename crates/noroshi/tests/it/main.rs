@@ -26,6 +26,8 @@ mod pages;
 mod postgres;
 mod reference;
 mod returns;
+#[cfg(target_os = "linux")]
+mod sensors;
 mod sessions;
 mod sources;
 mod walkthrough;

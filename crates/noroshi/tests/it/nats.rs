@@ -14,7 +14,7 @@ use crate::world::{noroshi, run, run_any, say, text};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The server's program, or a printed reason to skip. The tests start it themselves, because they also stop it.
-fn program() -> Option<String> {
+pub fn program() -> Option<String> {
     if let Ok(named) = std::env::var("NOROSHI_TEST_NATS_SERVER") {
         return Some(named);
     }
@@ -93,7 +93,7 @@ impl Nats {
     }
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

@@ -230,6 +230,10 @@ impl Telescope {
         for (part, share) in self.parts.iter().zip(shares) {
             counts.beyond += part.at(turn, |part| part.take(share, batch, news));
         }
+        // What somebody sends in our own name begins nothing, and nobody is told which addresses are ours.
+        if !self.networks.is_empty() {
+            news.arrivals.retain(|new| !self.is_ours(new.source));
+        }
     }
 
     #[inline]

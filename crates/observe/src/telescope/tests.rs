@@ -378,3 +378,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_sends_in_our_own_name_is_counted_and_never_told_as_somebody_new() {
+    let syn = |from: [u8; 4]| {
+        let mut bytes = Vec::new();
+        PacketBuilder::ipv4(from, at(1), 50).tcp(4711, 23, 1, 900).syn().write(&mut bytes, &[]).unwrap();
+        (1, bytes)
+    };
+    let seen = Seen::of(ours(), &[syn(SENDER), syn(at(9))], 2);
+    let told: Vec<_> = seen.arrivals.iter().map(|arrival| arrival.source).collect();
+    assert_eq!((seen.telescope.len(), told), (2, vec![IpAddr::from(SENDER)]));
+}

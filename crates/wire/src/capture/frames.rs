@@ -24,6 +24,11 @@ impl Frames {
         self.frames.push(Kept { at_ns, link, length, from: from as u32, to: self.buffer.len() as u32 });
     }
 
+    /// Makes later times this one, nanoseconds since 1970: where the clock of whoever gave them is ahead.
+    pub fn no_later_than(&mut self, ns: u64) {
+        self.frames.iter_mut().for_each(|kept| kept.at_ns = kept.at_ns.map(|at| at.min(ns)));
+    }
+
     /// Leaves none.
     pub fn clear(&mut self) {
         self.buffer.clear();
@@ -43,6 +48,11 @@ impl Frames {
     /// How many.
     pub fn len(&self) -> usize {
         self.frames.len()
+    }
+
+    /// Bytes of all that were [pushed](Self::push), as long as no capture gave any.
+    pub fn bytes_len(&self) -> usize {
+        self.buffer.len()
     }
 
     /// Whether there are none.
