@@ -41,12 +41,15 @@ const LOOK_AFTER_EVERY: Duration = Duration::from_secs(3600);
 /// Threads that post: one receiver that keeps silent holds up one of them.
 const POSTING: usize = 4;
 
+/// What a thread does, for ever.
+type Work = fn(&House);
+
 /// Begins to tell, and to look for proofs again.
 pub fn start(house: &Arc<House>) -> anyhow::Result<()> {
     let alone = matches!(house.store.address(), noroshi_store::Address::Sqlite(_));
     tell::recover(house, alone)?;
-    let mut all: Vec<(&str, fn(&House))> = vec![("alert-mail", mails), ("alert-look", look_after)];
-    all.extend(std::iter::repeat_n(("alert-post", posts as fn(&House)), POSTING));
+    let mut all: Vec<(&str, Work)> = vec![("alert-mail", mails), ("alert-look", look_after)];
+    all.extend(std::iter::repeat_n(("alert-post", posts as Work), POSTING));
     for (name, work) in all {
         let house = Arc::clone(house);
         std::thread::Builder::new()
