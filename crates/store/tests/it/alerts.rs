@@ -88,9 +88,9 @@ fn a_prefix_is_one_organisations_and_its_proof_is_read_back() {
         store
             .tx("t", |tx| {
                 assert!(tx.insert_range(&range)? && !tx.insert_range(&other)?);
-                assert_eq!(tx.ranges(Some("city"))?, [range.clone()]);
+                assert_eq!(tx.ranges(Some("city"))?, std::slice::from_ref(&range));
                 tx.put_range(&proven)?;
-                assert_eq!(tx.ranges(None)?, [proven.clone()]);
+                assert_eq!(tx.ranges(None)?, std::slice::from_ref(&proven));
                 assert!(tx.ranges(Some("school"))?.is_empty());
                 let until = Some(at(9));
                 let mute =
