@@ -233,6 +233,11 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// One message.
+    pub fn alert_message(&mut self, id: &Id) -> Result<Option<AlertMessage>, StoreError> {
+        self.row(&format!("{MESSAGE} WHERE id = ?1"), values![id])?.as_ref().map(message).transpose()
+    }
+
     /// Messages in a state, the one that changed first first.
     pub fn alert_messages_in(
         &mut self,

@@ -9,9 +9,11 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use noroshi_act::alert;
 use noroshi_act::notice::jst;
-use noroshi_model::Lang;
+use noroshi_model::case::StepState;
 use noroshi_model::organisation::{Alert, Contact, Mute, Organisation, Range, Role, Way, is_key};
+use noroshi_model::{Id, Lang};
 use noroshi_store::StoreError;
+use noroshi_store::alerts::AlertMessage;
 use serde::Serialize;
 
 use super::ranges::{self, RangeCommand};
@@ -108,6 +110,16 @@ pub enum OrganisationCommand {
         /// Print a STIX 2.1 bundle
         #[arg(long)]
         stix: bool,
+    },
+    /// Say what became of a mail that is in doubt, where the mail server's log cannot tell
+    Settle {
+        /// The message's id, as `messages --json` shows it
+        id: String,
+        /// sent: it arrived; again: it never left, and is sent
+        #[arg(value_parser = ["sent", "again"])]
+        state: String,
+        #[command(flatten)]
+        by: By,
     },
     /// What it was sent, and what became of that
     Messages {
@@ -216,6 +228,7 @@ pub fn run(at: &Where, what: &OrganisationCommand) -> anyhow::Result<ExitCode> {
         OrganisationCommand::Alerts { key, limit, json, stix } => {
             alerts(&at.look()?, key.as_deref(), *limit, *json, *stix)?;
         }
+        OrganisationCommand::Settle { id, state, by } => settle(&at.look()?, id, state, by)?,
         OrganisationCommand::Messages { key, json } => messages(&at.look()?, key, *json)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -426,6 +439,20 @@ fn say_alert(alert: &Alert) {
         jst(seen.first),
         jst(seen.last)
     );
+}
+
+fn settle(house: &House, id: &str, state: &str, by: &By) -> anyhow::Result<()> {
+    let id = Id::parse(id).context("that is no message's id; see `noroshi organisation messages`")?;
+    let message = house.store.look("alert.message", |tx| tx.alert_message(&id))?;
+    let message = message.context("there is no such message")?;
+    ensure!(message.state == StepState::InDoubt, "it is not in doubt but {}", message.state);
+    house.note(&by.person, &format!("settled the alert message {id} as {state}"))?;
+    let now = house.clock.now();
+    let to = if state == "sent" { StepState::Sent } else { StepState::Pending };
+    let reply = format!("settled by {}", by.person);
+    let settled = AlertMessage { state: to, due: now, changed: now, reply, ..message };
+    house.store.tx("alert.settle", |tx| tx.put_alert_message(StepState::InDoubt, &settled))?;
+    Ok(())
 }
 
 fn messages(house: &House, key: &str, json: bool) -> anyhow::Result<()> {

@@ -196,6 +196,58 @@ fn an_organisation_is_told_at_once_and_then_together_by_mail_webhook_and_stix() 
 }
 
 #[test]
+fn whoever_is_killed_while_it_tells_tells_each_organisation_once() {
+    const ORGANISATIONS: u8 = 8;
+    let Some(smtp) = server("NOROSHI_TEST_SMTP") else { return };
+    let log = std::env::var("NOROSHI_TEST_MAILLOG").unwrap();
+    let place = Place::new(&smtp, Some(&log), "");
+    let (tag, by) = (format!("killed{}", std::process::id()), ["--by", "aoki"]);
+    for n in 1..=ORGANISATIONS {
+        let (key, mail) = (format!("o{n}"), format!("{tag}-{n}@example.ne.jp"));
+        let prefix = format!("203.0.113.{n}/32");
+        place.run(&[&["add", &key, "--mail", &mail], &by[..]].concat());
+        place.run(&[&["range", "add", &key, &prefix], &by[..]].concat());
+        place.run(&[&["range", "prove", &key, &prefix, "--vouch", "x"], &by[..]].concat());
+    }
+    let (folder, config) = (place.path().to_owned(), place.config.clone());
+    in_a_network_of_its_own(move || {
+        let addresses: Vec<String> = (1..=ORGANISATIONS).map(|n| format!("203.0.113.{n}")).collect();
+        let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+        let telescope = Telescope::start(&folder, &config, &addresses);
+        addresses.iter().for_each(|from| send(from, 1));
+        std::thread::sleep(Duration::from_secs(1));
+        telescope.end();
+    });
+    let states = || -> Vec<String> {
+        let of = |n| place.lines(&["messages", &format!("o{n}"), "--json"]);
+        (1..=ORGANISATIONS)
+            .flat_map(of)
+            .map(|message| message["state"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    if states().is_empty() {
+        return; // No network of its own could be made, which was said.
+    }
+    assert_eq!(states().len(), usize::from(ORGANISATIONS));
+    let mut kills = 0;
+    while states().iter().any(|state| state == "pending") && kills < 60 {
+        let running = Running::start(place.path(), &place.config);
+        // Before it begins, while it sends, after it has sent: over and over.
+        std::thread::sleep(Duration::from_millis(40 + 35 * (kills % 12)));
+        drop(running);
+        kills += 1;
+    }
+    let _running = Running::start(place.path(), &place.config);
+    let settled = |state: &String| state == "sent" || state == "delivered";
+    until("every message", || states().iter().all(settled).then_some(()));
+    until("every mail", || (maildir(&tag).len() >= usize::from(ORGANISATIONS)).then_some(()));
+    for n in 1..=ORGANISATIONS {
+        assert_eq!(maildir(&format!("{tag}-{n}")).len(), 1, "after {kills} kills");
+    }
+    println!("{kills} kills");
+}
+
+#[test]
 fn a_range_is_told_of_only_while_it_is_proven_by_a_zone_or_by_the_registry() {
     let Some(folder) = server("NOROSHI_TEST_NGINX_FOLDER") else { return };
     let web = std::env::var("NOROSHI_TEST_NGINX").unwrap();

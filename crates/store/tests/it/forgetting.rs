@@ -270,7 +270,9 @@ fn of_what_was_taken_in_before_measures_were_written_down_the_campaign_tells_it(
          ALTER TABLE event_block DROP COLUMN measure; ALTER TABLE event_block DROP COLUMN kept_ms;
          ALTER TABLE finding DROP COLUMN kept_ms; ALTER TABLE cases DROP COLUMN forgotten_ms;
          ALTER TABLE intake DROP COLUMN measure;
-         UPDATE schema_version SET version = version - 1;",
+         DROP TABLE organisation; DROP TABLE organisation_range; DROP TABLE organisation_contact;
+         DROP TABLE organisation_mute; DROP TABLE alert; DROP TABLE alert_message; DROP TABLE telescope;
+         UPDATE schema_version SET version = 12;",
         id(0),
         at(100).as_millisecond()
     ))
