@@ -1,0 +1,97 @@
+//! The same question in this process and on a cluster of three others: a scheduler and two executors.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use noroshi_lake::{Engine, Format, Lake, LakeError, Limits, MinuteRow, Numbers};
+
+/// Ends with the test.
+struct Node(Child);
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start(words: &[&str]) -> Node {
+    let program = env!("CARGO_BIN_EXE_noroshi-lake-node");
+    Node(Command::new(program).args(words).stdout(Stdio::null()).spawn().unwrap())
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn fill(lake: &Lake) {
+    let writer = lake.writer().unwrap();
+    for number in 0..4u64 {
+        let mut batch = writer.batch("a".parse().unwrap(), Numbers::one(number));
+        for n in 0..20_000u32 {
+            batch
+                .push(MinuteRow {
+                    minute: 29_927_520 + i64::from(n % 1440) + 1440 * (number as i64 % 2),
+                    source: std::net::Ipv4Addr::from(0x0b00_0000 + n % 5000).into(),
+                    protocol: 6,
+                    destination_port: Some((n % 97) as u16),
+                    icmp: None,
+                    flags: Some(2),
+                    class: "scanner",
+                    tool: None,
+                    country: None,
+                    packets: 1 + n % 3,
+                })
+                .unwrap();
+        }
+        batch.commit().unwrap();
+    }
+}
+
+fn rows(lake: &Lake, engine: &Engine, sql: &str) -> Result<String, LakeError> {
+    let limits = Limits { threads: 2, ..Limits::default() };
+    let mut text = Vec::new();
+    lake.query_on(engine, sql, &limits)?.write(Format::Csv, &mut text)?;
+    Ok(String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn a_cluster_of_three_answers_as_one_process_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = Lake::open(folder.path().join("lake")).unwrap();
+    fill(&lake);
+
+    let scheduler = format!("127.0.0.1:{}", free_port());
+    let path = lake.folder().to_str().unwrap();
+    let _scheduler = start(&["scheduler", path, &scheduler]);
+    let executors: Vec<Node> = ["one", "two"]
+        .iter()
+        .map(|name| {
+            let (at, grpc) = (format!("127.0.0.1:{}", free_port()), free_port().to_string());
+            let work = folder.path().join(name);
+            std::fs::create_dir(&work).unwrap();
+            start(&["executor", &scheduler, &at, &grpc, work.to_str().unwrap()])
+        })
+        .collect();
+    assert_eq!(executors.len(), 2);
+
+    let cluster = Engine::Cluster(format!("df://{scheduler}"));
+    let until = Instant::now() + Duration::from_secs(60);
+    while let Err(error) = rows(&lake, &cluster, "SELECT count(*) FROM minutes") {
+        assert!(Instant::now() < until, "{error}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    for sql in [
+        "SELECT count(*), sum(packets) FROM minutes",
+        "SELECT day, destination_port, sum(packets) AS n FROM minutes GROUP BY day, destination_port ORDER BY 1, 3 DESC, 2",
+        "SELECT day, sum(hosts), sum(packets) FROM ports GROUP BY day ORDER BY day",
+        "SELECT ip_text(source) AS ip, sum(packets) AS n FROM minutes WHERE in_network(source, '11.0.0.0/28') \
+         AND day = '2026-11-27' GROUP BY source ORDER BY ip",
+    ] {
+        let here = rows(&lake, &Engine::Embedded, sql).unwrap();
+        assert!(here.lines().count() > 1, "{sql}: {here}");
+        assert_eq!(rows(&lake, &cluster, sql).unwrap(), here, "{sql}");
+    }
+    assert!(matches!(rows(&lake, &cluster, "DROP TABLE minutes"), Err(LakeError::NotAQuestion(_))));
+}

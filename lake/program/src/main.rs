@@ -1,0 +1,122 @@
+//! History from the command line: `take` captures into a lake, `query` it in SQL for a purpose, `compact` days that are over, `forget` what is
+//! too old, `list` what there is.
+//!
+//! A program of its own beside `noroshi`, because the engine takes longer to build than all the rest, and so that a question that takes
+//! much memory takes it from nobody else.
+
+mod ask;
+mod take;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use jiff::civil::Date;
+use jiff::{Span, tz::TimeZone};
+use noroshi_lake::{Lake, Table};
+use noroshi_model::clock::{Clock as _, SystemClock};
+
+/// History of the telescope: packets' headers, counts by the minute, and SQL over them
+#[derive(Debug, Parser)]
+#[command(name = "noroshi-lake", version)]
+struct Cli {
+    /// The lake's folder
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "NOROSHI_LAKE",
+        default_value = "noroshi-data/lake"
+    )]
+    lake: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Take captures in: headers and counts by the minute
+    Take(take::Take),
+    /// Ask, for a purpose that is written down
+    Query(ask::Query),
+    /// Join the small files of days that are over
+    Compact {
+        /// One day [default: every day before today]
+        day: Option<Date>,
+    },
+    /// Forget days that are too old
+    Forget {
+        /// Days for which headers are kept
+        #[arg(long, value_name = "DAYS", default_value_t = 30)]
+        packets_days: u16,
+        /// Days for which counts by the minute are kept
+        #[arg(long, value_name = "DAYS", default_value_t = 366)]
+        minutes_days: u16,
+    },
+    /// List what there is: table, day, sensor, bytes
+    List,
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("noroshi-lake: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<()> {
+    let lake = Lake::open(&cli.lake)?;
+    match &cli.command {
+        Command::Take(wish) => take::run(&lake, wish),
+        Command::Query(wish) => ask::run(&lake, wish),
+        Command::Compact { day } => compact(&lake, *day),
+        Command::Forget { packets_days, minutes_days } => {
+            let writer = lake.writer()?;
+            for (table, days) in [(Table::Packets, *packets_days), (Table::Minutes, *minutes_days)] {
+                let before = today().checked_sub(Span::new().days(days)).context("no such day")?;
+                for day in writer.forget_before(table, before)? {
+                    println!("{} of {day} are forgotten", table.name());
+                }
+            }
+            Ok(())
+        }
+        Command::List => {
+            for (partition, bytes) in lake.partitions()? {
+                println!(
+                    "{:<8} {} {:<32} {bytes:>14}",
+                    partition.table.name(),
+                    partition.day,
+                    partition.sensor
+                );
+            }
+            Ok(())
+        }
+    }
+}
+
+fn compact(lake: &Lake, day: Option<Date>) -> anyhow::Result<()> {
+    let days: std::collections::BTreeSet<Date> = match day {
+        Some(day) => [day].into(),
+        None => {
+            let over = |day: &Date| *day < today();
+            lake.partitions()?.into_iter().map(|(partition, _)| partition.day).filter(over).collect()
+        }
+    };
+    let writer = lake.writer()?;
+    for day in days {
+        let joined = writer.compact(day)?;
+        if joined > 0 {
+            println!("{day}: {joined} files joined");
+        }
+    }
+    Ok(())
+}
+
+/// By UTC, as the days of the lake are.
+fn today() -> Date {
+    SystemClock.now().to_zoned(TimeZone::UTC).date()
+}
