@@ -1,5 +1,7 @@
 //! The same question in this process and on a cluster of three others: a scheduler and two executors.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

@@ -1,5 +1,7 @@
 //! The program: a capture taken, taken again, asked about for a purpose, joined, forgotten.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 use std::path::Path;
 use std::process::{Command, Output};
 

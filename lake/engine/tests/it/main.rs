@@ -1,5 +1,7 @@
 //! A lake as the program uses it: filled, asked, joined, forgotten, killed on the way.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 mod asking;
 mod others;
 mod rows;
