@@ -102,7 +102,7 @@ fn send(from: &str, count: u8) {
 fn an_organisation_is_told_at_once_and_then_together_by_mail_webhook_and_stix() {
     let Some(smtp) = server("NOROSHI_TEST_SMTP") else { return };
     let log = std::env::var("NOROSHI_TEST_MAILLOG").unwrap();
-    let place = Place::new(&smtp, Some(&log), "pause-s = 4\npause-max-s = 4");
+    let place = Place::new(&smtp, Some(&log), "pause-s = 15\npause-max-s = 15");
     let by = ["--by", "aoki"];
     // Of this run alone: the mail server may have served another.
     let tag = format!("city{}", std::process::id());
