@@ -266,7 +266,7 @@ impl Tx<'_> {
 
     /// Forgets alerts of which nothing was seen since, and messages made before; how many alerts.
     pub fn forget_alerts(&mut self, before: Timestamp) -> Result<u64, StoreError> {
-        let over = "('sent', 'delivered', 'failed')";
+        let over = "('sent', 'delivered', 'failed', 'stopped')";
         let sql = format!("DELETE FROM alert_message WHERE made_ms < ?1 AND state IN {over}");
         self.execute(&sql, values![before])?;
         self.execute("DELETE FROM alert WHERE last_ms < ?1", values![before])

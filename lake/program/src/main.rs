@@ -1,7 +1,7 @@
 //! History from the command line: `take` captures into a lake, `query` it in SQL for a purpose, `compact` days that are over, `forget` what is
 //! too old, `list` what there is.
 //!
-//! A program of its own beside `noroshi`, because the engine takes longer to build than all the rest, and so that a question that takes
+//! A program of its own beside `noroshi`, because the engine takes about as long to build as all the rest, and so that a question that takes
 //! much memory takes it from nobody else.
 
 mod ask;

@@ -4,82 +4,47 @@
 //! What is found is told at once: campaigns, attacks, addresses of organisations. How it goes is told every now and then, and in the end
 //! what `replay` tells. Lost packets are counted by the kernel, and told.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
 use clap::Args;
-use ipnet::IpNet;
 use jiff::Timestamp;
-use netring::{Capture, CaptureBuilder, FanoutFlags, FanoutMode};
-use nix::ifaddrs::getifaddrs;
-use nix::net::if_::if_nametoindex;
-use nix::sys::socket::sockopt::SocketError;
-use nix::sys::socket::{LinkAddr, getsockopt};
+use netring::Capture;
 use noroshi_model::clock::{Clock as _, SystemClock};
 use noroshi_observe::telescope::{Telescope, Turn};
-use noroshi_wire::capture::{Frame, Frames, LinkType};
+use noroshi_wire::capture::{Frames, LinkType};
 use serde::Serialize;
 
 use super::alerting::{self, Alerting};
 use super::judged;
+use super::ring::{self, LOOK_UP};
+use super::telling::{FORGET, QUIET_NS, TELL, Watching, tell_news, tell_one};
 use super::threads::{self, Batches};
-use super::told::{self, Alerted, Attacked, Campaigned};
-use super::watch::{self, Fresh, Member, Watch};
+use super::told;
+use super::watch::{self, Watch};
 use crate::commands::Where;
 use crate::report::{self, say};
 use crate::tables;
 
-/// Bytes of a packet that are looked at: all headers, and the beginning of what a datagram carries.
-const SNAP_BYTES: u32 = 256;
-/// A thread's ring.
-const BLOCK_BYTES: usize = 1 << 20;
-const BLOCKS: usize = 64;
-/// Packets wait in the ring no longer than this.
-const BLOCK_WAIT_MS: u32 = 50;
 /// Most packets of a batch.
 const BATCH_MAX: usize = 8192;
-/// How often it is looked whether to stop.
-pub(super) const LOOK_UP: Duration = Duration::from_millis(100);
-/// How often what is new is told, and how it goes.
-pub(super) const TELL: Duration = Duration::from_millis(250);
-/// How often quiet senders are forgotten, and since when they are quiet.
-pub(super) const FORGET: Duration = Duration::from_secs(3600);
-pub(super) const QUIET_NS: u64 = 24 * 3600 * 1_000_000_000;
-
 /// Watch an interface, and tell who sends what and why
 #[derive(Debug, Args)]
 pub struct Live {
     /// The interface to which the telescope's packets come
     #[arg(long, value_name = "IF")]
     pub interface: String,
-    /// The telescope's networks; packets to other addresses are counted and left out [default: every address]
-    #[arg(long = "network", value_name = "PREFIX")]
-    pub networks: Vec<IpNet>,
-    /// An organisation that is told when one of its addresses is seen; may be repeated
-    #[arg(long = "organisation", value_name = "NAME=PREFIX")]
-    pub organisations: Vec<Member>,
-    /// Write down what is seen of registered organisations' addresses (`noroshi organisation`), from where `noroshi run` tells them
-    #[arg(long)]
-    pub alert: bool,
     /// What this telescope is called beside others that write there [default: live-INTERFACE]
     #[arg(long, value_name = "NAME", requires = "alert")]
     pub name: Option<String>,
     /// Threads that look, each with a ring of 64 MiB [default: one for each core, at most 16]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
     pub threads: Option<u8>,
-    /// Stop after so many seconds [default: when told to]
-    #[arg(long, value_name = "SECONDS")]
-    pub stop_after_s: Option<u64>,
-    /// Say every so many seconds how it goes
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
-    pub every_s: u64,
-    /// Print JSON, a line each for `alert`, `campaign`, `victim`, `status`, and in the end what replay prints
-    #[arg(long)]
-    pub json: bool,
+    /// What is watched for, and how it is told
+    #[command(flatten)]
+    pub watching: Watching,
 }
 
 /// How it goes.
@@ -133,104 +98,49 @@ impl Batches for Ring<'_> {
                 return None;
             }
             match self.capture.next_batch_blocking(LOOK_UP) {
-                Ok(block) => block.iter().for_each(|block| put(block, self.link, frames)),
+                Ok(block) => block.iter().for_each(|block| ring::put(block, self.link, frames)),
                 Err(error) => self.shared.fail(&error.to_string()),
             }
-            if frames.is_empty() {
-                self.see_that_it_is_there();
+            if frames.is_empty() && !ring::is_there(&self.capture, self.shared.interface, self.shared.number)
+            {
+                self.shared.fail("the interface is gone");
             }
         }
         // What is there already comes along, as far as there is room for it.
         while frames.len() < BATCH_MAX
             && let Some(block) = self.capture.next_batch()
         {
-            put(&block, self.link, frames);
+            ring::put(&block, self.link, frames);
         }
         Some(self.shared.turn.fetch_add(1, Ordering::Relaxed))
     }
 }
 
-impl Ring<'_> {
-    /// An interface that goes down leaves an error, until which is asked for the ring does not wait for packets any more; one that is gone
-    /// never has any again.
-    fn see_that_it_is_there(&self) {
-        let _down = getsockopt(&self.capture, SocketError);
-        if if_nametoindex(self.shared.interface) != Ok(self.shared.number) {
-            self.shared.fail("the interface is gone");
-        }
-    }
-}
-
-pub(super) fn put(block: &netring::PacketBatch<'_>, link: LinkType, frames: &mut Frames) {
-    for packet in block.iter() {
-        let at = packet.timestamp();
-        let at_ns = Some(u64::from(at.sec) * 1_000_000_000 + u64::from(at.nsec));
-        let length = u32::try_from(packet.original_len()).unwrap_or(u32::MAX);
-        let bytes = packet.data();
-        frames.push(&Frame { at_ns, link, length, bytes: &bytes[..bytes.len().min(SNAP_BYTES as usize)] });
-    }
-}
-
-/// What packets of an interface begin with (`ARPHRD_…` of Linux). Asked of the kernel, for `/sys` may be of another network namespace.
-pub(super) fn link_of(interface: &str) -> anyhow::Result<LinkType> {
-    let mut addresses = getifaddrs()?.filter(|address| address.interface_name == interface);
-    let kind = addresses.find_map(|address| address.address?.as_link_addr().map(LinkAddr::hatype));
-    match kind.with_context(|| format!("there is no interface {interface}"))? {
-        // Ethernet, loopback.
-        1 | 772 => Ok(LinkType::ETHERNET),
-        // Without a header of the link: tunnels, tun.
-        65534 | 768 | 769 | 776 | 778 => Ok(LinkType::RAW),
-        512 => Ok(LinkType::PPP),
-        other => bail!("{interface} is of a kind that is not read (ARPHRD {other})"),
-    }
-}
-
-pub(super) fn ring(interface: &str, threads: usize) -> anyhow::Result<Capture> {
-    let mut builder: CaptureBuilder = Capture::builder()
-        .interface(interface)
-        .snap_len(SNAP_BYTES)
-        .block_size(BLOCK_BYTES)
-        .block_count(BLOCKS)
-        .block_timeout_ms(BLOCK_WAIT_MS)
-        .promiscuous(true)
-        .ignore_outgoing(true);
-    if threads > 1 {
-        // A group of our own: its number is one of 65,536 for the whole machine. What a ring is told to ignore, its group is not.
-        let group = std::process::id() as u16;
-        builder = builder.fanout(FanoutMode::Hash, group).fanout_flags(FanoutFlags::IGNORE_OUTGOING);
-    }
-    builder.build().map_err(|error| match error {
-        netring::Error::PermissionDenied => anyhow::anyhow!(
-            "{interface} may not be watched: that needs CAP_NET_RAW (setcap cap_net_raw+ep on the program, \
-             AmbientCapabilities=CAP_NET_RAW in the service)"
-        ),
-        other => anyhow::Error::from(other).context(format!("{interface} cannot be watched")),
-    })
-}
-
 /// Does it.
 pub fn run(at: &Where, wish: &Live) -> anyhow::Result<ExitCode> {
-    let house = wish.alert.then(|| at.visit()).transpose()?;
+    let house = wish.watching.alert.then(|| at.visit()).transpose()?;
     let tables = tables::read(&at.read()?.enrich)?;
-    let link = link_of(&wish.interface)?;
+    let link = ring::link_of(&wish.interface)?;
     let begun = Instant::now();
-    let telescope = Telescope::new(wish.networks.clone());
-    let watch = Turn::new(Watch::new(watch::members(&wish.organisations)?, Arc::clone(&tables.lists)));
+    let telescope = Telescope::new(wish.watching.networks.clone());
+    let watch =
+        Turn::new(Watch::new(watch::members(&wish.watching.organisations)?, Arc::clone(&tables.lists)));
     let count = wish.threads.map_or_else(threads::usual, usize::from);
     let shared = Shared {
         interface: &wish.interface,
-        number: if_nametoindex(wish.interface.as_str())?,
+        number: ring::number_of(&wish.interface)?,
         turn: AtomicU64::new(0),
         stop: AtomicBool::new(false),
         failed: AtomicBool::new(false),
         dropped: AtomicU64::new(0),
     };
     let rings: Vec<Ring<'_>> = (0..count)
-        .map(|_| Ok(Ring { capture: ring(&wish.interface, count)?, link, shared: &shared }))
+        .map(|_| Ok(Ring { capture: ring::open(&wish.interface, count)?, link, shared: &shared }))
         .collect::<anyhow::Result<_>>()?;
     let name = wish.name.clone().unwrap_or_else(|| alerting::usual_name(&wish.interface));
-    let alerting =
-        house.as_ref().map(|house| Alerting::new(house, &name, &wish.organisations, &telescope, &watch));
+    let alerting = house
+        .as_ref()
+        .map(|house| Alerting::new(house, &name, &wish.watching.organisations, &telescope, &watch));
     let mut alerting = alerting.transpose()?;
     if let Some(alerting) = &alerting {
         eprintln!("noroshi: {} ranges of organisations are watched for", alerting.ranges());
@@ -242,7 +152,7 @@ pub fn run(at: &Where, wish: &Live) -> anyhow::Result<ExitCode> {
         shared.stop.store(true, Ordering::Relaxed);
         told
     })?;
-    tell_news(&watch, &telescope, &mut alerting, wish.json)?;
+    tell_news(&watch, &telescope, &mut alerting, wish.watching.json)?;
     if let Some(alerting) = &mut alerting {
         alerting.go_on(&telescope, &watch);
         let _told_why = alerting.write(&telescope, &watch);
@@ -252,7 +162,7 @@ pub fn run(at: &Where, wish: &Live) -> anyhow::Result<ExitCode> {
     let dropped = shared.dropped.load(Ordering::Relaxed);
     let replayed = watch.look(|watch| told::summary(&telescope, watch, judged, Vec::new(), wall_s))?;
     let replayed = replayed.with_dropped(dropped);
-    if wish.json {
+    if wish.watching.json {
         report::json(&replayed)?;
     } else {
         told::print(&replayed);
@@ -281,68 +191,30 @@ fn tell(
                 _ = term.recv() => return Ok(()),
                 _ = tick.tick() => {}
             }
-            tell_news(watch, telescope, alerting, wish.json)?;
+            tell_news(watch, telescope, alerting, wish.watching.json)?;
             if let Some(alerting) = alerting {
                 let _tried_again = alerting.write(telescope, watch);
             }
-            if status_at.elapsed() >= Duration::from_secs(wish.every_s) {
+            if status_at.elapsed() >= Duration::from_secs(wish.watching.every_s) {
                 let packets = watch.look(|watch| watch.counts.frames);
                 let packets_per_s = (packets - before) as f64 / status_at.elapsed().as_secs_f64();
                 (status_at, before) = (Instant::now(), packets);
                 let dropped = shared.dropped.load(Ordering::Relaxed);
                 let at = SystemClock.now();
                 let status = Status { at, packets, packets_per_s, dropped, sources: telescope.len() as u64 };
-                tell_one(wish.json, "status", &status, say_status)?;
+                tell_one(wish.watching.json, "status", &status, say_status)?;
             }
             if forgot_at.elapsed() >= FORGET {
                 forgot_at = Instant::now();
                 let now_ns = u64::try_from(SystemClock.now().as_nanosecond()).unwrap_or(0);
                 telescope.forget_before(now_ns.saturating_sub(QUIET_NS));
             }
-            if over() || wish.stop_after_s.is_some_and(|s| begun.elapsed() >= Duration::from_secs(s)) {
+            if over() || wish.watching.stop_after_s.is_some_and(|s| begun.elapsed() >= Duration::from_secs(s))
+            {
                 return Ok(());
             }
         }
     })
-}
-
-/// Tells what is new since it was told last.
-pub(super) fn tell_news(
-    watch: &Turn<Watch>,
-    telescope: &Telescope,
-    alerting: &mut Option<Alerting<'_>>,
-    json: bool,
-) -> anyhow::Result<()> {
-    let fresh = watch.now(Watch::fresh);
-    if let Some(alerting) = alerting {
-        let is_one = |news: &Fresh| if let Fresh::Alert(alert) = news { Some(alert.clone()) } else { None };
-        alerting.alert(&fresh.iter().filter_map(is_one).collect::<Vec<_>>(), telescope);
-    }
-    for news in fresh {
-        match news {
-            Fresh::Alert(alert) => tell_one(json, "alert", &Alerted::of(&alert, None), told::say_alert)?,
-            Fresh::Campaign(campaign) => {
-                tell_one(json, "campaign", &Campaigned::of(&campaign), told::say_campaign)?;
-            }
-            Fresh::Victim(attack) => {
-                tell_one(json, "victim", &Attacked::of(&attack, telescope.part_of_all()), told::say_victim)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn tell_one<T: Serialize>(
-    json: bool,
-    name: &str,
-    told: &T,
-    say: impl Fn(&T),
-) -> anyhow::Result<()> {
-    if json {
-        return report::json(&BTreeMap::from([(name, told)]));
-    }
-    say(told);
-    Ok(())
 }
 
 fn say_status(status: &Status) {

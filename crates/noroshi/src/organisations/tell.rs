@@ -36,6 +36,8 @@ enum Fate {
     Later(String),
     Failed(String),
     InDoubt(String),
+    /// There is nothing to say any more.
+    Stopped(&'static str),
 }
 
 /// What a message tells.
@@ -58,7 +60,9 @@ pub fn send_one(house: &House, ways: &[Way]) -> anyhow::Result<bool> {
     let claimed = house.store.tx_in_turn("alert.claim", |tx| tx.claim_alert_message(ways, now))?;
     let Some(message) = claimed else { return Ok(false) };
     let fate = match told(house, &message)? {
-        None => Fate::Failed("the organisation is not registered any more".into()),
+        None => Fate::Stopped("the organisation is not registered any more"),
+        // It could not be sent for so long that all of it was quiet, came again, and is in a later message.
+        Some(told) if told.all == 0 => Fate::Stopped("a later message tells it"),
         Some(told) => match message.way {
             Way::Mail => mail(house, &message, &told),
             Way::Webhook | Way::Stix => post(house, &message, &told),
@@ -203,6 +207,7 @@ fn settle(house: &House, message: AlertMessage, fate: Fate) -> Result<(), StoreE
         Fate::Later(reply) => (StepState::Pending, reply),
         Fate::Failed(reply) => (StepState::Failed, reply),
         Fate::InDoubt(reply) => (StepState::InDoubt, reply),
+        Fate::Stopped(why) => (StepState::Stopped, why.to_owned()),
     };
     if state == StepState::Pending && message.attempts >= ATTEMPTS_MAX {
         state = StepState::Failed;

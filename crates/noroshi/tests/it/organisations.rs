@@ -195,6 +195,46 @@ fn an_organisation_is_told_at_once_and_then_together_by_mail_webhook_and_stix() 
     assert!(!place.run(&["list"]).contains("city"));
 }
 
+#[test]
+fn an_address_that_comes_again_after_quiet_is_told_of_again_and_what_was_not_sent_by_then_is_not() {
+    let Some(smtp) = server("NOROSHI_TEST_SMTP") else { return };
+    let place = Place::new(&smtp, None, "quiet-s = 1\npause-s = 1\npause-max-s = 1");
+    let (mail, by) = (format!("again{}@example.ne.jp", std::process::id()), ["--by", "aoki"]);
+    place.run(&[&["add", "city", "--lang", "en", "--mail", &mail], &by[..]].concat());
+    place.run(&[&["range", "add", "city", "203.0.113.0/24"], &by[..]].concat());
+    place.run(&[&["range", "prove", "city", "203.0.113.0/24", "--vouch", "x"], &by[..]].concat());
+    let (folder, config) = (place.path().to_owned(), place.config.clone());
+    in_a_network_of_its_own(move || {
+        let telescope = Telescope::start(&folder, &config, &["203.0.113.9"]);
+        send("203.0.113.9", 3);
+        std::thread::sleep(Duration::from_secs(3));
+        send("203.0.113.9", 3);
+        // Until it is looked at how it goes on.
+        std::thread::sleep(Duration::from_secs(11));
+        telescope.end();
+    });
+    let states = || {
+        let state = |message: &Value| (message["number"].clone(), message["state"].clone());
+        place.lines(&["messages", "city", "--json"]).iter().map(state).collect::<Vec<_>>()
+    };
+    if states().is_empty() {
+        return; // No network of its own could be made, which was said.
+    }
+    assert_eq!(states(), [(2.into(), "pending".into()), (1.into(), "pending".into())]);
+    let _running = Running::start(place.path(), &place.config);
+    let mails = until("the mail", || {
+        let mails = maildir(mail.split('@').next().unwrap());
+        (!mails.is_empty()).then_some(mails)
+    });
+    until("what became of them", || {
+        (states() == [(2.into(), "sent".into()), (1.into(), "stopped".into())]).then_some(())
+    });
+    let read = MessageParser::default().parse(&mails[0]).unwrap();
+    let body = read.body_text(0).unwrap();
+    assert!(mails.len() == 1 && body.contains("seen again after some quiet, for the 2. time"), "{body}");
+    assert_eq!(place.lines(&["alerts", "city", "--json"])[0]["episode"], 2);
+}
+
 /// A mail of somebody else, so that the mail server writes to its log.
 fn somebody_elses_mail(smtp: &str) {
     let mut line = String::new();

@@ -27,7 +27,6 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use async_nats::jetstream::{AckKind, Message};
 use clap::Args;
-use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 use noroshi_model::clock::{Clock as _, SystemClock};
 use noroshi_observe::telescope::{Glance, Telescope, Turn};
@@ -37,10 +36,10 @@ use tokio::sync::mpsc;
 
 use super::alerting::Alerting;
 use super::judged;
-use super::live::{FORGET, QUIET_NS, TELL, tell_news, tell_one};
 use super::nats::NatsArgs;
+use super::telling::{FORGET, QUIET_NS, TELL, Watching, tell_news, tell_one};
 use super::told;
-use super::watch::{self, Member, Watch};
+use super::watch::{self, Watch};
 use crate::commands::Where;
 use crate::report;
 use crate::tables;
@@ -71,15 +70,6 @@ pub struct Hub {
     /// The hub's NATS server, to which those of the sensors connect
     #[command(flatten)]
     pub nats: NatsArgs,
-    /// The telescope's networks, of all sensors; packets to other addresses are counted and left out [default: every address]
-    #[arg(long = "network", value_name = "PREFIX")]
-    pub networks: Vec<IpNet>,
-    /// An organisation that is told when one of its addresses is seen; may be repeated
-    #[arg(long = "organisation", value_name = "NAME=PREFIX")]
-    pub organisations: Vec<Member>,
-    /// Write down what is seen of registered organisations' addresses (`noroshi organisation`), from where `noroshi run` tells them
-    #[arg(long)]
-    pub alert: bool,
     /// Batches wait so long for one that is missing before them
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub patience_s: u32,
@@ -89,15 +79,9 @@ pub struct Hub {
     /// A server gives again what was not acknowledged for so long; settled when a sensor is met first
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     pub again_after_s: u64,
-    /// Stop after so many seconds [default: when told to]
-    #[arg(long, value_name = "SECONDS")]
-    pub stop_after_s: Option<u64>,
-    /// Say every so many seconds how it goes
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
-    pub every_s: u64,
-    /// Print JSON, a line each for `alert`, `campaign`, `victim`, `gap`, `sensors`, and in the end what replay prints
-    #[arg(long)]
-    pub json: bool,
+    /// What is watched for, and how it is told
+    #[command(flatten)]
+    pub watching: Watching,
 }
 
 /// One sensor, as it is now.
@@ -136,7 +120,7 @@ const NAME: &str = "hub";
 
 /// Does it.
 pub fn run(at: &Where, wish: &Hub) -> anyhow::Result<ExitCode> {
-    let house = wish.alert.then(|| at.visit()).transpose()?;
+    let house = wish.watching.alert.then(|| at.visit()).transpose()?;
     let config = &at.read()?;
     let tables = tables::read(&config.enrich)?;
     let ledgers = Ledgers::of(config);
@@ -144,8 +128,9 @@ pub fn run(at: &Where, wish: &Hub) -> anyhow::Result<ExitCode> {
     let names = if wish.sensors.is_empty() { ledgers.sensors()? } else { wish.sensors.clone() };
     ensure!(!names.is_empty(), "no sensor is known; `noroshi darknet sensors new` makes one");
     let begun = Instant::now();
-    let telescope = Telescope::new(wish.networks.clone());
-    let watch = Turn::new(Watch::new(watch::members(&wish.organisations)?, Arc::clone(&tables.lists)));
+    let telescope = Telescope::new(wish.watching.networks.clone());
+    let watch =
+        Turn::new(Watch::new(watch::members(&wish.watching.organisations)?, Arc::clone(&tables.lists)));
     let sensors = names.iter().map(|name| Sensor::new(name, &ledgers)).collect::<anyhow::Result<Vec<_>>>()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let (into, mut coming) = mpsc::channel(WAITING_MAX);
@@ -156,8 +141,9 @@ pub fn run(at: &Where, wish: &Hub) -> anyhow::Result<ExitCode> {
     let (taken, glance, frames) = (Vec::new(), Glance::default(), Frames::default());
     let (turn, newest_ns, ledgers) = (0, 0, &ledgers);
     let (telescope, watch) = (&telescope, &watch);
-    let alerting =
-        house.as_ref().map(|house| Alerting::new(house, NAME, &wish.organisations, telescope, watch));
+    let alerting = house
+        .as_ref()
+        .map(|house| Alerting::new(house, NAME, &wish.watching.organisations, telescope, watch));
     let alerting = alerting.transpose()?;
     let mut intake =
         Intake { wish, ledgers, telescope, watch, sensors, turn, newest_ns, frames, glance, taken, alerting };
@@ -165,7 +151,7 @@ pub fn run(at: &Where, wish: &Hub) -> anyhow::Result<ExitCode> {
     intake.give_back(&runtime, coming);
     runtime.shutdown_timeout(FAREWELL);
     went?;
-    tell_news(watch, telescope, &mut intake.alerting, wish.json)?;
+    tell_news(watch, telescope, &mut intake.alerting, wish.watching.json)?;
     if let Some(alerting) = &mut intake.alerting {
         alerting.go_on(telescope, watch);
         let _told_why = alerting.write(telescope, watch);
@@ -173,7 +159,7 @@ pub fn run(at: &Where, wish: &Hub) -> anyhow::Result<ExitCode> {
     let judged = judged::judge(telescope, &tables, super::threads::usual());
     let wall_s = begun.elapsed().as_secs_f64();
     let replayed = watch.look(|watch| told::summary(telescope, watch, judged, Vec::new(), wall_s))?;
-    if wish.json {
+    if wish.watching.json {
         report::json(&replayed)?;
     } else {
         told::print(&replayed);
@@ -239,13 +225,13 @@ impl Intake<'_> {
             if told_at.elapsed() >= TELL || !self.taken.is_empty() {
                 told_at = Instant::now();
                 self.pass()?;
-                tell_news(self.watch, self.telescope, &mut self.alerting, self.wish.json)?;
+                tell_news(self.watch, self.telescope, &mut self.alerting, self.wish.watching.json)?;
             }
             // What organisations are to be told is written down before its packets are.
             if self.alerting.as_mut().is_none_or(|alerting| alerting.write(self.telescope, self.watch)) {
                 self.acknowledge(runtime)?;
             }
-            if status_at.elapsed() >= Duration::from_secs(self.wish.every_s) {
+            if status_at.elapsed() >= Duration::from_secs(self.wish.watching.every_s) {
                 status_at = Instant::now();
                 self.tell_how_it_goes()?;
             }
@@ -253,7 +239,9 @@ impl Intake<'_> {
                 forgot_at = Instant::now();
                 self.telescope.forget_before(now_ns().saturating_sub(QUIET_NS));
             }
-            if stop || self.wish.stop_after_s.is_some_and(|s| begun.elapsed() >= Duration::from_secs(s)) {
+            if stop
+                || self.wish.watching.stop_after_s.is_some_and(|s| begun.elapsed() >= Duration::from_secs(s))
+            {
                 return Ok(());
             }
         }
@@ -285,7 +273,7 @@ impl Intake<'_> {
             }
         };
         if let Some(heard) = sensor.heard(now) {
-            tell_one(self.wish.json, "gap", &heard, GapTold::say)?;
+            tell_one(self.wish.watching.json, "gap", &heard, GapTold::say)?;
         }
         let packets = self.frames.len() as u64;
         sensor.changed = true;
@@ -333,7 +321,7 @@ impl Intake<'_> {
         let now = SystemClock.now();
         let patience = SignedDuration::from_secs(self.wish.patience_s.into());
         let silent = Duration::from_secs(self.wish.silent_s.into());
-        let json = self.wish.json;
+        let json = self.wish.watching.json;
         for sensor in &mut self.sensors {
             sensor.line.pass(now, patience);
             for GapNews { run, gap, state } in sensor.line.news() {
@@ -383,7 +371,9 @@ impl Intake<'_> {
         let ledgers = self.sensors.iter().map(|sensor| (&sensor.name, &sensor.line.ledger));
         let listed: Vec<_> =
             ledgers.map(|(name, ledger)| list::Listed::of(name, ledger, SystemClock.now())).collect();
-        tell_one(self.wish.json, "sensors", &listed, |listed| listed.iter().for_each(list::Listed::say))
+        tell_one(self.wish.watching.json, "sensors", &listed, |listed| {
+            listed.iter().for_each(list::Listed::say)
+        })
     }
 }
 
