@@ -164,6 +164,11 @@ impl Book {
         self.refresh().map_err(|why| self.failed(why))
     }
 
+    /// How far records were taken in: another place, where more were. Places have no order.
+    pub fn taken_in(&self) -> (u64, u64) {
+        (self.manifest.generation, self.log.as_ref().map_or(0, Log::length))
+    }
+
     /// Takes records in; when this returns they are kept for good. Records say of themselves what is new in them, so giving
     /// a batch again after a crash changes nothing.
     pub fn keep(&mut self, batch: &[Lawful<Assignment, SessionKeeping>]) -> Result<Kept, BookError> {

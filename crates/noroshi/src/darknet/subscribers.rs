@@ -114,11 +114,12 @@ fn is_evidence(source: &Source, packets_min: u32) -> bool {
         && source.ttl.1 - source.ttl.0 <= TTL_SPREAD_MAX
 }
 
-/// Under the names of IntelMQ's data format. Of the first packet the port is known, too; who shares an address by port is found by both.
+/// Under the names of IntelMQ's data format. Of the packet that made the sender known the port is known, too; who shares an address by port
+/// is found by both. (Of several rings' packets it need not be the first.)
 fn line(alert: &Alert, source: &Source, is_first: bool) -> String {
     let tool = Tool::of(source);
     let is_mirai = tool == Some(Tool::Mirai);
-    let at = if is_first { source.first_ns } else { source.last_ns };
+    let at = if is_first { alert.known_ns } else { source.last_ns };
     let mut event = json!({
         "feed.name": "darknet", "time.source": time(at), "source.ip": alert.ip,
         "classification.type": if is_mirai { "infected-system" } else { "scanner" },
@@ -136,7 +137,7 @@ fn line(alert: &Alert, source: &Source, is_first: bool) -> String {
         put("protocol.transport", if asked.tcp { "tcp" } else { "udp" }.into());
         put("destination.port", asked.port.into());
     }
-    if let Some(port) = alert.from.filter(|_| is_first && alert.known_ns == source.first_ns) {
+    if let Some(port) = alert.from.filter(|_| is_first) {
         put("source.port", port.into());
     }
     event.to_string()

@@ -70,7 +70,7 @@ fn under<P: NoticePurpose>(
             Ok::<_, StoreError>(Some((finding, clock)))
         })?;
         let done = match &finding {
-            Some((finding, clock)) => pursue(house, finding, clock, &identify)?,
+            Some((finding, clock)) => pursue_now(house, finding, clock, &identify)?,
             None => Vec::new(),
         };
         house.store.tx_together("act.commit", |tx| commit(tx, house, job, &done))?;
@@ -109,6 +109,23 @@ struct Opened {
     case: Case,
     seen: Vec<Timestamp>,
     addressee: Locked,
+}
+
+/// The same twice where nobody could be named and records came in meanwhile: whoever brought them has asked again for what nobody could be
+/// named for until then, and this was not among it yet. Once more is enough: who brings records all the time asks again all the time.
+fn pursue_now<P: NoticePurpose>(
+    house: &House,
+    finding: &Finding,
+    clock: &FeedClock,
+    permit: &Permit<P>,
+) -> Result<Vec<Pursued>, StageError> {
+    let place = || Ok::<_, StageError>(house.book().context("the session book cannot be opened")?.taken_in());
+    let before = place()?;
+    let done = pursue(house, finding, clock, permit)?;
+    if done.iter().all(|pursued| pursued.answer.verdict == "one") || place()? == before {
+        return Ok(done);
+    }
+    pursue(house, finding, clock, permit)
 }
 
 /// Finds out who held the finding's address at each sighting, and plans for each subscriber.
