@@ -29,6 +29,7 @@ pub mod rsit;
 pub mod seek;
 pub mod staff;
 pub mod subscriber;
+pub mod telescope;
 pub mod text;
 pub mod tlp;
 pub mod wording;

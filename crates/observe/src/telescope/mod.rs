@@ -9,7 +9,7 @@
 //!
 //! Nobody has a reason to send to an address that is not used, so each sender is a fault, a look around, or the echo of something
 //! done to a third. `sighting` is what a packet tells, `probe` what a datagram asks for, `source` what is kept of a sender, `class` what
-//! that makes of them, `victim` who is attacked, `part` a part of all senders, `turn` how threads keep the order.
+//! that makes of them, `victim` who is attacked, `ports` what is asked for, `part` a part of all senders, `turn` how threads keep the order.
 //!
 //! **A sender of answers is a victim or a reflector.** Whoever answers what was sent in our name is attacked, or used to attack: it is never
 //! a scanner, and must never be blocked as one.
@@ -22,6 +22,7 @@
 
 mod class;
 mod part;
+mod ports;
 mod probe;
 mod sighting;
 mod source;
@@ -37,10 +38,12 @@ use noroshi_wire::packet::{Addresses, NoPacket, Packet};
 use serde::Serialize;
 
 use part::{Batch, Part, Share};
+use ports::Sums;
 use sighting::{Echo, Sighting};
 
 pub use class::{Class, Tool};
 pub use part::{Arrival, Asked, News};
+pub use ports::PortCount;
 pub use sighting::Trait;
 pub use source::Source;
 pub use turn::Turn;
@@ -164,6 +167,29 @@ impl Telescope {
         let thresholds = Thresholds::of(part_of_all(&networks));
         let parts = std::array::from_fn(|_| Turn::new(Part::new(sources_max.div_ceil(PARTS), thresholds)));
         Self { networks, hasher: RandomState::new(), parts }
+    }
+
+    /// Counts which ports are asked for, from now on and from zero; takes 43 MB.
+    pub fn count_ports(&self) {
+        self.parts.iter().for_each(|part| part.now(Part::count_ports));
+    }
+
+    /// Ports that were asked for since then, TCP before UDP, by number; none where they are not counted.
+    pub fn ports(&self) -> Vec<PortCount> {
+        let mut sums = Sums::default();
+        self.parts.iter().for_each(|part| part.look(|part| part.add_ports_to(&mut sums)));
+        sums.counted()
+    }
+
+    /// The same, and counts from zero on; no packet is left out between.
+    pub fn take_ports(&self) -> Vec<PortCount> {
+        let mut sums = Sums::default();
+        let mut take = |part: &mut Part| {
+            part.add_ports_to(&mut sums);
+            part.count_ports();
+        };
+        self.parts.iter().for_each(|part| part.now(&mut take));
+        sums.counted()
     }
 
     /// Which part of all IPv4 addresses it looks at.

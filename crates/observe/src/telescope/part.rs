@@ -9,6 +9,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use super::class::Tool;
+use super::ports::{Ports, Sums};
 use super::sighting::{Echo, Sighting};
 use super::source::{Added, Source};
 use super::victim::{Attack, Thresholds, Victims};
@@ -159,6 +160,13 @@ fn add<A: Copy + Into<IpAddr>>(
     }
 }
 
+/// Counts what asks for a port.
+fn count<A>(ports: &mut Ports, seen: &[Sighting<A>]) {
+    for one in seen.iter().filter(|one| one.traits.asks()) {
+        ports.add(one.traits.is_tcp(), one.port, one.hash);
+    }
+}
+
 /// What a batch of frames shows to one part.
 #[derive(Debug, Default)]
 pub(super) struct Share {
@@ -202,6 +210,8 @@ pub(super) struct Part {
     room: usize,
     /// Who had no room, counted as far as that goes.
     beyond: Option<HllSketch>,
+    /// Which ports are asked for, where that is counted.
+    ports: Option<Ports>,
 }
 
 impl Part {
@@ -212,12 +222,26 @@ impl Part {
             victims: Victims::new(thresholds),
             room,
             beyond: HllSketch::new(BEYOND_LG_K, HllType::Hll8).ok(),
+            ports: None,
         }
+    }
+
+    /// Counts ports from now on, from zero.
+    pub(super) fn count_ports(&mut self) {
+        self.ports = Some(Ports::new());
+    }
+
+    pub(super) fn add_ports_to(&self, sums: &mut Sums) {
+        self.ports.iter().for_each(|ports| ports.add_to(sums));
     }
 
     /// Takes its share in; gives back how many packets could not be added.
     pub(super) fn take(&mut self, share: &Share, batch: Batch<'_>, news: &mut News) -> u64 {
-        let Self { v4, v6, victims, room, beyond } = self;
+        if let Some(ports) = &mut self.ports {
+            count(ports, &share.v4);
+            count(ports, &share.v6);
+        }
+        let Self { v4, v6, victims, room, beyond, .. } = self;
         let (arrivals, Batch { sensor, now_ns, hasher }) = (&mut news.arrivals, batch);
         let left = v4.take(&share.v4, sensor, room.saturating_sub(v6.rows.len()), hasher, beyond, arrivals);
         let more = v6.take(&share.v6, sensor, room.saturating_sub(v4.rows.len()), hasher, beyond, arrivals);

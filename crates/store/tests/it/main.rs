@@ -41,6 +41,7 @@ mod quarantine;
 mod returns;
 mod sources;
 mod staff;
+mod telescopes;
 mod wordings;
 
 static DATABASES: AtomicU32 = AtomicU32::new(0);
