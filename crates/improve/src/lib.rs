@@ -1,6 +1,8 @@
 //! What came of it: a case that stays quiet closes as clean, the funnel is shown as numbers and as a picture, and it is measured what
-//! telling does ([`effect`]), in which words ([`wording`]), and how infected each network is from week to week ([`networks`]).
+//! telling does ([`effect`]), in which words ([`wording`]), and how infected each network is from week to week ([`networks`]). Beside it, what a
+//! telescope counted in a day ([`dark_day`]).
 
+pub mod dark_day;
 pub mod effect;
 pub mod funnel;
 pub mod networks;

@@ -295,7 +295,7 @@ fn in_words(weeks: &[NetworkWeek], infected: &[Option<f64>], unit: &str) -> Stri
 }
 
 /// 1, 2 or 5 times a power of ten, no less than the value.
-fn round_up(value: f64) -> f64 {
+pub(crate) fn round_up(value: f64) -> f64 {
     if value <= 0.0 {
         return 1.0;
     }

@@ -230,6 +230,16 @@ pub struct Alert {
 }
 
 impl Alert {
+    /// What it does, as far as that is known, in words: the tool, else the class, and the port.
+    pub fn what(&self) -> String {
+        let Seen { tool, class, protocol, port, .. } = &self.seen;
+        let word = if tool.is_empty() { class } else { tool };
+        match port {
+            Some(port) => format!("{word} {protocol}/{port}").trim().to_owned(),
+            None => word.clone(),
+        }
+    }
+
     /// The id of an alert.
     pub fn id(organisation: &str, ip: IpAddr, role: Role) -> Id {
         Id::of("alert", &[organisation.as_bytes(), ip.to_string().as_bytes(), role.id().as_bytes()])

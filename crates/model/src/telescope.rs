@@ -124,6 +124,34 @@ pub struct MinuteCount {
     pub arrivals: u64,
 }
 
+/// What telescopes counted over some hours, all of them together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SpanCount {
+    /// By what.
+    pub by: Counted,
+    /// Of which.
+    pub name: String,
+    /// Senders in the hour in which they were most; one that two telescopes saw counts twice.
+    pub hosts: u64,
+    /// Packets, of all hours.
+    pub packets: u64,
+}
+
+/// A telescope that writes down what it sees.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TelescopeState {
+    /// What it is called.
+    pub name: String,
+    /// How many IPv4 addresses it has; 0 where that is not known.
+    pub addresses: u64,
+    /// When it was there first, and last.
+    pub since: Timestamp,
+    /// See `since`.
+    pub seen: Timestamp,
+}
+
 /// Many senders that began at once to ask for something that few asked for before.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]

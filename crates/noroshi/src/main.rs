@@ -48,6 +48,7 @@ mod returns;
 mod reverse;
 mod serve;
 mod sessions;
+mod sky;
 mod sources;
 mod staff;
 mod stages;

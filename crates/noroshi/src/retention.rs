@@ -29,11 +29,15 @@ pub struct RetentionFile {
     pub event_days: Option<u32>,
     /// Days for which the content of quarantined lines is kept.
     pub quarantine_days: u32,
+    /// Days for which a telescope's counts and campaigns are kept.
+    pub telescope_days: u32,
+    /// Hours for which it is kept who was seen by a telescope, one by one.
+    pub sighting_hours: u32,
 }
 
 impl Default for RetentionFile {
     fn default() -> Self {
-        Self { forget_every_s: 600, event_days: None, quarantine_days: 90 }
+        Self { forget_every_s: 600, event_days: None, quarantine_days: 90, telescope_days: 400, sighting_hours: 2 }
     }
 }
 

@@ -38,6 +38,16 @@ static CSS: LazyLock<Asset> = LazyLock::new(|| {
 static PASSKEY: LazyLock<Asset> = LazyLock::new(|| script("passkey", include_str!("../assets/passkey.js")));
 static LIVE: LazyLock<Asset> = LazyLock::new(|| script("live", include_str!("../assets/live.js")));
 static KEYS: LazyLock<Asset> = LazyLock::new(|| script("keys", include_str!("../assets/keys.js")));
+// What the views have in common comes first in each: a script cannot import another whose name carries a hash.
+static MAP: LazyLock<Asset> = LazyLock::new(|| {
+    script("map", concat!(include_str!("../assets/sky.js"), include_str!("../assets/map.js")))
+});
+static SPHERE: LazyLock<Asset> = LazyLock::new(|| {
+    script("sphere", concat!(include_str!("../assets/sky.js"), include_str!("../assets/sphere.js")))
+});
+static WORLD: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("world", "json", "application/json; charset=utf-8", include_str!("../assets/world.json"))
+});
 
 fn script(stem: &str, body: &'static str) -> Asset {
     Asset::new(stem, "js", "text/javascript; charset=utf-8", body)
@@ -62,11 +72,26 @@ type Served = &'static [&'static LazyLock<Asset>];
 /// The subscribers' files: looks, no scripts.
 const FOR_SUBSCRIBERS: Served = &[&CSS];
 /// The console's.
-const FOR_THE_CONSOLE: Served = &[&CSS, &PASSKEY, &LIVE, &KEYS];
+const FOR_THE_CONSOLE: Served = &[&CSS, &PASSKEY, &LIVE, &KEYS, &MAP, &SPHERE, &WORLD];
 
 /// The address of the script that keeps Today as it is now.
 pub(crate) fn live_path() -> String {
     LIVE.path()
+}
+
+/// The address of the script that draws the map.
+pub(crate) fn map_path() -> String {
+    MAP.path()
+}
+
+/// The address of the script that draws the sphere.
+pub(crate) fn sphere_path() -> String {
+    SPHERE.path()
+}
+
+/// The address of the land, and of where each country is.
+pub(crate) fn world_path() -> String {
+    WORLD.path()
 }
 
 /// The address of the script that makes the console one of the keyboard.

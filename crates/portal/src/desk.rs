@@ -13,6 +13,7 @@ use noroshi_model::link::LinkError;
 use noroshi_model::network::NetworkRate;
 use noroshi_model::organisation::{Alert, Organisation};
 use noroshi_model::outcome::Recheck;
+use noroshi_model::telescope::{Campaign, MinuteCount, Sighting, SpanCount, TelescopeState};
 use noroshi_model::wording::WordingTrial;
 use noroshi_model::{Case, CaseFilter, CaseState, Funnel, Id, Seek, Tally, Trial, VisitKind};
 use serde::Serialize;
@@ -391,6 +392,81 @@ pub struct OrganisationLine {
     pub alerts: u64,
 }
 
+/// What telescopes counted over the last day.
+#[derive(Clone, Debug)]
+pub struct TelescopePage {
+    /// Until when.
+    pub at: Timestamp,
+    /// Those that were there.
+    pub telescopes: Vec<TelescopeState>,
+    /// Minute by minute.
+    pub minutes: Vec<MinuteCount>,
+    /// By what and of which, most senders first.
+    pub day: Vec<SpanCount>,
+    /// The same of the week before.
+    pub week: Vec<SpanCount>,
+    /// Campaigns that were found, the last first.
+    pub campaigns: Vec<Campaign>,
+}
+
+/// An organisation in the sphere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ring {
+    /// What it is called.
+    pub key: String,
+    /// What it calls itself.
+    pub name: String,
+    /// How many ranges it has.
+    pub ranges: usize,
+}
+
+/// An alert, and where on its organisation's ring its address is.
+#[derive(Clone, Debug)]
+pub struct PlacedAlert {
+    /// It.
+    pub alert: Alert,
+    /// From 0 to 1, all its ranges being of one length.
+    pub place: f64,
+}
+
+/// What map and sphere are drawn from.
+#[derive(Clone, Debug)]
+pub struct Sky {
+    /// As it was when.
+    pub now: Timestamp,
+    /// Telescopes that are there.
+    pub telescopes: Vec<TelescopeState>,
+    /// Organisations.
+    pub rings: Vec<Ring>,
+    /// What was seen of them in the last day.
+    pub alerts: Vec<PlacedAlert>,
+    /// Who was seen, the newest first.
+    pub sightings: Vec<Sighting>,
+}
+
+/// What is new in it.
+#[derive(Clone, Debug)]
+pub struct SkyNews {
+    /// Until when.
+    pub until: Timestamp,
+    /// Who was seen, the newest first.
+    pub sightings: Vec<Sighting>,
+    /// What was seen of organisations.
+    pub alerts: Vec<PlacedAlert>,
+}
+
+impl Placed for Sighting {
+    fn cursor(&self) -> Cursor {
+        Cursor { at: self.at.as_millisecond(), keys: vec![self.id.to_string()] }
+    }
+}
+
+impl Placed for Campaign {
+    fn cursor(&self) -> Cursor {
+        Cursor { at: self.known.as_millisecond(), keys: vec![self.id.to_string()] }
+    }
+}
+
 impl Placed for Alert {
     fn cursor(&self) -> Cursor {
         Cursor { at: self.seen.last.as_millisecond(), keys: vec![self.id.to_string()] }
@@ -594,6 +670,24 @@ pub trait Desk: Send + Sync + 'static {
     fn organisations(&self) -> Result<Vec<OrganisationLine>, DeskError>;
     /// What was seen of their addresses, the last seen first, behind a place.
     fn alerts(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<Alert>, DeskError>;
+    /// One of them.
+    fn alert(&self, id: &Id) -> Result<Alert, DeskError>;
+    /// What telescopes counted over the last day.
+    fn telescope(&self) -> Result<TelescopePage, DeskError>;
+    /// The day as a picture.
+    fn telescope_svg(&self) -> Result<String, DeskError>;
+    /// Who was seen by telescopes, some of many, the last first, behind a place.
+    fn telescope_sightings(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<Sighting>, DeskError>;
+    /// One of them.
+    fn telescope_sighting(&self, id: &Id) -> Result<Sighting, DeskError>;
+    /// Campaigns that telescopes found, the last first, behind a place.
+    fn telescope_campaigns(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<Campaign>, DeskError>;
+    /// One of them.
+    fn telescope_campaign(&self, id: &Id) -> Result<Campaign, DeskError>;
+    /// What map and sphere are drawn from: as it is now, or was then.
+    fn sky(&self, at: Option<Timestamp>) -> Result<Sky, DeskError>;
+    /// What was new since then, or in the last seconds, until now or another time.
+    fn sky_since(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<SkyNews, DeskError>;
     /// Somebody approves a measure's use; `Declined` where it takes no approval, or they did already.
     fn approve_measure(&self, measure: &str, person: &str, why: &str) -> Result<(), DeskError>;
     /// Uses of emergencies: those that wait for their review, oldest first, or all, newest first.

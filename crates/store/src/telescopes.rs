@@ -2,25 +2,11 @@
 //! senders one by one. Which addresses they have is written nowhere.
 
 use jiff::Timestamp;
-use noroshi_model::telescope::{Campaign, Counted, HourCount, MinuteCount, Sighting};
+use noroshi_model::telescope::{Campaign, Counted, HourCount, MinuteCount, Sighting, SpanCount, TelescopeState};
 use noroshi_model::{Id, Mark};
 
 use crate::row::{Row, values};
 use crate::{StoreError, Tx};
-
-/// A telescope.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct TelescopeState {
-    /// What it is called.
-    pub name: String,
-    /// How many IPv4 addresses it has; 0 where that is not known.
-    pub addresses: u64,
-    /// When it was there first, and last.
-    pub since: Timestamp,
-    /// See `since`.
-    pub seen: Timestamp,
-}
 
 impl Tx<'_> {
     /// A telescope is there.
@@ -56,20 +42,6 @@ const SIGHTING: &str =
     "SELECT id, telescope, at_ms, ip, country, class, tool, protocol, port, sampled FROM telescope_sighting";
 const CAMPAIGN: &str = "SELECT id, telescope, protocol, port, tool, onset_ms, known_ms, sources_known, sources, last_ms \
                         FROM telescope_campaign";
-
-/// What was counted over some hours, of all telescopes together.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct SpanCount {
-    /// By what.
-    pub by: Counted,
-    /// Of which.
-    pub name: String,
-    /// Senders in the hour in which they were most; one that two telescopes saw counts twice.
-    pub hosts: u64,
-    /// Packets, of all hours.
-    pub packets: u64,
-}
 
 impl Tx<'_> {
     /// What a telescope counted within a minute; written again, it is added to.

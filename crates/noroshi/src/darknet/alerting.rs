@@ -58,8 +58,6 @@ impl<'a> Alerting<'a> {
         telescope: &Telescope,
         watch: &Turn<Watch>,
     ) -> anyhow::Result<Self> {
-        let fits = (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.contains(char::is_control);
-        anyhow::ensure!(fits, "a telescope's name has from 1 to {NAME_BYTES_MAX} bytes");
         let wish = house.config.alerts.file.subscribers.as_ref();
         anyhow::ensure!(
             wish.is_none() || !house.config.own.is_empty(),
@@ -80,7 +78,7 @@ impl<'a> Alerting<'a> {
             failed: None,
         };
         alerting.read_ranges(watch)?;
-        alerting.say_there(telescope)?;
+        say_there(house, name, telescope)?;
         Ok(alerting)
     }
 
@@ -167,14 +165,9 @@ impl<'a> Alerting<'a> {
             }
         }
         watch.now(|watch| watch.forget(&gone));
-        if let Err(e) = self.say_there(telescope) {
+        if let Err(e) = say_there(self.house, &self.name, telescope) {
             tracing::error!("that the telescope is there: {e}");
         }
-    }
-
-    fn say_there(&self, telescope: &Telescope) -> Result<(), StoreError> {
-        let (now, addresses) = (self.house.clock.now(), telescope.addresses());
-        self.house.store.tx("telescope.there", |tx| tx.put_telescope(&self.name, addresses, now))
     }
 
     /// Sees what is new of a sender; false where nothing is known of it any more.
@@ -257,6 +250,18 @@ impl<'a> Alerting<'a> {
 
 fn protocol(alert: &Alert) -> &'static str {
     alert.asked.map_or("", |asked| if asked.tcp { "tcp" } else { "udp" })
+}
+
+/// Writes down that a telescope is there.
+pub fn say_there(house: &House, name: &str, telescope: &Telescope) -> Result<(), StoreError> {
+    let (now, addresses) = (house.clock.now(), telescope.addresses());
+    house.store.tx("telescope.there", |tx| tx.put_telescope(name, addresses, now))
+}
+
+/// A telescope's name, if it can be one.
+pub fn name(text: &str) -> Result<String, String> {
+    let fits = (1..=NAME_BYTES_MAX).contains(&text.len()) && !text.contains(char::is_control);
+    fits.then(|| text.to_owned()).ok_or_else(|| format!("a telescope's name has from 1 to {NAME_BYTES_MAX} bytes"))
 }
 
 /// What a telescope of this interface is called where nothing else is said: the machine's name is somebody's business, its interface

@@ -17,10 +17,10 @@ use noroshi_observe::telescope::{Telescope, Turn};
 use noroshi_wire::capture::{Frames, LinkType};
 use serde::Serialize;
 
-use super::alerting::{self, Alerting};
+use super::alerting;
 use super::judged;
 use super::ring::{self, LOOK_UP};
-use super::telling::{FORGET, QUIET_NS, TELL, Watching, tell_news, tell_one};
+use super::telling::{FORGET, QUIET_NS, TELL, Notes, Watching, tell_news, tell_one};
 use super::threads::{self, Batches};
 use super::told;
 use super::watch::{self, Watch};
@@ -37,7 +37,7 @@ pub struct Live {
     #[arg(long, value_name = "IF")]
     pub interface: String,
     /// What this telescope is called beside others that write there [default: live-INTERFACE]
-    #[arg(long, value_name = "NAME", requires = "alert")]
+    #[arg(long, value_name = "NAME", value_parser = alerting::name)]
     pub name: Option<String>,
     /// Threads that look, each with a ring of 64 MiB [default: one for each core, at most 16]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
@@ -118,7 +118,7 @@ impl Batches for Ring<'_> {
 
 /// Does it.
 pub fn run(at: &Where, wish: &Live) -> anyhow::Result<ExitCode> {
-    let house = wish.watching.alert.then(|| at.visit()).transpose()?;
+    let house = wish.watching.writes().then(|| at.visit()).transpose()?;
     let tables = tables::read(&at.read()?.enrich)?;
     let link = ring::link_of(&wish.interface)?;
     let begun = Instant::now();
@@ -138,25 +138,20 @@ pub fn run(at: &Where, wish: &Live) -> anyhow::Result<ExitCode> {
         .map(|_| Ok(Ring { capture: ring::open(&wish.interface, count)?, link, shared: &shared }))
         .collect::<anyhow::Result<_>>()?;
     let name = wish.name.clone().unwrap_or_else(|| alerting::usual_name(&wish.interface));
-    let alerting = house
-        .as_ref()
-        .map(|house| Alerting::new(house, &name, &wish.watching.organisations, &telescope, &watch));
-    let mut alerting = alerting.transpose()?;
-    if let Some(alerting) = &alerting {
+    let mut notes =
+        Notes::new(house.as_ref(), &wish.watching, &name, &tables, &telescope, &watch)?;
+    if let Some(alerting) = &notes.alerting {
         eprintln!("noroshi: {} ranges of organisations are watched for", alerting.ranges());
     }
     eprintln!("noroshi: watching {} with {count} threads", wish.interface);
     std::thread::scope(|scope| {
         let looking = scope.spawn(|| threads::look(&telescope, &watch, rings));
-        let told = tell(wish, &telescope, &watch, &shared, &mut alerting, || looking.is_finished());
+        let told = tell(wish, &telescope, &watch, &shared, &mut notes, || looking.is_finished());
         shared.stop.store(true, Ordering::Relaxed);
         told
     })?;
-    tell_news(&watch, &telescope, &mut alerting, wish.watching.json)?;
-    if let Some(alerting) = &mut alerting {
-        alerting.go_on(&telescope, &watch);
-        let _told_why = alerting.write(&telescope, &watch);
-    }
+    tell_news(&watch, &telescope, &mut notes, wish.watching.json)?;
+    notes.end(&telescope, &watch);
     let judged = judged::judge(&telescope, &tables, count);
     let wall_s = begun.elapsed().as_secs_f64();
     let dropped = shared.dropped.load(Ordering::Relaxed);
@@ -176,7 +171,7 @@ fn tell(
     telescope: &Telescope,
     watch: &Turn<Watch>,
     shared: &Shared<'_>,
-    alerting: &mut Option<Alerting<'_>>,
+    notes: &mut Notes<'_>,
     over: impl Fn() -> bool,
 ) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -191,10 +186,8 @@ fn tell(
                 _ = term.recv() => return Ok(()),
                 _ = tick.tick() => {}
             }
-            tell_news(watch, telescope, alerting, wish.watching.json)?;
-            if let Some(alerting) = alerting {
-                let _tried_again = alerting.write(telescope, watch);
-            }
+            tell_news(watch, telescope, notes, wish.watching.json)?;
+            let _tried_again = notes.write(telescope, watch);
             if status_at.elapsed() >= Duration::from_secs(wish.watching.every_s) {
                 let packets = watch.look(|watch| watch.counts.frames);
                 let packets_per_s = (packets - before) as f64 / status_at.elapsed().as_secs_f64();

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! `replay` reads captures and `live` an interface, `threads` has several threads look, `watch` looks at the news of all of them, in order;
-//! `judged` says what each sender is, `told` is what is said, `telling` says it while it goes on, `ring` is the kernel's, `alerting` hands organisations' addresses on, and
-//! `subscribers` those of our own network. `anonymise` is for what others may see. `sensor` watches elsewhere, and `hub` takes in what sensors saw.
+//! `judged` says what each sender is, `told` is what is said, `telling` says it while it goes on, `ring` is the kernel's, `alerting` hands organisations' addresses on,
+//! `subscribers` those of our own network, and `statistics` writes down what is counted. `anonymise` is for what others may see. `sensor` watches elsewhere, and `hub` takes in what sensors saw.
 
 #[cfg(target_os = "linux")]
 mod alerting;
@@ -23,6 +23,8 @@ mod replay;
 mod ring;
 #[cfg(target_os = "linux")]
 pub mod sensor;
+#[cfg(target_os = "linux")]
+mod statistics;
 #[cfg(target_os = "linux")]
 mod subscribers;
 #[cfg(target_os = "linux")]

@@ -6,11 +6,14 @@ use std::time::Duration;
 use clap::Args;
 use ipnet::IpNet;
 use noroshi_observe::telescope::{Telescope, Turn};
+use noroshi_orient::enrich::Tables;
 use serde::Serialize;
 
-use super::alerting::Alerting;
+use super::alerting::{self, Alerting};
+use super::statistics::Statistics;
 use super::told::{self, Alerted, Attacked, Campaigned};
 use super::watch::{Fresh, Member, Watch};
+use crate::house::House;
 use crate::report;
 
 /// How often what is new is told, and how it goes.
@@ -31,6 +34,9 @@ pub struct Watching {
     /// Write down what is seen of registered organisations' addresses (`noroshi organisation`), from where `noroshi run` tells them
     #[arg(long)]
     pub alert: bool,
+    /// Write down what is counted, by the minute and the hour, campaigns, and some senders one by one: what the console's Telescope shows
+    #[arg(long)]
+    pub statistics: bool,
     /// Stop after so many seconds [default: when told to]
     #[arg(long, value_name = "SECONDS")]
     pub stop_after_s: Option<u64>,
@@ -42,17 +48,79 @@ pub struct Watching {
     pub json: bool,
 }
 
+/// What is written to the database while it goes on.
+#[derive(Default)]
+pub struct Notes<'a> {
+    pub alerting: Option<Alerting<'a>>,
+    pub statistics: Option<Statistics<'a>>,
+}
+
+impl<'a> Notes<'a> {
+    /// What is wished for, under the telescope's name. There is a house where anything is.
+    pub fn new(
+        house: Option<&'a House>,
+        wish: &Watching,
+        name: &str,
+        tables: &'a Tables,
+        telescope: &Telescope,
+        watch: &Turn<Watch>,
+    ) -> anyhow::Result<Self> {
+        let Some(house) = house else { return Ok(Self::default()) };
+        let named = &wish.organisations;
+        let alerting = wish.alert.then(|| Alerting::new(house, name, named, telescope, watch)).transpose()?;
+        let statistics =
+            wish.statistics.then(|| Statistics::new(house, name, tables, telescope)).transpose()?;
+        if statistics.is_some() && alerting.is_none() {
+            alerting::say_there(house, name, telescope)?;
+        }
+        Ok(Self { alerting, statistics })
+    }
+
+    /// Writes what it is time for; false where something has to be written and could not be.
+    pub fn write(&mut self, telescope: &Telescope, watch: &Turn<Watch>) -> bool {
+        let written = self.alerting.as_mut().is_none_or(|alerting| alerting.write(telescope, watch));
+        if let Some(statistics) = &mut self.statistics {
+            statistics.tick(telescope, watch);
+        }
+        written
+    }
+
+    /// Writes all there is.
+    pub fn end(&mut self, telescope: &Telescope, watch: &Turn<Watch>) {
+        if let Some(alerting) = &mut self.alerting {
+            alerting.go_on(telescope, watch);
+            let _told_why = alerting.write(telescope, watch);
+        }
+        if let Some(statistics) = &mut self.statistics {
+            statistics.end(telescope, watch);
+        }
+    }
+}
+
+impl Watching {
+    /// Whether anything is written to the database.
+    pub fn writes(&self) -> bool {
+        self.alert || self.statistics
+    }
+}
+
 /// Tells what is new since it was told last.
 pub fn tell_news(
     watch: &Turn<Watch>,
     telescope: &Telescope,
-    alerting: &mut Option<Alerting<'_>>,
+    notes: &mut Notes<'_>,
     json: bool,
 ) -> anyhow::Result<()> {
     let fresh = watch.now(Watch::fresh);
-    if let Some(alerting) = alerting {
+    if let Some(alerting) = &mut notes.alerting {
         let is_one = |news: &Fresh| if let Fresh::Alert(alert) = news { Some(alert.clone()) } else { None };
         alerting.alert(&fresh.iter().filter_map(is_one).collect::<Vec<_>>(), telescope);
+    }
+    if let Some(statistics) = &mut notes.statistics
+        && fresh.iter().any(|news| matches!(news, Fresh::Campaign(_)))
+        && let Err(error) = statistics.write_campaigns(watch)
+    {
+        tracing::error!("a campaign waits for the database: {error}");
     }
     for news in fresh {
         match news {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -71,6 +72,35 @@ pub enum Fresh {
 /// News that wait for being told; what is beyond is told in the end only.
 const FRESH_MAX: usize = 10_000;
 
+/// Arrivals that are told one by one, of all since that was asked last.
+pub const SAMPLES_MAX: usize = 20;
+
+/// Some of many arrivals, each with the same chance (Vitter 1985, algorithm R).
+#[derive(Debug, Default)]
+struct Samples {
+    some: Vec<Arrival>,
+    /// Of how many.
+    of: u64,
+    chance: RandomState,
+}
+
+impl Samples {
+    fn add(&mut self, new: &Arrival) {
+        self.of += 1;
+        if self.some.len() < SAMPLES_MAX {
+            self.some.push(*new);
+        } else if let Some(place) =
+            self.some.get_mut((self.chance.hash_one((new.source, new.at_ns, self.of)) % self.of) as usize)
+        {
+            *place = *new;
+        }
+    }
+
+    fn take(&mut self) -> (u64, Vec<Arrival>) {
+        (std::mem::take(&mut self.of), std::mem::take(&mut self.some))
+    }
+}
+
 /// What is watched for.
 #[derive(Debug, Default)]
 pub struct Watch {
@@ -83,6 +113,8 @@ pub struct Watch {
     attacks: Vec<Attack>,
     alerts: HashMap<(IpAddr, Role), Alert>,
     fresh: Vec<Fresh>,
+    samples: Samples,
+    arrived: u64,
     forgotten: u64,
     now_ns: u64,
 }
@@ -120,6 +152,7 @@ impl Watch {
     pub fn take_late(&mut self, glance: &mut Glance) {
         self.counts.add(&glance.counts);
         glance.news.arrivals.sort_unstable();
+        self.arrived += glance.news.arrivals.len() as u64;
         for new in &glance.news.arrivals {
             self.alert(new.source, Role::Sender, new.at_ns, (new.asked, new.from));
         }
@@ -130,6 +163,8 @@ impl Watch {
     }
 
     fn arrive(&mut self, new: &Arrival) {
+        self.arrived += 1;
+        self.samples.add(new);
         if let Some(asked) = new.asked
             && self.lists.scanner(new.source).is_none()
             && let Some(campaign) = self.onsets.add(asked, new.source, new.at_ns)
@@ -171,6 +206,16 @@ impl Watch {
         if self.fresh.len() < FRESH_MAX {
             self.fresh.push(news);
         }
+    }
+
+    /// How many arrivals there were since this was asked last, and some of them. Those that came late are not among them.
+    pub fn arrivals(&mut self) -> (u64, Vec<Arrival>) {
+        self.samples.take()
+    }
+
+    /// How many arrivals there were in all.
+    pub fn arrived(&self) -> u64 {
+        self.arrived
     }
 
     /// Watches for these members from now on.
@@ -256,6 +301,21 @@ mod tests {
         let ports: Vec<_> = watch.campaigns().iter().map(|campaign| campaign.key.port).collect();
         assert_eq!(ports, [2000]);
         assert!(matches!(&watch.fresh()[..], [Fresh::Campaign(_)]) && watch.fresh().is_empty());
+    }
+
+    #[test]
+    fn some_of_many_arrivals_are_told_each_with_the_same_chance() {
+        let mut seen = HashMap::<IpAddr, u32>::new();
+        let mut watch = Watch::default();
+        for _ in 0..500 {
+            watch.take(&mut glance((0..100u8).map(|n| (n.into(), [n, 1, 7, 7], 2000))));
+            let (of, some) = watch.arrivals();
+            assert_eq!((of, some.len()), (100, SAMPLES_MAX));
+            some.iter().for_each(|new| *seen.entry(new.source).or_default() += 1);
+        }
+        // 100 to be expected of each, with a deviation of 9.
+        assert!(seen.len() == 100 && seen.values().all(|times| (50..=150).contains(times)), "{seen:?}");
+        assert_eq!((watch.arrivals().0, watch.arrived()), (0, 50_000));
     }
 
     #[test]

@@ -24,16 +24,6 @@ impl AlertsView<'_> {
     fn is_victim(&self, alert: &Alert) -> bool {
         alert.seen.role == Role::Victim
     }
-
-    /// What it does, as far as that is known: the tool, else the class, and the port.
-    fn what(&self, alert: &Alert) -> String {
-        let seen = &alert.seen;
-        let word = if seen.tool.is_empty() { &seen.class } else { &seen.tool };
-        match seen.port {
-            Some(port) => format!("{word} {}/{port}", seen.protocol).trim().to_owned(),
-            None => word.clone(),
-        }
-    }
 }
 
 pub(super) async fn alerts(State(counter): State<Counter>, asked: Asked) -> Response {

@@ -60,6 +60,16 @@ impl Who {
         &self.token
     }
 
+    /// Whether they are in still, for what lasts longer than a request.
+    pub(super) async fn is_still_in(&self, office: &Office) -> bool {
+        if self.by_key {
+            return true;
+        }
+        let token = self.token.clone();
+        let who = office.door.ask(move |door: &dyn Door| door.who(&token)).await;
+        matches!(who, Ok(Some(_)))
+    }
+
     /// What they are told who may not.
     pub(super) fn refused(&self, right: Right) -> Option<Response> {
         if self.person.may(right) {

@@ -20,7 +20,6 @@ use super::enter::Who;
 use super::matters::needs;
 use super::{Office, page};
 use crate::desk::Today;
-use crate::door::Door;
 use crate::show;
 
 /// Streams that are open at a time.
@@ -28,11 +27,11 @@ const STREAMS_MAX: usize = 64;
 /// How often the numbers are looked at.
 const EVERY: Duration = Duration::from_secs(2);
 /// How long one stream lasts.
-const LIFE: Duration = Duration::from_secs(300);
+pub(super) const LIFE: Duration = Duration::from_secs(300);
 
 /// Places for streams.
 #[derive(Clone)]
-pub(super) struct Streams(Arc<Semaphore>);
+pub(super) struct Streams(pub(super) Arc<Semaphore>);
 
 impl Default for Streams {
     fn default() -> Self {
@@ -76,7 +75,7 @@ impl Live {
             if self.told.is_some() {
                 tokio::time::sleep(EVERY).await;
             }
-            if Instant::now() >= self.until || !self.is_in().await {
+            if Instant::now() >= self.until || !self.who.is_still_in(&self.office).await {
                 return None;
             }
             // What cannot be read now may be in two seconds; meanwhile nothing is told.
@@ -92,15 +91,6 @@ impl Live {
             self.told = Some(pulse);
             return Some((Ok(event), self));
         }
-    }
-
-    async fn is_in(&self) -> bool {
-        if self.who.by_key {
-            return true;
-        }
-        let token = self.who.token().to_owned();
-        let who = self.office.door.ask(move |door: &dyn Door| door.who(&token)).await;
-        matches!(who, Ok(Some(_)))
     }
 }
 

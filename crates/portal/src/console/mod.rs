@@ -19,6 +19,7 @@ mod records;
 mod said;
 mod settings;
 mod steps;
+mod telescope;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -53,7 +54,7 @@ const AWAY_SEATS: usize = 4;
 const STRANGERS: Limit = Limit { per_second: 10, burst_s: 6, buckets: 10_000 };
 
 /// What the keys do, in words, where a browser runs scripts.
-pub(crate) const KEYS: [(&str, &str); 19] = [
+pub(crate) const KEYS: [(&str, &str); 20] = [
     ("?", "these keys"),
     ("g t", "go to Today"),
     ("g c", "go to Cases"),
@@ -62,6 +63,7 @@ pub(crate) const KEYS: [(&str, &str); 19] = [
     ("g i", "go to Intake"),
     ("g q", "go to Quarantine"),
     ("g a", "go to Alerts"),
+    ("g d", "go to Telescope"),
     ("g l", "go to Law"),
     ("g e", "go to Evidence"),
     ("g o", "go to Outcome"),
@@ -172,6 +174,20 @@ pub fn console(desk: Arc<dyn Desk>, door: Arc<dyn Door>, key: ConsoleKey) -> Res
         .route("/law/refusals.json", get(law::refusals))
         .route("/alerts", get(alerts::alerts))
         .route("/alerts.json", get(alerts::alerts))
+        .route("/alerts/{id}", get(telescope::alert))
+        .route("/telescope", get(telescope::stats))
+        .route("/telescope.json", get(telescope::stats))
+        .route("/telescope/day.svg", get(telescope::day))
+        .route("/telescope/map", get(telescope::map))
+        .route("/telescope/sphere", get(telescope::sphere))
+        .route("/telescope/state", get(telescope::state))
+        .route("/telescope/live", get(telescope::live))
+        .route("/telescope/sightings", get(telescope::sightings))
+        .route("/telescope/sightings.json", get(telescope::sightings))
+        .route("/telescope/sightings/{id}", get(telescope::sighting))
+        .route("/telescope/campaigns", get(telescope::campaigns))
+        .route("/telescope/campaigns.json", get(telescope::campaigns))
+        .route("/telescope/campaigns/{id}", get(telescope::campaign))
         .route("/law/consents", get(law::consents))
         .route("/law/consents.json", get(law::consents))
         .route("/settings", get(settings::settings))

@@ -52,6 +52,11 @@ async fn answers(kept: Kept) -> Vec<(String, Answer)> {
         "/cases",
         "/quarantine",
         "/alerts",
+        "/telescope",
+        "/telescope/map",
+        "/telescope/sphere",
+        "/telescope/sightings",
+        "/telescope/campaigns",
         "/law",
         "/law/refusals",
         "/law/consents",
@@ -80,7 +85,16 @@ async fn answers(kept: Kept) -> Vec<(String, Answer)> {
         "/outcome/x.svg",
         "/outcome/wordings/x.svg",
     ];
-    for path in pages.into_iter().chain(others).map(str::to_owned).chain([format!("/cases/{id}")]) {
+    let one = |kind: &str, path: &str| {
+        format!("{path}/{}", noroshi_model::Id::of(kind, &[&0_u64.to_be_bytes()]))
+    };
+    let records = [
+        format!("/cases/{id}"),
+        one("alert", "/alerts"),
+        one("sighting", "/telescope/sightings"),
+        one("dark-campaign", "/telescope/campaigns"),
+    ];
+    for path in pages.into_iter().chain(others).map(str::to_owned).chain(records) {
         all.push((format!("console {path}"), console.get(&path).await));
     }
     all.push(("console POST /".into(), console.send("POST", "/").await));

@@ -13,7 +13,7 @@ use super::door::InMemoryDoor;
 use super::{LoggedIn, get, request, send};
 
 /// Pages of records.
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 20] = [
     "/",
     "/intake",
     "/cases",
@@ -21,6 +21,11 @@ const PAGES: [&str; 15] = [
     "/steps",
     "/quarantine",
     "/alerts",
+    "/telescope",
+    "/telescope/map",
+    "/telescope/sphere",
+    "/telescope/sightings",
+    "/telescope/campaigns",
     "/law",
     "/law/refusals",
     "/law/consents",
@@ -34,13 +39,17 @@ const PAGES: [&str; 15] = [
 /// Pages about who works here.
 const DOOR: [&str; 2] = ["/people", "/me"];
 
-const TWINS: [&str; 17] = [
+const TWINS: [&str; 21] = [
     "/today.json",
     "/intake.json",
     "/cases.json?state=",
     "/campaigns.json",
     "/steps.json",
     "/quarantine.json",
+    "/telescope.json",
+    "/telescope/state",
+    "/telescope/sightings.json",
+    "/telescope/campaigns.json",
     "/law.json",
     "/law/refusals.json?page=1",
     "/law/consents.json",
@@ -261,6 +270,8 @@ async fn what_has_no_end_is_read_on_from_where_it_was_left() {
     for (path, filter, list, key) in [
         ("/quarantine", "", "lines", "at"),
         ("/alerts", "", "alerts", "id"),
+        ("/telescope/sightings", "", "sightings", "id"),
+        ("/telescope/campaigns", "", "campaigns", "id"),
         ("/law/refusals", "", "refusals", "at"),
         ("/law/consents", "", "consents", "since"),
         ("/law/emergencies", "", "emergencies", "entry"),
@@ -354,6 +365,9 @@ async fn an_empty_list_says_why_and_what_would_fill_it() {
         ("/quarantine", "Every line that was read could be used"),
         ("/alerts", "No organisation is registered"),
         ("/alerts", "No address of an organisation was seen"),
+        ("/telescope", "No telescope writes down what it sees"),
+        ("/telescope/sightings", "Nobody was seen in the last hours"),
+        ("/telescope/campaigns", "No campaign was found yet"),
         ("/law", "No measure is loaded"),
         ("/law/refusals", "Nothing was refused"),
         ("/law/consents", "No consent is recorded"),

@@ -2,9 +2,8 @@
 
 use jiff::Timestamp;
 use noroshi_model::Mark;
-use noroshi_model::telescope::{Campaign, Counted, HourCount, MinuteCount, Sighting};
+use noroshi_model::telescope::{Campaign, Counted, HourCount, MinuteCount, Sighting, SpanCount};
 use noroshi_store::StoreError;
-use noroshi_store::telescopes::SpanCount;
 
 use crate::{at, on_both};
 

@@ -34,10 +34,9 @@ use noroshi_wire::batch::{self, BatchError, Head, SensorName};
 use noroshi_wire::capture::Frames;
 use tokio::sync::mpsc;
 
-use super::alerting::Alerting;
 use super::judged;
 use super::nats::NatsArgs;
-use super::telling::{FORGET, QUIET_NS, TELL, Watching, tell_news, tell_one};
+use super::telling::{FORGET, QUIET_NS, TELL, Notes, Watching, tell_news, tell_one};
 use super::told;
 use super::watch::{self, Watch};
 use crate::commands::Where;
@@ -112,7 +111,7 @@ struct Intake<'a> {
     glance: Glance,
     /// Taken in, and not acknowledged yet.
     taken: Vec<Message>,
-    alerting: Option<Alerting<'a>>,
+    notes: Notes<'a>,
 }
 
 /// What the telescope of all sensors is called.
@@ -120,7 +119,7 @@ const NAME: &str = "hub";
 
 /// Does it.
 pub fn run(at: &Where, wish: &Hub) -> anyhow::Result<ExitCode> {
-    let house = wish.watching.alert.then(|| at.visit()).transpose()?;
+    let house = wish.watching.writes().then(|| at.visit()).transpose()?;
     let config = &at.read()?;
     let tables = tables::read(&config.enrich)?;
     let ledgers = Ledgers::of(config);
@@ -141,21 +140,15 @@ pub fn run(at: &Where, wish: &Hub) -> anyhow::Result<ExitCode> {
     let (taken, glance, frames) = (Vec::new(), Glance::default(), Frames::default());
     let (turn, newest_ns, ledgers) = (0, 0, &ledgers);
     let (telescope, watch) = (&telescope, &watch);
-    let alerting = house
-        .as_ref()
-        .map(|house| Alerting::new(house, NAME, &wish.watching.organisations, telescope, watch));
-    let alerting = alerting.transpose()?;
+    let notes = Notes::new(house.as_ref(), &wish.watching, NAME, &tables, telescope, watch)?;
     let mut intake =
-        Intake { wish, ledgers, telescope, watch, sensors, turn, newest_ns, frames, glance, taken, alerting };
+        Intake { wish, ledgers, telescope, watch, sensors, turn, newest_ns, frames, glance, taken, notes };
     let went = intake.go(&runtime, &mut coming);
     intake.give_back(&runtime, coming);
     runtime.shutdown_timeout(FAREWELL);
     went?;
-    tell_news(watch, telescope, &mut intake.alerting, wish.watching.json)?;
-    if let Some(alerting) = &mut intake.alerting {
-        alerting.go_on(telescope, watch);
-        let _told_why = alerting.write(telescope, watch);
-    }
+    tell_news(watch, telescope, &mut intake.notes, wish.watching.json)?;
+    intake.notes.end(telescope, watch);
     let judged = judged::judge(telescope, &tables, super::threads::usual());
     let wall_s = begun.elapsed().as_secs_f64();
     let replayed = watch.look(|watch| told::summary(telescope, watch, judged, Vec::new(), wall_s))?;
@@ -225,10 +218,10 @@ impl Intake<'_> {
             if told_at.elapsed() >= TELL || !self.taken.is_empty() {
                 told_at = Instant::now();
                 self.pass()?;
-                tell_news(self.watch, self.telescope, &mut self.alerting, self.wish.watching.json)?;
+                tell_news(self.watch, self.telescope, &mut self.notes, self.wish.watching.json)?;
             }
             // What organisations are to be told is written down before its packets are.
-            if self.alerting.as_mut().is_none_or(|alerting| alerting.write(self.telescope, self.watch)) {
+            if self.notes.write(self.telescope, self.watch) {
                 self.acknowledge(runtime)?;
             }
             if status_at.elapsed() >= Duration::from_secs(self.wish.watching.every_s) {

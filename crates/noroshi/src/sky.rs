@@ -1,0 +1,125 @@
+//! What the console's Telescope shows, read from what telescopes wrote down: a day's counts, and what map and sphere are drawn from.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use jiff::{SignedDuration, Timestamp};
+use noroshi_model::organisation::{Alert, Range};
+use noroshi_portal::desk::{PlacedAlert, Ring, Sky, SkyNews, TelescopePage};
+use noroshi_store::{StoreError, Tx};
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// What has not been heard for so long is no telescope any more.
+const GONE: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Without a time, what was new in so much.
+const LATELY: SignedDuration = SignedDuration::from_secs(5);
+/// An address that goes on sending is written every ten seconds.
+const GOES_ON: SignedDuration = SignedDuration::from_secs(30);
+/// Marks that a view begins with.
+const SIGHTINGS_MAX: u32 = 2000;
+const ALERTS_MAX: u32 = 2000;
+/// And that come at a time.
+const NEWS_MAX: u32 = 500;
+/// Campaigns on the first page.
+const CAMPAIGNS_MAX: u32 = 10;
+
+/// A day's counts.
+pub fn page(tx: &mut Tx<'_>, now: Timestamp) -> Result<TelescopePage, StoreError> {
+    let (day, week) = (now - DAY, now - DAY - WEEK);
+    // An hour counts for the day in which it began.
+    let mut campaigns = tx.telescope_campaigns(None, CAMPAIGNS_MAX)?;
+    campaigns.retain(|one| one.known >= day);
+    Ok(TelescopePage {
+        at: now,
+        telescopes: tx.telescopes(now - GONE)?,
+        minutes: tx.telescope_minutes(day, now)?,
+        day: tx.telescope_span(day, now)?,
+        week: tx.telescope_span(week, day)?,
+        campaigns,
+    })
+}
+
+/// The day's picture.
+pub fn picture(tx: &mut Tx<'_>, now: Timestamp) -> Result<String, StoreError> {
+    Ok(noroshi_improve::dark_day::svg(&tx.telescope_minutes(now - DAY, now)?, now))
+}
+
+/// All of it, as it was at a time.
+pub fn sky(tx: &mut Tx<'_>, at: Timestamp) -> Result<Sky, StoreError> {
+    let ranges = ranges(tx)?;
+    let mut rings = Vec::new();
+    for organisation in tx.organisations()? {
+        let count = ranges.get(&organisation.key).map_or(0, Vec::len);
+        if count > 0 {
+            rings.push(Ring { key: organisation.key, name: organisation.name, ranges: count });
+        }
+    }
+    let alerts = tx.alerts_since(at - DAY, ALERTS_MAX)?;
+    Ok(Sky {
+        now: at,
+        telescopes: tx.telescopes(at - GONE)?,
+        rings,
+        alerts: placed(alerts.into_iter().filter(|one| one.seen.first <= at), &ranges),
+        sightings: tx.telescope_sightings_between(at - DAY, at, SIGHTINGS_MAX)?,
+    })
+}
+
+/// What was new until then.
+pub fn news(tx: &mut Tx<'_>, since: Option<Timestamp>, until: Timestamp) -> Result<SkyNews, StoreError> {
+    let since = since.unwrap_or(until - LATELY);
+    let alerts = tx.alerts_since(since - GOES_ON, NEWS_MAX)?;
+    let alerts = alerts.into_iter().filter(|one| one.seen.first <= until);
+    let alerts = if alerts.clone().next().is_some() { placed(alerts, &ranges(tx)?) } else { Vec::new() };
+    Ok(SkyNews { until, sightings: tx.telescope_sightings_between(since, until, NEWS_MAX)?, alerts })
+}
+
+/// Organisations' proven ranges, in their order.
+fn ranges(tx: &mut Tx<'_>) -> Result<HashMap<String, Vec<IpNet>>, StoreError> {
+    let mut ranges = HashMap::<String, Vec<IpNet>>::new();
+    for Range { prefix, organisation, proven, .. } in tx.ranges(None)? {
+        if proven.is_some() {
+            ranges.entry(organisation).or_default().push(prefix);
+        }
+    }
+    ranges.values_mut().for_each(|all| all.sort_unstable());
+    Ok(ranges)
+}
+
+/// Alerts of organisations that have a ring.
+fn placed(alerts: impl Iterator<Item = Alert>, ranges: &HashMap<String, Vec<IpNet>>) -> Vec<PlacedAlert> {
+    let place = |alert: Alert| {
+        let ranges = ranges.get(&alert.organisation)?;
+        let at = ranges.iter().rposition(|net| net.contains(&alert.seen.ip))?;
+        let place = (at as f64 + within(ranges[at], alert.seen.ip)) / ranges.len() as f64;
+        Some(PlacedAlert { alert, place })
+    };
+    alerts.filter_map(place).collect()
+}
+
+/// Where an address is within a range, from 0 to 1.
+fn within(net: IpNet, ip: IpAddr) -> f64 {
+    let (number, bits) = match ip {
+        IpAddr::V4(ip) => (u128::from(u32::from(ip)) << 96, 32),
+        IpAddr::V6(ip) => (u128::from(ip), 128),
+    };
+    let prefix = u32::from(net.prefix_len());
+    let host = if prefix >= bits { 0 } else { number << prefix };
+    host as f64 / 2f64.powi(128)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_where_it_lies_in_its_range() {
+        let within = |net: &str, ip: &str| within(net.parse().unwrap(), ip.parse().unwrap());
+        assert_eq!(within("192.0.2.0/24", "192.0.2.0"), 0.0);
+        assert_eq!(within("192.0.2.0/24", "192.0.2.192"), 0.75);
+        assert_eq!(within("192.0.2.7/32", "192.0.2.7"), 0.0);
+        assert_eq!(within("0.0.0.0/0", "128.0.0.0"), 0.5);
+        assert_eq!(within("2001:db8::/32", "2001:db8:8000::1"), 0.5);
+    }
+}
