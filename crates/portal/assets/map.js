@@ -145,12 +145,17 @@ function map({ marks, classes, world }) {
     context.lineWidth = 3;
     context.strokeStyle = '#10151c';
     context.fillStyle = '#e9edf2';
+    const boxes = [];
     for (const [country, count] of most) {
       if (!Object.hasOwn(world.countries, country)) continue;
       const { x, y, spread } = home(country);
       const words = `${country} ${COUNT.format(count)}`;
-      context.strokeText(words, x + spread + 5, y);
-      context.fillText(words, x + spread + 5, y);
+      const [left, right] = [x + spread + 5, x + spread + 9 + context.measureText(words).width];
+      // No name over another: the country with more marks keeps its place.
+      if (boxes.some((box) => left < box.right && right > box.left && Math.abs(y - box.y) < 14)) continue;
+      boxes.push({ left, right, y });
+      context.strokeText(words, left, y);
+      context.fillText(words, left, y);
     }
     [drawn, changed] = [clock, false];
   };
@@ -164,7 +169,7 @@ function map({ marks, classes, world }) {
     scale = Math.min((width - 8) / (2 * wide), (height - room[0] - room[1]) / (north - south));
     centreX = width / 2;
     const spare = height - room[0] - room[1] - scale * (north - south);
-    centreY = room[0] + spare / 2 + north * scale;
+    centreY = room[0] + spare * (width < WIDE_PX ? 0.3 : 0.5) + north * scale;
     [beaconX, beaconY] = [width / 2, height - 28];
     [unknownX, unknownY] = [Math.min(30, 0.06 * width) + 6, centreY - south * scale - (width < WIDE_PX ? -16 : 40)];
     base = null;
@@ -255,9 +260,8 @@ function map({ marks, classes, world }) {
     return true;
   };
 
-  const view = { flying: 0, resize, put, draw, where, whereAlert: () => false, state: () => {}, alert: () => {} };
+  const view = { flying: 0, alerts: false, resize, put, draw, where, whereAlert: () => false, state: () => {}, alert: () => {} };
   return view;
 }
 
-const figure = document.querySelector('figure.sky');
-await sky(figure, { most: MAP_MARKS, make: map });
+await sky(document.querySelector('figure.sky'), { most: MAP_MARKS, make: map });

@@ -181,7 +181,7 @@ async function sky(figure, { most, make }) {
     const more = [why];
     if (sampled > 1) more.push(`1:${COUNT.format(sampled)} sampled, one sighting of ${COUNT.format(sampled)} is drawn`);
     more.push(`${COUNT.format(marks.count)} sightings${marks.count === most ? ', the newest' : ''}`);
-    if (alerts.size) more.push(`${COUNT.format(alerts.size)} alerts`);
+    if (view.alerts) more.push(`${COUNT.format(alerts.size)} alerts`);
     if (stopped !== null) more.push(`paused${held.length ? `, ${COUNT.format(held.length)} came since` : ''}`);
     else if (calm.matches) more.push('still, as this browser asks for');
     if (ratioMost < Math.min(devicePixelRatio, RATIO_MAX)) more.push('drawn more coarsely, to keep up');
