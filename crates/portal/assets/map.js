@@ -14,6 +14,7 @@ const MAP_FLIGHT_MS = 5000;
 const TAIL = 0.32;
 const PIECES = 8;
 const BASE_MS = 2000;
+const FLAME = new Path2D('M16 3c5 6 7 9 7 13a7 7 0 0 1-14 0c0-4 3-6 4-9 1 3 2 4 3 5 1-3 1-6 0-9z');
 
 const equalEarth = (lon, lat) => {
   const theta = Math.asin((Math.sqrt(3) / 2) * Math.sin((lat * Math.PI) / 180));
@@ -113,9 +114,13 @@ function map({ marks, classes, world }) {
     context.textBaseline = 'middle';
     context.textAlign = 'left';
     context.fillText(width < WIDE_PX ? 'unknown' : 'country unknown', 8, unknownY + Math.min(22, 0.045 * width) + 14);
-    // The beacon: a line to land on, under a flame without colour.
-    context.textAlign = 'center';
-    context.fillText('telescope', beaconX, beaconY + 15);
+    // The beacon: a line to land on, and the house's flame without its colour.
+    context.fillText('telescope', beaconX - 20, beaconY + 16);
+    context.save();
+    context.translate(beaconX - 44, beaconY + 6);
+    context.scale(0.62, 0.62);
+    context.fill(FLAME);
+    context.restore();
     context.strokeStyle = '#a9b4c1';
     context.lineWidth = 2;
     context.beginPath();

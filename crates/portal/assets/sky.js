@@ -125,12 +125,12 @@ async function sky(figure, { most, make }) {
   const view = make({ marks, alerts, classes, world });
 
   // What is picked, by pointer or by key: a slot with its record (a slot is given to another in time) or an alert.
-  let picked = null;
+  let [picked, names] = [null, new Map()];
   const holds = (mark) => mark && (mark.slot === undefined ? alerts.has(mark.record.id) : marks.record[mark.slot] === mark.record);
   const at = new Float64Array(2);
   const place = (mark) => (mark.slot === undefined ? view.whereAlert(alerts.get(mark.record.id), at) : view.where(mark.slot, clock(), at));
   const said = ({ slot, record }) => (slot === undefined
-    ? [dated(record.last), shown(record.organisation), record.role === 'victim' ? 'is attacked' : 'sends', shown(record.what),
+    ? [dated(record.last), shown(names.get(record.organisation) ?? record.organisation), record.role === 'victim' ? 'is attacked' : 'sends', shown(record.what),
       record.state === 'told' ? 'told' : record.state === 'waits' ? 'its message waits' : 'muted or settled']
     : [dated(record.at), shown(record.country ?? 'country not known', 20), shown(record.class, 20), shown(record.what)]).filter(Boolean).join(' · ');
 
@@ -261,6 +261,7 @@ async function sky(figure, { most, make }) {
     mode = state.mode;
     sampled = state.sampled;
     alerts.clear();
+    names = new Map((state.organisations ?? []).map(({ key, name }) => [key, name]));
     view.state(state);
     // The server's are newest first; here the newest is last.
     alarm([...(state.alerts ?? [])].sort((a, b) => (a.last < b.last ? -1 : 1)));

@@ -7,6 +7,8 @@
 const SPHERE_MARKS = 5000;
 const SPHERE_FLIGHT_MS = 6000;
 const TURN_MS = 150_000;
+// What it shows first: Japan.
+const FACING = (140 * Math.PI) / 180;
 const LOOK_DOWN = (30 * Math.PI) / 180;
 const TELESCOPE = 2.05;
 const RINGS = { wide: 24, narrow: 8 };
@@ -74,7 +76,7 @@ function sphere({ marks, alerts, classes, world }) {
   let [width, height, ratio, size, sprites, badges] = [0, 0, 1, 9, [], null];
   let [centreX, centreY, radius] = [0, 0, 1];
 
-  const turn = (clock) => (clock / TURN_MS) * 2 * Math.PI;
+  const turn = (clock) => (clock / TURN_MS) * 2 * Math.PI - FACING;
   const screenX = (x) => centreX + x * radius;
   const screenY = (y, z) => centreY - (y * DOWN_COS - z * DOWN_SIN) * radius;
   const depth = (y, z) => y * DOWN_SIN + z * DOWN_COS;
@@ -212,12 +214,13 @@ function sphere({ marks, alerts, classes, world }) {
       context.textAlign = right ? 'left' : 'right';
       for (const [at, { x, y, name }] of names.entries()) {
         const level = first + at * apart;
-        context.strokeStyle = '#3a4a5c';
+        context.strokeStyle = '#4c5f75';
         context.beginPath();
         context.moveTo(x, y);
         context.lineTo(edge, level);
         context.stroke();
         context.fillStyle = '#e9edf2';
+        context.fillRect(x - 2, y - 2, 4, 4);
         context.fillText(fitted(context, name, (right ? width - edge : edge) - 18), edge + (right ? 6 : -6), level);
       }
     }
@@ -231,11 +234,15 @@ function sphere({ marks, alerts, classes, world }) {
   const listNames = (context) => {
     const top = centreY + 1.5 * radius + 14;
     context.font = `12px ${FONT}`;
+    context.lineJoin = 'round';
+    context.strokeStyle = '#10151c';
     for (const [at, ring] of rings.entries()) {
       const place = Math.atan2(ring.v[0], ring.u[0]) / (2 * Math.PI) + (at % 2 ? 0 : 0.5);
       const [x, y] = onRing(ring, place);
       context.textAlign = at % 2 ? 'left' : 'right';
       context.fillStyle = '#e9edf2';
+      context.lineWidth = 3;
+      context.strokeText(String(at + 1), x + (at % 2 ? 3 : -3), y);
       context.fillText(String(at + 1), x + (at % 2 ? 3 : -3), y);
       const column = at % 2 ? width / 2 + 4 : 12;
       context.textAlign = 'left';
@@ -264,9 +271,10 @@ function sphere({ marks, alerts, classes, world }) {
     drawRings(context, false);
     context.fillStyle = '#8794a3';
     context.font = `12px ${FONT}`;
-    context.textAlign = 'center';
+    context.textAlign = 'right';
     context.textBaseline = 'middle';
-    context.fillText('telescope', centreX, centreY + TELESCOPE * radius * DOWN_SIN + 0.08 * radius + 12);
+    const beside = (TELESCOPE + 0.12) * radius;
+    context.fillText('telescope', centreX - 0.82 * beside, centreY + 0.57 * beside * DOWN_SIN + 8);
     front = layer(width, height, ratio);
     drawRings(front.context, true);
     drawNames(front.context);
@@ -279,7 +287,7 @@ function sphere({ marks, alerts, classes, world }) {
     rest.context.drawImage(back.canvas, 0, 0, width, height);
     for (let by = marks.count - 1; by >= 0; by -= 1) {
       const slot = marks.back(by);
-      if (marks.born[slot] + SPHERE_FLIGHT_MS <= clock) land(slot, 0.8 - (0.55 * by) / SPHERE_MARKS);
+      if (marks.born[slot] + SPHERE_FLIGHT_MS <= clock) land(slot, 0.6 - (0.4 * by) / SPHERE_MARKS);
     }
     [rested, changed] = [clock, false];
   };
@@ -390,7 +398,7 @@ function sphere({ marks, alerts, classes, world }) {
       const age = (clock - marks.born[slot]) / SPHERE_FLIGHT_MS;
       if (age < 0) continue;
       if (age >= 1) {
-        if (!landed[slot]) land(slot, 0.8);
+        if (!landed[slot]) land(slot, 0.6);
         continue;
       }
       flying += 1;
@@ -411,7 +419,7 @@ function sphere({ marks, alerts, classes, world }) {
     const list = width < WIDE_PX ? 18 * (RINGS.narrow / 2 + 1) + 16 : 16;
     radius = Math.min(width / 2 / (TELESCOPE + 0.1), (height - list - 24) / 2 / 1.5);
     if (width >= WIDE_PX) radius = Math.min(radius, width / 2 / (TELESCOPE + 0.85));
-    [centreX, centreY] = [width / 2, (height - list) / 2 + 4];
+    [centreX, centreY] = [width / 2, width < WIDE_PX ? 1.5 * radius + 16 : (height - list) / 2 + 4];
     drawBadges();
     whole();
   };
