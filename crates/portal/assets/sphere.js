@@ -271,10 +271,11 @@ function sphere({ marks, alerts, classes, world }) {
     drawRings(context, false);
     context.fillStyle = '#8794a3';
     context.font = `12px ${FONT}`;
-    context.textAlign = 'right';
     context.textBaseline = 'middle';
     const beside = (TELESCOPE + 0.12) * radius;
-    context.fillText('telescope', centreX - 0.82 * beside, centreY + 0.57 * beside * DOWN_SIN + 8);
+    context.textAlign = width < WIDE_PX ? 'left' : 'right';
+    if (width < WIDE_PX) context.fillText('telescope', 12, centreY + 0.9 * beside * DOWN_SIN);
+    else context.fillText('telescope', centreX - 0.82 * beside, centreY + 0.57 * beside * DOWN_SIN + 8);
     front = layer(width, height, ratio);
     drawRings(front.context, true);
     drawNames(front.context);
