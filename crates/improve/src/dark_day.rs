@@ -42,13 +42,13 @@ pub fn svg(minutes: &[MinuteCount], until: Timestamp) -> String {
 
 /// Packets and new senders of each ten minutes, where any minute of them was written.
 fn bins(minutes: &[MinuteCount], until: Timestamp) -> [Option<[u64; 2]>; BINS] {
-    let mut bins = [None; BINS];
+    let mut bins: [Option<[u64; 2]>; BINS] = [None; BINS];
     let end = until.as_millisecond().div_euclid(BIN_MS) + 1;
     for count in minutes {
         let before = end - 1 - count.minute.as_millisecond().div_euclid(BIN_MS);
         let place = usize::try_from(before).ok().and_then(|before| (BINS - 1).checked_sub(before));
         if let Some(bin) = place.and_then(|place| bins.get_mut(place)) {
-            let [packets, arrivals] = bin.get_or_insert([0; 2]);
+            let [packets, arrivals] = bin.get_or_insert([0_u64; 2]);
             *packets = packets.saturating_add(count.packets);
             *arrivals = arrivals.saturating_add(count.arrivals);
         }

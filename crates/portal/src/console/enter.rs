@@ -55,11 +55,6 @@ pub(super) struct Who {
 }
 
 impl Who {
-    /// What their cookie holds.
-    pub(super) fn token(&self) -> &str {
-        &self.token
-    }
-
     /// Whether they are in still, for what lasts longer than a request.
     pub(super) async fn is_still_in(&self, office: &Office) -> bool {
         if self.by_key {

@@ -13,7 +13,7 @@ use super::door::InMemoryDoor;
 use super::{LoggedIn, get, request, send};
 
 /// Pages of records.
-const PAGES: [&str; 20] = [
+const PAGES: [&str; 18] = [
     "/",
     "/intake",
     "/cases",
@@ -22,8 +22,6 @@ const PAGES: [&str; 20] = [
     "/quarantine",
     "/alerts",
     "/telescope",
-    "/telescope/map",
-    "/telescope/sphere",
     "/telescope/sightings",
     "/telescope/campaigns",
     "/law",
@@ -35,6 +33,9 @@ const PAGES: [&str; 20] = [
     "/outcome/wordings",
     "/evidence/7",
 ];
+
+/// Pages that are drawn by scripts, from `/telescope/state`.
+const VIEWS: [&str; 2] = ["/telescope/map", "/telescope/sphere"];
 
 /// Pages about who works here.
 const DOOR: [&str; 2] = ["/people", "/me"];
@@ -71,7 +72,7 @@ async fn without_the_key_every_page_is_locked_and_says_how_to_get_in() {
         ConsoleKey::random().unwrap(),
     )
     .unwrap();
-    for path in PAGES.iter().chain(&TWINS).chain(&DOOR).chain(&[
+    for path in PAGES.iter().chain(&TWINS).chain(&DOOR).chain(&VIEWS).chain(&[
         "/nothing",
         "/outcome/x.svg",
         "/cases/AAAAAAAAAAAAAAAAAAAAAA",
@@ -528,4 +529,35 @@ async fn the_counters_need_no_login_but_this_machines_name() {
     let alone = noroshi_portal::metrics_page(Arc::new(InMemory::new(Kept::Usual)));
     assert_eq!(get(&alone, "/metrics").await.body, "noroshi_up 1\n# EOF\n");
     assert_eq!(get(&alone, "/intake").await.status, StatusCode::NOT_FOUND);
+}
+
+/// Every mark has a record that can be opened, and says what it is.
+#[tokio::test]
+async fn what_is_drawn_are_records_that_can_be_opened() {
+    let console = LoggedIn::new(InMemory::new(Kept::Many(9))).await;
+    for view in VIEWS {
+        let page = console.get(view).await;
+        page.says("data-state=\"/telescope/state\"");
+        page.says("href=\"/telescope/sightings\"");
+        console.get(&format!("{view}?from=2026-11-27T21:00")).await.says("state?from=2026-11-27T12:00:00Z");
+        console.get(&format!("{view}?from=%22%3E%3Cx%3E")).await.says("data-state=\"/telescope/state\"");
+    }
+    let state = console.get("/telescope/state").await.json();
+    assert_eq!((&state["mode"], state["organisations"].as_array().unwrap().len()), (&"live".into(), 9));
+    for list in ["alerts", "sightings"] {
+        let marks = state[list].as_array().unwrap();
+        assert_eq!(marks.len(), 9, "{list}");
+        for mark in marks {
+            let href = mark["href"].as_str().unwrap();
+            let page = console.get(href).await;
+            assert_eq!(page.status, StatusCode::OK, "{href}");
+            page.says("as JSON");
+            let twin = console.get(&format!("{href}.json")).await.json();
+            assert_eq!(twin["id"], mark["id"]);
+        }
+    }
+    assert_eq!(console.get("/telescope/state?from=2026-11-27T12:00:00Z").await.json()["mode"], "replay");
+    for none in ["/alerts/x", "/telescope/sightings/x", "/telescope/campaigns/0123456789abcdef0123456789abcdef"] {
+        assert_eq!(console.get(none).await.status, StatusCode::NOT_FOUND, "{none}");
+    }
 }

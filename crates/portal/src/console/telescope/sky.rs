@@ -14,6 +14,8 @@ use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use jiff::civil::DateTime;
+use jiff::tz::{TimeZone, offset};
 use jiff::{SignedDuration, Timestamp};
 use noroshi_model::Id;
 use noroshi_model::organisation::Role;
@@ -67,8 +69,10 @@ fn query(from: &str) -> String {
     since(from).map_or_else(String::new, |from| format!("?from={from}"))
 }
 
+/// A time, in Japan's where it names no zone, as a form's field does not.
 fn since(from: &str) -> Option<Timestamp> {
-    from.parse().ok()
+    let local = || from.parse::<DateTime>().ok()?.to_zoned(TimeZone::fixed(offset(9))).ok().map(|at| at.timestamp());
+    from.parse().ok().or_else(local)
 }
 
 pub(in super::super) async fn state(State(counter): State<Counter>, asked: Asked) -> Response {
@@ -244,5 +248,17 @@ fn word(is_told: bool, is_muted: bool) -> &'static str {
         (true, _) => "muted",
         (_, true) => "told",
         _ => "waits",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_to_replay_from_is_of_japan_where_it_names_no_zone() {
+        assert_eq!(query("2026-11-27T21:00"), "?from=2026-11-27T12:00:00Z");
+        assert_eq!(query("2026-11-27T12:00:00Z"), "?from=2026-11-27T12:00:00Z");
+        assert_eq!((query(""), query("\"><x>"), query("9999-99-99T00:00")), Default::default());
     }
 }
