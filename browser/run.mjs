@@ -3,10 +3,12 @@
 // where it is; the last line is "N passed, N failed".
 
 import { readFileSync, mkdirSync } from 'node:fs';
+import { createSocket } from 'node:dgram';
 import { createRequire } from 'node:module';
 import puppeteer from 'puppeteer-core';
 import { examineApi } from './api.mjs';
 import { IdentityProvider } from './provider.mjs';
+import { sky } from './sky.mjs';
 import { Noroshi, newMails, until } from './world.mjs';
 
 const env = (name) => process.env[name] ?? fail(`${name} is not set: run cargo xtask browser`);
@@ -351,6 +353,7 @@ async function keys({ page, told }, console_) {
   };
   await goes('l', '/law');
   await goes('g', '/settings');
+  await goes('d', '/telescope');
   await goes('c', '/cases');
   await page.keyboard.type('jjx');
   const marked = await page.$$eval('input[name=case]', (boxes) => boxes.map((box) => box.checked));
@@ -371,6 +374,45 @@ async function keys({ page, told }, console_) {
   await page.click('dialog button');
   await goes('t', '/');
   same(told.issues, [], 'issues');
+}
+
+// A telescope over addresses of the loopback that nobody uses sees an organisation's machines; `false` where nobody may watch an interface.
+async function watches(noroshi) {
+  noroshi.run('organisation', 'add', 'city', '--name', '例示市', '--by', 'aoki');
+  noroshi.run('organisation', 'range', 'add', 'city', '127.9.9.0/24', '--by', 'aoki');
+  noroshi.run('organisation', 'range', 'prove', 'city', '127.9.9.0/24', '--vouch', 'a test', '--by', 'aoki');
+  const telescope = noroshi.beside('darknet', 'live', '--interface', 'lo', '--network', '127.77.0.0/16', '--name', 'north', '--alert', '--statistics', '--stop-after-s', '5');
+  if (!await telescope.says('watching lo')) {
+    console.log(`not run: ${telescope.told().trim()}`);
+    return false;
+  }
+  const socket = createSocket('udp4').on('error', () => {});
+  await new Promise((done) => socket.bind(0, '127.9.9.7', done));
+  for (let n = 1; n <= 60; n += 1) socket.send('anybody?', [5060, 53, 123][n % 3], `127.77.1.${n}`, () => {});
+  await telescope.ends();
+  socket.close();
+  return true;
+}
+
+// From a mark in the map to its record, by keyboard; an alert in the sphere likewise; with reduced motion nothing moves.
+async function opensMarks(browser, login, base) {
+  const { page, told, close } = await open(browser, 1440);
+  await login(page);
+  for (const [view, below] of [['map', '/telescope/sightings/'], ['sphere', '/alerts/']]) {
+    await page.goto(new URL(`/telescope/${view}`, base).href);
+    await page.waitForSelector('figure.sky canvas:not([hidden])');
+    await page.focus('figure.sky canvas');
+    await until(`a mark in the ${view}`, async () => {
+      await page.keyboard.press('ArrowRight');
+      return (await text(page, '[data-mark]')).trim();
+    });
+    await shot(page, `console-${view}-mark-1440`);
+    await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
+    const { pathname } = new URL(page.url());
+    if (!pathname.startsWith(below)) fail(`a mark of the ${view} leads to ${pathname}`);
+  }
+  same(told.issues, [], 'issues');
+  await close();
 }
 
 mkdirSync(SHOTS, { recursive: true });
@@ -424,9 +466,26 @@ try {
   }
   const login = (page) => page.setCookie({ name: person.name, value: person.value, url: noroshi.console });
   const theirs = (path) => new URL(path, noroshi.console).href;
-  const paths = ['/', '/cases', '/cases?state=notified', '/campaigns', '/steps', '/people', '/me', '/quarantine', '/alerts', '/law', '/law/refusals', '/law/consents', '/law/emergencies?all=1', '/evidence', '/outcome', '/outcome/wordings', '/outcome/networks', '/intake', '/settings', '/cases/none'];
+  const paths = ['/', '/cases', '/cases?state=notified', '/campaigns', '/steps', '/people', '/me', '/quarantine', '/alerts', '/telescope', '/telescope/map', '/telescope/sphere', '/telescope/sightings', '/telescope/campaigns', '/law', '/law/refusals', '/law/consents', '/law/emergencies?all=1', '/evidence', '/outcome', '/outcome/wordings', '/outcome/networks', '/intake', '/settings', '/cases/none'];
+  const seen = await watches(noroshi);
   const one = await noroshi.oneCase();
   for (const path of [...paths, `/cases/${one}`, '/evidence/3']) await examined(browser, `console ${path.replace(one, 'ID')}`, theirs(path), { before: login });
+
+  if (seen) {
+    await check('from a mark to its record', () => opensMarks(browser, login, noroshi.console));
+    const alert = JSON.parse(noroshi.run('organisation', 'alerts', 'city', '--json').split('\n')[0]).id;
+    await examined(browser, 'console alert', theirs(`/alerts/${alert}`), { before: login });
+  }
+  await check('map and sphere at 30 frames a second or more', async () => {
+    const { page, close } = await open(browser, 1440);
+    await login(page);
+    const found = await sky(page, noroshi.console);
+    for (const [view, { frames, least, seconds }] of Object.entries(found)) {
+      console.log(`${view}: ${frames} frames a second (median of ${seconds} s; least ${least})`);
+      if (frames < 30) fail(`the ${view} draws ${frames} frames a second`);
+    }
+    await close();
+  });
 
   const opened = async (page) => {
     await page.keyboard.type('?');

@@ -47,6 +47,20 @@ export class Noroshi {
     return ended.stdout;
   }
 
+  // Something that goes on beside it.
+  beside(...more) {
+    const child = spawn(this.program, this.#arguments(more), { stdio: ['ignore', 'ignore', 'pipe'] });
+    let told = '';
+    child.stderr.setEncoding('utf8').on('data', (some) => { told += some; });
+    const ended = new Promise((done) => child.once('exit', done));
+    const over = () => child.exitCode !== null;
+    return {
+      told: () => told,
+      says: async (words) => { await until(words, () => told.includes(words) || over()); return told.includes(words); },
+      ends: () => ended,
+    };
+  }
+
   async #configure() {
     this.port ??= await freePort();
     this.consolePort ??= await freePort();

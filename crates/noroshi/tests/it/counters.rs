@@ -9,13 +9,13 @@ use serde_json::Value;
 use crate::world::{configure, last_json, noroshi, run, run_any, testdata, text};
 
 /// A program that serves, ended when dropped.
-struct Serving {
+pub struct Serving {
     child: Child,
     console: String,
 }
 
 impl Serving {
-    fn start(folder: &Path, config: &Path) -> Self {
+    pub fn start(folder: &Path, config: &Path) -> Self {
         let mut child = noroshi(folder)
             .arg("--config")
             .arg(config)
@@ -31,12 +31,17 @@ impl Serving {
     }
 
     /// A page of the console, behind its login.
-    fn get(&self, path: &str) -> String {
+    pub fn get(&self, path: &str) -> String {
+        self.open(path).body_mut().read_to_string().unwrap()
+    }
+
+    /// The same, as it comes.
+    pub fn open(&self, path: &str) -> ureq::http::Response<ureq::Body> {
         let agent = ureq::Agent::config_builder().max_redirects(0).build().new_agent();
         let answer = agent.get(&self.console).call().unwrap();
         let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
         let url = self.url(path);
-        agent.get(&url).header("Cookie", cookie).call().unwrap().body_mut().read_to_string().unwrap()
+        agent.get(&url).header("Cookie", cookie).call().unwrap()
     }
 
     fn url(&self, path: &str) -> String {

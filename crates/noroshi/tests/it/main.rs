@@ -30,5 +30,7 @@ mod returns;
 mod sensors;
 mod sessions;
 mod sources;
+#[cfg(target_os = "linux")]
+mod telescope;
 mod walkthrough;
 mod world;
