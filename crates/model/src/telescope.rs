@@ -39,7 +39,8 @@ pub struct Sighting {
 impl Sighting {
     /// Its id.
     pub fn id(telescope: &str, ip: IpAddr, at_ns: u64, port: Option<u16>) -> Id {
-        let parts = [ip.to_string(), at_ns.to_string(), port.map_or_else(String::new, |port| port.to_string())];
+        let parts =
+            [ip.to_string(), at_ns.to_string(), port.map_or_else(String::new, |port| port.to_string())];
         Id::of(
             "telescope-sighting",
             &[telescope.as_bytes(), parts[0].as_bytes(), parts[1].as_bytes(), parts[2].as_bytes()],

@@ -37,7 +37,13 @@ pub struct RetentionFile {
 
 impl Default for RetentionFile {
     fn default() -> Self {
-        Self { forget_every_s: 600, event_days: None, quarantine_days: 90, telescope_days: 400, sighting_hours: 2 }
+        Self {
+            forget_every_s: 600,
+            event_days: None,
+            quarantine_days: 90,
+            telescope_days: 400,
+            sighting_hours: 2,
+        }
     }
 }
 

@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 use noroshi_model::organisation::{Alert, Range};
-use noroshi_portal::desk::{PlacedAlert, Ring, Sky, SkyNews, TelescopePage};
+use noroshi_model::telescope::HourCount;
+use noroshi_orient::signs::forecast::forecast;
+use noroshi_portal::desk::{Expected, PlacedAlert, Ring, Sky, SkyNews, TelescopePage};
 use noroshi_store::{StoreError, Tx};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -22,6 +24,10 @@ const SIGHTINGS_MAX: u32 = 2000;
 const ALERTS_MAX: u32 = 2000;
 /// And that come at a time.
 const NEWS_MAX: u32 = 500;
+/// Hours from which it is told what to expect: eight weeks, and not before two days.
+const KNOWN: SignedDuration = SignedDuration::from_hours(8 * 7 * 24);
+const KNOWN_MIN: usize = 48;
+const HOUR_S: i64 = 3600;
 /// Campaigns on the first page.
 const CAMPAIGNS_MAX: u32 = 10;
 
@@ -38,7 +44,39 @@ pub fn page(tx: &mut Tx<'_>, now: Timestamp) -> Result<TelescopePage, StoreError
         day: tx.telescope_span(day, now)?,
         week: tx.telescope_span(week, day)?,
         campaigns,
+        expected: expected(&tx.telescope_hours(now - KNOWN, now)?, now),
     })
+}
+
+/// What to expect of this hour, and of the same tomorrow.
+fn expected(hours: &[HourCount], now: Timestamp) -> Vec<Expected> {
+    let this = now.as_second().div_euclid(HOUR_S);
+    let number = |count: &HourCount| count.hour.as_second().div_euclid(HOUR_S);
+    // This hour is not over.
+    let over = || hours.iter().filter(|count| number(count) < this);
+    let Some(first) = over().next().map(number).filter(|_| over().count() >= KNOWN_MIN) else {
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    for (what, value) in
+        [("packets", (|count| count.packets) as fn(&HourCount) -> u64), ("senders", |count| count.hosts)]
+    {
+        let mut series = vec![None; usize::try_from(this - first).unwrap_or(0)];
+        for count in over() {
+            let place = usize::try_from(number(count) - first).ok().and_then(|place| series.get_mut(place));
+            if let Some(place) = place {
+                *place = Some(value(count) as f64);
+            }
+        }
+        for ahead in [0, 24] {
+            let Some(told) = forecast(&series, ahead + 1) else { continue };
+            let Ok(hour) = Timestamp::from_second((this + ahead as i64) * HOUR_S) else { continue };
+            let whole = |value: f64| value.max(0.0).round() as u64;
+            let (mean, low, high) = (whole(told.mean), whole(told.low), whole(told.high));
+            all.push(Expected { hour, what, mean, low, high, error: told.mase, coverage: told.coverage });
+        }
+    }
+    all
 }
 
 /// The day's picture.
@@ -111,7 +149,30 @@ fn within(net: IpNet, ip: IpAddr) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use noroshi_model::telescope::Counted;
+
     use super::*;
+
+    #[test]
+    fn what_to_expect_is_of_this_hour_and_of_tomorrows_and_takes_two_days() {
+        let now = Timestamp::from_second(1000 * HOUR_S + 1800).unwrap();
+        let hour = |number: i64, packets| HourCount {
+            hour: Timestamp::from_second(number * HOUR_S).unwrap(),
+            by: Counted::All,
+            name: String::new(),
+            hosts: 10,
+            packets,
+        };
+        let mut hours: Vec<_> = (900..1000).filter(|n| n % 7 > 0).map(|n| hour(n, 5000)).collect();
+        // What is counted of this hour so far says nothing of it.
+        hours.push(hour(1000, 3));
+        let told = expected(&hours, now);
+        let when: Vec<_> = told.iter().map(|one| (one.what, one.hour.as_second() / HOUR_S)).collect();
+        assert_eq!(when, [("packets", 1000), ("packets", 1024), ("senders", 1000), ("senders", 1024)]);
+        assert!(told.iter().all(|one| one.low <= one.mean && one.mean <= one.high));
+        assert!((4500..5500).contains(&told[0].mean) && (9..=11).contains(&told[2].mean), "{told:?}");
+        assert!(expected(&hours[60..], now).is_empty());
+    }
 
     #[test]
     fn an_address_is_where_it_lies_in_its_range() {

@@ -407,6 +407,28 @@ pub struct TelescopePage {
     pub week: Vec<SpanCount>,
     /// Campaigns that were found, the last first.
     pub campaigns: Vec<Campaign>,
+    /// What to expect of this hour and of the same tomorrow, where enough is known.
+    pub expected: Vec<Expected>,
+}
+
+/// What to expect of an hour.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Expected {
+    /// When it begins.
+    pub hour: Timestamp,
+    /// `packets` or `senders`.
+    pub what: &'static str,
+    /// As often too high as too low.
+    pub mean: u64,
+    /// One hour in ten is below.
+    pub low: u64,
+    /// One hour in ten is above.
+    pub high: u64,
+    /// Error so far, to that of taking the same hour a week before; below one is better. None before three weeks.
+    pub error: Option<f64>,
+    /// Part of the hours so far that were between `low` and `high`.
+    pub coverage: Option<f64>,
 }
 
 /// An organisation in the sphere.

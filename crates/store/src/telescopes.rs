@@ -2,7 +2,9 @@
 //! senders one by one. Which addresses they have is written nowhere.
 
 use jiff::Timestamp;
-use noroshi_model::telescope::{Campaign, Counted, HourCount, MinuteCount, Sighting, SpanCount, TelescopeState};
+use noroshi_model::telescope::{
+    Campaign, Counted, HourCount, MinuteCount, Sighting, SpanCount, TelescopeState,
+};
 use noroshi_model::{Id, Mark};
 
 use crate::row::{Row, values};
@@ -68,18 +70,20 @@ impl Tx<'_> {
     }
 
     /// What a telescope had counted within an hour.
-    pub fn telescope_hour(
-        &mut self,
-        telescope: &str,
-        hour: Timestamp,
-    ) -> Result<Vec<HourCount>, StoreError> {
+    pub fn telescope_hour(&mut self, telescope: &str, hour: Timestamp) -> Result<Vec<HourCount>, StoreError> {
         let rows = self.rows(
             "SELECT hour_ms, counted, name, hosts, packets FROM telescope_hour WHERE telescope = ?1 AND hour_ms = ?2",
             values![telescope, hour],
         )?;
         let count = |row: &Row| {
             let (hour, by) = (row.time(0)?, row.parsed(1, Counted::parse)?);
-            Ok(HourCount { hour, by, name: row.text(2)?.into(), hosts: row.count(3)?, packets: row.count(4)? })
+            Ok(HourCount {
+                hour,
+                by,
+                name: row.text(2)?.into(),
+                hosts: row.count(3)?,
+                packets: row.count(4)?,
+            })
         };
         rows.iter().map(count).collect()
     }
@@ -117,6 +121,25 @@ impl Tx<'_> {
         let count = |row: &Row| {
             let (by, name) = (row.parsed(0, Counted::parse)?, row.text(1)?.into());
             Ok(SpanCount { by, name, hosts: row.count(2)?, packets: row.count(3)? })
+        };
+        rows.iter().map(count).collect()
+    }
+
+    /// Senders and packets of each hour that began from then until before then, of all telescopes together, in their order; hours of which
+    /// nothing was written are left out.
+    pub fn telescope_hours(
+        &mut self,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<HourCount>, StoreError> {
+        let rows = self.rows(
+            "SELECT hour_ms, CAST(SUM(hosts) AS BIGINT), CAST(SUM(packets) AS BIGINT) FROM telescope_hour
+             WHERE hour_ms >= ?1 AND hour_ms < ?2 AND counted = ?3 GROUP BY hour_ms ORDER BY hour_ms LIMIT 100000",
+            values![from, until, Counted::All.id()],
+        )?;
+        let count = |row: &Row| {
+            let (hour, by, name) = (row.time(0)?, Counted::All, String::new());
+            Ok(HourCount { hour, by, name, hosts: row.count(1)?, packets: row.count(2)? })
         };
         rows.iter().map(count).collect()
     }
@@ -193,7 +216,9 @@ impl Tx<'_> {
     ) -> Result<Vec<Sighting>, StoreError> {
         let (at, id) = behind_ms(behind);
         let rows = self.rows(
-            &format!("{SIGHTING} WHERE at_ms < ?1 OR (at_ms = ?1 AND id > ?2) ORDER BY at_ms DESC, id LIMIT ?3"),
+            &format!(
+                "{SIGHTING} WHERE at_ms < ?1 OR (at_ms = ?1 AND id > ?2) ORDER BY at_ms DESC, id LIMIT ?3"
+            ),
             values![at, id, limit],
         )?;
         rows.iter().map(sighting).collect()
@@ -219,11 +244,7 @@ impl Tx<'_> {
     }
 
     /// Forgets sightings from before the first time, and counts and campaigns from before the second; how many sightings.
-    pub fn forget_telescope(
-        &mut self,
-        sightings: Timestamp,
-        counts: Timestamp,
-    ) -> Result<u64, StoreError> {
+    pub fn forget_telescope(&mut self, sightings: Timestamp, counts: Timestamp) -> Result<u64, StoreError> {
         for sql in [
             "DELETE FROM telescope_minute WHERE minute_ms < ?1",
             "DELETE FROM telescope_hour WHERE hour_ms < ?1",

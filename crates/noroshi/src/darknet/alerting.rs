@@ -261,7 +261,8 @@ pub fn say_there(house: &House, name: &str, telescope: &Telescope) -> Result<(),
 /// A telescope's name, if it can be one.
 pub fn name(text: &str) -> Result<String, String> {
     let fits = (1..=NAME_BYTES_MAX).contains(&text.len()) && !text.contains(char::is_control);
-    fits.then(|| text.to_owned()).ok_or_else(|| format!("a telescope's name has from 1 to {NAME_BYTES_MAX} bytes"))
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| format!("a telescope's name has from 1 to {NAME_BYTES_MAX} bytes"))
 }
 
 /// What a telescope of this interface is called where nothing else is said: the machine's name is somebody's business, its interface

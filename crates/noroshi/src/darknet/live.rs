@@ -20,7 +20,7 @@ use serde::Serialize;
 use super::alerting;
 use super::judged;
 use super::ring::{self, LOOK_UP};
-use super::telling::{FORGET, QUIET_NS, TELL, Notes, Watching, tell_news, tell_one};
+use super::telling::{FORGET, Notes, QUIET_NS, TELL, Watching, tell_news, tell_one};
 use super::threads::{self, Batches};
 use super::told;
 use super::watch::{self, Watch};
@@ -138,8 +138,7 @@ pub fn run(at: &Where, wish: &Live) -> anyhow::Result<ExitCode> {
         .map(|_| Ok(Ring { capture: ring::open(&wish.interface, count)?, link, shared: &shared }))
         .collect::<anyhow::Result<_>>()?;
     let name = wish.name.clone().unwrap_or_else(|| alerting::usual_name(&wish.interface));
-    let mut notes =
-        Notes::new(house.as_ref(), &wish.watching, &name, &tables, &telescope, &watch)?;
+    let mut notes = Notes::new(house.as_ref(), &wish.watching, &name, &tables, &telescope, &watch)?;
     if let Some(alerting) = &notes.alerting {
         eprintln!("noroshi: {} ranges of organisations are watched for", alerting.ranges());
     }

@@ -155,9 +155,9 @@ impl<'a> Statistics<'a> {
         }
         let sampled = all.div_ceil(some.len() as u64);
         let seen: Vec<Sighting> = some.iter().map(|new| self.sighting(telescope, new, sampled)).collect();
-        self.house.store.tx("telescope.sightings", |tx| {
-            seen.iter().try_for_each(|one| tx.put_telescope_sighting(one))
-        })
+        self.house
+            .store
+            .tx("telescope.sightings", |tx| seen.iter().try_for_each(|one| tx.put_telescope_sighting(one)))
     }
 
     fn sighting(&self, telescope: &Telescope, new: &Arrival, sampled: u64) -> Sighting {
@@ -197,7 +197,8 @@ impl<'a> Statistics<'a> {
     fn forget(&self, now_ms: i64) -> Result<(), StoreError> {
         let keep = &self.house.config.retention;
         let before = |hours: i64| at(now_ms - hours * HOUR_MS);
-        let (sightings, counts) = (before(keep.sighting_hours.into()), before(24 * i64::from(keep.telescope_days)));
+        let (sightings, counts) =
+            (before(keep.sighting_hours.into()), before(24 * i64::from(keep.telescope_days)));
         self.house.store.tx("telescope.forget", |tx| tx.forget_telescope(sightings, counts)).map(drop)
     }
 
@@ -279,9 +280,9 @@ impl<'a> Statistics<'a> {
             return Ok(());
         }
         let rows: Vec<Campaign> = all.iter().map(|one| campaign(&self.name, one)).collect();
-        self.house.store.tx("telescope.campaigns", |tx| {
-            rows.iter().try_for_each(|one| tx.put_telescope_campaign(one))
-        })?;
+        self.house
+            .store
+            .tx("telescope.campaigns", |tx| rows.iter().try_for_each(|one| tx.put_telescope_campaign(one)))?;
         self.campaigns.extend(all.iter().map(|one| ((one.key, one.onset_ns), one.sources)));
         Ok(())
     }
@@ -312,9 +313,7 @@ fn top(ports: &[PortCount]) -> HashMap<Key, Count> {
         for measure in [|port: &PortCount| port.hosts, |port: &PortCount| port.packets] {
             these.sort_unstable_by_key(|port| (std::cmp::Reverse(measure(port)), port.port));
             let most = these.iter().take(PORTS_MAX);
-            top.extend(
-                most.map(|port| ((protocol(tcp), port.port.to_string()), (port.hosts, port.packets))),
-            );
+            top.extend(most.map(|port| ((protocol(tcp), port.port.to_string()), (port.hosts, port.packets))));
         }
     }
     top

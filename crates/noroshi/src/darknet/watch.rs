@@ -81,17 +81,20 @@ struct Samples {
     some: Vec<Arrival>,
     /// Of how many.
     of: u64,
+    /// All there were.
+    ever: u64,
     chance: RandomState,
 }
 
 impl Samples {
     fn add(&mut self, new: &Arrival) {
-        self.of += 1;
+        (self.of, self.ever) = (self.of + 1, self.ever + 1);
         if self.some.len() < SAMPLES_MAX {
             self.some.push(*new);
-        } else if let Some(place) =
-            self.some.get_mut((self.chance.hash_one((new.source, new.at_ns, self.of)) % self.of) as usize)
-        {
+            return;
+        }
+        let chance = self.chance.hash_one(self.ever) % self.of;
+        if let Some(place) = usize::try_from(chance).ok().and_then(|place| self.some.get_mut(place)) {
             *place = *new;
         }
     }
@@ -114,6 +117,7 @@ pub struct Watch {
     alerts: HashMap<(IpAddr, Role), Alert>,
     fresh: Vec<Fresh>,
     samples: Samples,
+    /// With those that came late.
     arrived: u64,
     forgotten: u64,
     now_ns: u64,

@@ -120,7 +120,11 @@ fn every_packet_is_in_the_pages_and_each_mark_has_its_record() {
         ask(3, 5060);
         end(telescope);
         let page = json(&serving, "/telescope.json");
-        assert_eq!((in_minutes(&page), count(&page, "ports-by-hosts", "5060").1), (53, 43), "after a restart");
+        assert_eq!(
+            (in_minutes(&page), count(&page, "ports-by-hosts", "5060").1),
+            (53, 43),
+            "after a restart"
+        );
         assert_eq!(page["counts"]["all"]["packets"], 53);
         let svg = serving.get("/telescope/day.svg");
         assert!(svg.contains("most 5") && svg.starts_with("<svg"), "{svg}");

@@ -551,6 +551,15 @@ impl Desk for InMemory {
             day: if is_there { all } else { Vec::new() },
             week: if is_there { week } else { Vec::new() },
             campaigns: self.telescope_campaigns(None, 10)?,
+            expected: self.list(0, 2, |n| Expected {
+                hour: nth(n * 3600),
+                what: "packets",
+                mean: 1000,
+                low: 900,
+                high: 1200,
+                error: (n == 0).then_some(0.71),
+                coverage: (n == 0).then_some(0.8),
+            })?,
         })
     }
 
@@ -602,7 +611,11 @@ impl Desk for InMemory {
         Ok(Sky {
             now: at.unwrap_or_else(|| nth(100)),
             telescopes: self.telescope()?.telescopes,
-            rings: self.list(0, 9, |n| Ring { key: format!("city-{n}"), name: self.text("例示市"), ranges: 2 })?,
+            rings: self.list(0, 9, |n| Ring {
+                key: format!("city-{n}"),
+                name: self.text("例示市"),
+                ranges: 2,
+            })?,
             alerts: self.sky_since(None, at)?.alerts,
             sightings: self.telescope_sightings(None, 2000)?,
         })

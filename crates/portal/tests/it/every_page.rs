@@ -85,9 +85,8 @@ async fn answers(kept: Kept) -> Vec<(String, Answer)> {
         "/outcome/x.svg",
         "/outcome/wordings/x.svg",
     ];
-    let one = |kind: &str, path: &str| {
-        format!("{path}/{}", noroshi_model::Id::of(kind, &[&0_u64.to_be_bytes()]))
-    };
+    let one =
+        |kind: &str, path: &str| format!("{path}/{}", noroshi_model::Id::of(kind, &[&0_u64.to_be_bytes()]));
     let records = [
         format!("/cases/{id}"),
         one("alert", "/alerts"),

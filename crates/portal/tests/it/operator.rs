@@ -557,7 +557,9 @@ async fn what_is_drawn_are_records_that_can_be_opened() {
         }
     }
     assert_eq!(console.get("/telescope/state?from=2026-11-27T12:00:00Z").await.json()["mode"], "replay");
-    for none in ["/alerts/x", "/telescope/sightings/x", "/telescope/campaigns/0123456789abcdef0123456789abcdef"] {
+    for none in
+        ["/alerts/x", "/telescope/sightings/x", "/telescope/campaigns/0123456789abcdef0123456789abcdef"]
+    {
         assert_eq!(console.get(none).await.status, StatusCode::NOT_FOUND, "{none}");
     }
 }

@@ -51,12 +51,21 @@ fn hours_are_replaced_minutes_added_to_and_telescopes_added_up() {
                 let mut read = tx.telescope_hour("north", at(HOUR_S))?;
                 read.sort_by_key(|count| count.hosts);
                 assert_eq!(read, [north[1].clone(), north[0].clone()]);
-                let span = |by, name: &str, hosts, packets| SpanCount { by, name: name.into(), hosts, packets };
+                let span =
+                    |by, name: &str, hosts, packets| SpanCount { by, name: name.into(), hosts, packets };
                 assert_eq!(
                     tx.telescope_span(at(HOUR_S), at(3 * HOUR_S))?,
                     [span(Counted::Tcp, "23", 12, 1120), span(Counted::Country, "JP", 3, 0)],
                     "the busiest hour's senders, all hours' packets"
                 );
+                for (telescope, hosts) in [("north", 1), ("south", 2)] {
+                    tx.put_telescope_hour(telescope, &[hour(5, Counted::All, "", hosts, 10 * hosts)])?;
+                }
+                assert_eq!(
+                    tx.telescope_hours(at(5 * HOUR_S), at(6 * HOUR_S))?,
+                    [hour(5, Counted::All, "", 3, 30)]
+                );
+                assert!(tx.telescope_hours(at(0), at(5 * HOUR_S))?.is_empty(), "ports are not all");
                 Ok::<_, StoreError>(())
             })
             .unwrap();

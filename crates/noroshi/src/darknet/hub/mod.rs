@@ -36,7 +36,7 @@ use tokio::sync::mpsc;
 
 use super::judged;
 use super::nats::NatsArgs;
-use super::telling::{FORGET, QUIET_NS, TELL, Notes, Watching, tell_news, tell_one};
+use super::telling::{FORGET, Notes, QUIET_NS, TELL, Watching, tell_news, tell_one};
 use super::told;
 use super::watch::{self, Watch};
 use crate::commands::Where;

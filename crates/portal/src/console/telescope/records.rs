@@ -23,7 +23,8 @@ struct SightingsView<'a> {
 }
 
 pub(in super::super) async fn sightings(State(counter): State<Counter>, asked: Asked) -> Response {
-    let list = rows_behind(&counter, &asked, "", |desk, behind, limit| desk.telescope_sightings(behind, limit));
+    let list =
+        rows_behind(&counter, &asked, "", |desk, behind, limit| desk.telescope_sightings(behind, limit));
     let (sightings, pager) = match list.await {
         Ok(list) => list,
         Err(response) => return response,
@@ -42,7 +43,8 @@ struct CampaignsView<'a> {
 }
 
 pub(in super::super) async fn campaigns(State(counter): State<Counter>, asked: Asked) -> Response {
-    let list = rows_behind(&counter, &asked, "", |desk, behind, limit| desk.telescope_campaigns(behind, limit));
+    let list =
+        rows_behind(&counter, &asked, "", |desk, behind, limit| desk.telescope_campaigns(behind, limit));
     let (campaigns, pager) = match list.await {
         Ok(list) => list,
         Err(response) => return response,
@@ -64,9 +66,13 @@ pub(in super::super) async fn sighting(
     asked: Asked,
     id: Option<Path<String>>,
 ) -> Response {
-    record(&counter, &asked, id, |desk, id| desk.telescope_sighting(id), |asked, one| {
-        asked.answer(&SightingView { here: asked.here("telescope"), one }, one)
-    })
+    record(
+        &counter,
+        &asked,
+        id,
+        |desk, id| desk.telescope_sighting(id),
+        |asked, one| asked.answer(&SightingView { here: asked.here("telescope"), one }, one),
+    )
     .await
 }
 
@@ -82,9 +88,13 @@ pub(in super::super) async fn campaign(
     asked: Asked,
     id: Option<Path<String>>,
 ) -> Response {
-    record(&counter, &asked, id, |desk, id| desk.telescope_campaign(id), |asked, one| {
-        asked.answer(&CampaignView { here: asked.here("telescope"), one }, one)
-    })
+    record(
+        &counter,
+        &asked,
+        id,
+        |desk, id| desk.telescope_campaign(id),
+        |asked, one| asked.answer(&CampaignView { here: asked.here("telescope"), one }, one),
+    )
     .await
 }
 
@@ -106,9 +116,13 @@ pub(in super::super) async fn alert(
     asked: Asked,
     id: Option<Path<String>>,
 ) -> Response {
-    record(&counter, &asked, id, |desk, id| desk.alert(id), |asked, one| {
-        asked.answer(&AlertView { here: asked.here("alerts"), one }, one)
-    })
+    record(
+        &counter,
+        &asked,
+        id,
+        |desk, id| desk.alert(id),
+        |asked, one| asked.answer(&AlertView { here: asked.here("alerts"), one }, one),
+    )
     .await
 }
 

@@ -71,7 +71,8 @@ fn query(from: &str) -> String {
 
 /// A time, in Japan's where it names no zone, as a form's field does not.
 fn since(from: &str) -> Option<Timestamp> {
-    let local = || from.parse::<DateTime>().ok()?.to_zoned(TimeZone::fixed(offset(9))).ok().map(|at| at.timestamp());
+    let local =
+        || from.parse::<DateTime>().ok()?.to_zoned(TimeZone::fixed(offset(9))).ok().map(|at| at.timestamp());
     from.parse().ok().or_else(local)
 }
 
@@ -79,7 +80,9 @@ pub(in super::super) async fn state(State(counter): State<Counter>, asked: Asked
     let from = since(asked.field("from"));
     match counter.ask(move |desk| desk.sky(from)).await {
         Ok(sky) => page::json(&told(&sky, from.is_some())),
-        Err(error) => (page::status(&error), page::json(&json!({ "error": error.to_string() }))).into_response(),
+        Err(error) => {
+            (page::status(&error), page::json(&json!({ "error": error.to_string() }))).into_response()
+        }
     }
 }
 
@@ -144,7 +147,11 @@ impl Live {
         let before = std::mem::take(&mut self.told);
         self.told = sightings.iter().map(|one| one.id.clone()).collect();
         // The page begins with what was there.
-        if first { Vec::new() } else { sightings.into_iter().filter(|one| !before.contains(&one.id)).collect() }
+        if first {
+            Vec::new()
+        } else {
+            sightings.into_iter().filter(|one| !before.contains(&one.id)).collect()
+        }
     }
 
     fn new_alerts(&mut self, alerts: Vec<PlacedAlert>, first: bool) -> Vec<PlacedAlert> {

@@ -41,6 +41,14 @@ impl StatsView<'_> {
         if name.is_empty() { "unknown" } else { name }
     }
 
+    fn skill(&self, error: &f64) -> String {
+        format!("{error:.2}")
+    }
+
+    fn percent(&self, part: &f64) -> String {
+        format!("{:.0} %", part * 100.0)
+    }
+
     fn what(&self, campaign: &Campaign) -> String {
         format!("{}/{} {}", campaign.protocol, campaign.port, campaign.tool).trim().to_owned()
     }
@@ -119,7 +127,8 @@ pub(in super::super) async fn stats(State(counter): State<Counter>, asked: Asked
     };
     let stats = Stats::of(&page);
     let twin = json!({
-        "at": page.at, "telescopes": page.telescopes, "minutes": page.minutes, "counts": &stats, "campaigns": page.campaigns
+        "at": page.at, "telescopes": page.telescopes, "minutes": page.minutes, "counts": &stats, "campaigns": page.campaigns,
+        "expected": page.expected
     });
     asked.answer(&StatsView { here: asked.here("telescope"), page: &page, stats: &stats }, &twin)
 }
