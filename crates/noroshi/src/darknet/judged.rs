@@ -62,10 +62,18 @@ pub struct Research {
     pub alike: Share,
 }
 
-/// The senders, judged.
+impl Sender {
+    /// A sender, unless it is one of the telescope's own addresses: somebody has put it for theirs, and which addresses are watched is nobody's
+    /// to know.
+    pub fn of(telescope: &Telescope, ip: IpAddr, source: &Source) -> Option<Self> {
+        let (class, tool) = (telescope.class_of(ip, source), Tool::of(source));
+        let Source { packets, first_ns, last_ns, port, .. } = *source;
+        (!telescope.is_ours(ip)).then_some(Self { ip, class, tool, port, packets, first_ns, last_ns })
+    }
+}
+
+/// How many senders are what.
 pub struct Judged {
-    /// Most packets first; none of the telescope's own addresses.
-    pub sources: Vec<Sender>,
     pub classes: BTreeMap<&'static str, Share>,
     pub tools: BTreeMap<&'static str, Share>,
     /// By ISO 3166; the greatest by senders, and the rest together as `other`.
@@ -96,10 +104,17 @@ pub fn judge(telescope: &Telescope, tables: &Tables, threads: usize) -> Judged {
     all.judged()
 }
 
+/// All senders, most packets first.
+pub fn senders(telescope: &Telescope) -> Vec<Sender> {
+    let mut all = Vec::with_capacity(telescope.len());
+    telescope.each_source(|ip, source| all.extend(Sender::of(telescope, ip, source)));
+    all.sort_unstable_by_key(|sender| (std::cmp::Reverse(sender.packets), sender.ip));
+    all
+}
+
 /// Senders judged so far.
 #[derive(Default)]
 struct Tally {
-    sources: Vec<Sender>,
     classes: [Share; Class::ALL.len()],
     tools: [Share; Tool::ALL.len()],
     countries: HashMap<Option<Cc>, Share>,
@@ -117,12 +132,6 @@ impl Tally {
         if class == Class::Scanner {
             self.add_research(tables, ip, tool, source);
         }
-        // Somebody has put an address of ours for theirs. Which addresses are watched is nobody's to know.
-        if telescope.is_ours(ip) {
-            return;
-        }
-        let Source { packets, first_ns, last_ns, port, .. } = *source;
-        self.sources.push(Sender { ip, class, tool, port, packets, first_ns, last_ns });
     }
 
     fn add_research(&mut self, tables: &Tables, ip: IpAddr, tool: Option<Tool>, source: &Source) {
@@ -137,13 +146,12 @@ impl Tally {
         }
     }
 
-    fn merge(&mut self, mut other: Self) {
+    fn merge(&mut self, other: Self) {
         self.research.listed.merge(other.research.listed);
         self.research.alike.merge(other.research.alike);
         for (list, some) in other.research.lists {
             self.research.lists.entry(list).or_default().merge(some);
         }
-        self.sources.append(&mut other.sources);
         self.classes.iter_mut().zip(other.classes).for_each(|(sum, some)| sum.merge(some));
         self.tools.iter_mut().zip(other.tools).for_each(|(sum, some)| sum.merge(some));
         for (country, some) in other.countries {
@@ -151,8 +159,7 @@ impl Tally {
         }
     }
 
-    fn judged(mut self) -> Judged {
-        self.sources.sort_unstable_by_key(|sender| (std::cmp::Reverse(sender.packets), sender.ip));
+    fn judged(self) -> Judged {
         let name = |cc: Option<Cc>| cc.map_or_else(|| "unknown".to_owned(), |cc| cc.as_str().to_owned());
         let mut greatest: Vec<(String, Share)> =
             self.countries.into_iter().map(|(cc, share)| (name(cc), share)).collect();
@@ -163,7 +170,6 @@ impl Tally {
             countries.entry(name).or_default().merge(share);
         }
         Judged {
-            sources: self.sources,
             classes: Class::ALL.map(|class| (class.id(), self.classes[class as usize])).into(),
             tools: Tool::ALL.map(|tool| (tool.id(), self.tools[tool as usize])).into(),
             countries,

@@ -145,7 +145,7 @@ pub fn run(config: &Config, wish: &Replay) -> anyhow::Result<ExitCode> {
     let judged = judged::judge(&telescope, &tables, threads);
     let pan = wish.anonymise.then(|| anonymise::by_key_of(config)).transpose()?;
     if let Some(path) = &wish.sources {
-        judged::write_sources(path, &judged.sources, pan.as_ref())
+        judged::write_sources(path, &judged::senders(&telescope), pan.as_ref())
             .with_context(|| format!("{} cannot be written", path.display()))?;
     }
     let failed = files.iter().any(|file| file.error.is_some());

@@ -1,6 +1,6 @@
 //! What is said of a telescope: in the end all of it, and one campaign, attack or alert when it is known.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -135,15 +135,9 @@ fn name_of(tcp: bool) -> &'static str {
     if tcp { "tcp" } else { "udp" }
 }
 
-fn alerted(watch: &Watch, senders: &[Sender]) -> Vec<Alerted> {
-    let alerts = watch.alerts();
-    let wanted: HashSet<IpAddr> = alerts.iter().map(|alert| alert.ip).collect();
-    let known: HashMap<IpAddr, &Sender> = senders
-        .iter()
-        .filter(|sender| wanted.contains(&sender.ip))
-        .map(|sender| (sender.ip, sender))
-        .collect();
-    alerts.iter().map(|alert| Alerted::of(alert, known.get(&alert.ip).copied())).collect()
+fn alerted(watch: &Watch, telescope: &Telescope) -> Vec<Alerted> {
+    let sender = |ip| telescope.source(ip).and_then(|source| Sender::of(telescope, ip, &source));
+    watch.alerts().into_iter().map(|alert| Alerted::of(alert, sender(alert.ip).as_ref())).collect()
 }
 
 impl Alerted {
@@ -233,7 +227,7 @@ pub fn summary(
         sources: telescope.len() as u64,
         sources_beyond: telescope.beyond(),
         forgotten: watch.forgotten() + telescope.echoes_beyond(),
-        alerts: alerted(watch, &told.sources),
+        alerts: alerted(watch, telescope),
         campaigns: watch.campaigns().iter().map(Campaigned::of).collect(),
         victims: watch.attacks(telescope.attacks()).iter().map(|attack| Attacked::of(attack, part)).collect(),
         classes: told.classes,

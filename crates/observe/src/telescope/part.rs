@@ -111,6 +111,7 @@ impl<A: Copy + Eq + Hash + Into<IpAddr>> Senders<A> {
     /// Forgets who was silent since then.
     fn forget_before(&mut self, before_ns: u64, hasher: &RandomState) {
         let rows = std::mem::take(&mut self.rows);
+        let _grows_by_and_by = self.rows.try_reserve_exact(rows.capacity());
         let index = std::mem::take(&mut self.index);
         for (sender, place) in index {
             let Some(row) = rows.get(place as usize).filter(|row| row.last_ns >= before_ns) else { continue };
@@ -216,8 +217,11 @@ pub(super) struct Part {
 
 impl Part {
     pub(super) fn new(room: usize, thresholds: Thresholds) -> Self {
+        let mut v4 = Senders::default();
+        // Addresses of memory, which costs nothing before it is used; without it, rows would be copied each time they are twice as many.
+        let _grows_by_and_by = v4.rows.try_reserve_exact(room);
         Self {
-            v4: Senders::default(),
+            v4,
             v6: Senders::default(),
             victims: Victims::new(thresholds),
             room,
