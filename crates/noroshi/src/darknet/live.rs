@@ -2,7 +2,7 @@
 //! divides them.
 //!
 //! What is found is told at once: campaigns, attacks, addresses of organisations. How it goes is told every now and then, and in the end
-//! what `replay` tells. Lost packets are counted by the kernel, and told.
+//! what `replay` tells. Lost packets are counted by the kernel, and told. With `--keep` a copy of all headers goes to history, by a thread of its own.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,7 +18,9 @@ use noroshi_wire::capture::{Frames, LinkType};
 use serde::Serialize;
 
 use super::alerting::{self, Alerting};
+use super::cut::Cutter;
 use super::judged;
+use super::keep::{self, Kept, ToKeep, Writing};
 use super::ring::{self, LOOK_UP};
 use super::telling::{FORGET, QUIET_NS, TELL, Watching, tell_news, tell_one};
 use super::threads::{self, Batches};
@@ -30,14 +32,17 @@ use crate::tables;
 
 /// Most packets of a batch.
 const BATCH_MAX: usize = 8192;
+/// What is kept for history waits no longer than this for more packets.
+const KEEP_EVERY: Duration = Duration::from_secs(1);
+
 /// Watch an interface, and tell who sends what and why
 #[derive(Debug, Args)]
 pub struct Live {
     /// The interface to which the telescope's packets come
     #[arg(long, value_name = "IF")]
     pub interface: String,
-    /// What this telescope is called beside others that write there [default: live-INTERFACE]
-    #[arg(long, value_name = "NAME", requires = "alert")]
+    /// What this telescope is called beside others, in alerts and in history [default: live-INTERFACE]
+    #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     /// Threads that look, each with a ring of 64 MiB [default: one for each core, at most 16]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
@@ -85,6 +90,18 @@ struct Ring<'a> {
     capture: Capture,
     link: LinkType,
     shared: &'a Shared<'a>,
+    keeping: Option<Cutter<'a, ToKeep>>,
+}
+
+impl Ring<'_> {
+    /// A copy for history. Its queue never fails: what it has no room for is counted.
+    fn keep(&mut self, frames: &Frames) {
+        let Some(cutter) = &mut self.keeping else { return };
+        for frame in frames.iter() {
+            let _never = cutter.add(&frame);
+        }
+        let _never = cutter.pass();
+    }
 }
 
 impl Batches for Ring<'_> {
@@ -93,10 +110,13 @@ impl Batches for Ring<'_> {
         while frames.is_empty() {
             if let Ok(counted) = self.capture.stats() {
                 self.shared.dropped.fetch_add(counted.drops.into(), Ordering::Relaxed);
+                self.keeping.iter_mut().for_each(|cutter| cutter.lose(counted.drops.into()));
             }
             if self.shared.stop.load(Ordering::Relaxed) {
+                let _never = self.keeping.as_mut().map(Cutter::cut);
                 return None;
             }
+            self.keep(frames);
             match self.capture.next_batch_blocking(LOOK_UP) {
                 Ok(block) => block.iter().for_each(|block| ring::put(block, self.link, frames)),
                 Err(error) => self.shared.fail(&error.to_string()),
@@ -112,6 +132,7 @@ impl Batches for Ring<'_> {
         {
             ring::put(&block, self.link, frames);
         }
+        self.keep(frames);
         Some(self.shared.turn.fetch_add(1, Ordering::Relaxed))
     }
 }
@@ -134,10 +155,24 @@ pub fn run(at: &Where, wish: &Live) -> anyhow::Result<ExitCode> {
         failed: AtomicBool::new(false),
         dropped: AtomicU64::new(0),
     };
-    let rings: Vec<Ring<'_>> = (0..count)
-        .map(|_| Ok(Ring { capture: ring::open(&wish.interface, count)?, link, shared: &shared }))
-        .collect::<anyhow::Result<_>>()?;
     let name = wish.name.clone().unwrap_or_else(|| alerting::usual_name(&wish.interface));
+    let mut keep = wish.watching.keep.open()?;
+    let kept = keep.as_ref().map(|keep| Arc::clone(keep.kept()));
+    let (to_keep, writing) = match &keep {
+        Some(keep) => {
+            let (to_keep, from) = Writing::queue(keep);
+            (Some(to_keep), Some((Writing::new(keep::name_of(&name)?)?, from)))
+        }
+        None => (None, None),
+    };
+    let networks = &wish.watching.networks;
+    let open = || {
+        let keeping = to_keep.clone().map(|to_keep| Cutter::new(to_keep, networks, KEEP_EVERY));
+        Ok(Ring { capture: ring::open(&wish.interface, count)?, link, shared: &shared, keeping })
+    };
+    let rings = (0..count).map(|_| open()).collect::<anyhow::Result<Vec<Ring<'_>>>>()?;
+    // What waits for more ends with the last ring.
+    drop(to_keep);
     let alerting = house
         .as_ref()
         .map(|house| Alerting::new(house, &name, &wish.watching.organisations, &telescope, &watch));
@@ -147,12 +182,17 @@ pub fn run(at: &Where, wish: &Live) -> anyhow::Result<ExitCode> {
     }
     eprintln!("noroshi: watching {} with {count} threads", wish.interface);
     std::thread::scope(|scope| {
+        if let (Some(keep), Some((writing, from))) = (&mut keep, writing) {
+            scope.spawn(move || writing.all(keep, &from));
+        }
         let looking = scope.spawn(|| threads::look(&telescope, &watch, rings));
-        let told = tell(wish, &telescope, &watch, &shared, &mut alerting, || looking.is_finished());
+        let over = || looking.is_finished();
+        let told = tell(wish, &telescope, &watch, &shared, kept.as_deref(), &mut alerting, over);
         shared.stop.store(true, Ordering::Relaxed);
         told
     })?;
     tell_news(&watch, &telescope, &mut alerting, wish.watching.json)?;
+    kept.map_or(Ok(()), |kept| kept.tell(wish.watching.json))?;
     if let Some(alerting) = &mut alerting {
         alerting.go_on(&telescope, &watch);
         let _told_why = alerting.write(&telescope, &watch);
@@ -176,6 +216,7 @@ fn tell(
     telescope: &Telescope,
     watch: &Turn<Watch>,
     shared: &Shared<'_>,
+    kept: Option<&Kept>,
     alerting: &mut Option<Alerting<'_>>,
     over: impl Fn() -> bool,
 ) -> anyhow::Result<()> {
@@ -203,6 +244,7 @@ fn tell(
                 let at = SystemClock.now();
                 let status = Status { at, packets, packets_per_s, dropped, sources: telescope.len() as u64 };
                 tell_one(wish.watching.json, "status", &status, say_status)?;
+                kept.map_or(Ok(()), |kept| kept.tell(wish.watching.json))?;
             }
             if forgot_at.elapsed() >= FORGET {
                 forgot_at = Instant::now();

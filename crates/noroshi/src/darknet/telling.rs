@@ -9,6 +9,7 @@ use noroshi_observe::telescope::{Telescope, Turn};
 use serde::Serialize;
 
 use super::alerting::Alerting;
+use super::keep::KeepArgs;
 use super::told::{self, Alerted, Attacked, Campaigned};
 use super::watch::{Fresh, Member, Watch};
 use crate::report;
@@ -31,6 +32,9 @@ pub struct Watching {
     /// Write down what is seen of registered organisations' addresses (`noroshi organisation`), from where `noroshi run` tells them
     #[arg(long)]
     pub alert: bool,
+    /// What is kept for history
+    #[command(flatten)]
+    pub keep: KeepArgs,
     /// Stop after so many seconds [default: when told to]
     #[arg(long, value_name = "SECONDS")]
     pub stop_after_s: Option<u64>,

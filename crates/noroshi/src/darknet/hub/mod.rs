@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The order of the last three is what makes it right: who is killed in between takes the same batches again, tells what they showed once
-//! more, and counts none of them twice.
+//! more, and counts none of them twice. With `--keep` each is on the disk for history before the ledger knows it.
 //!
 //! A sensor's packets are taken in their own order. What comes of a time that the hub has left behind, because other sensors went on while
 //! this one was cut off, is late ([`LATE_NS`]): it counts for its senders and for those who are told when an address of theirs is seen, at the time when that
@@ -30,12 +30,13 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use noroshi_model::clock::{Clock as _, SystemClock};
 use noroshi_observe::telescope::{Glance, Telescope, Turn};
-use noroshi_wire::batch::{self, BatchError, Head, SensorName};
+use noroshi_wire::batch::{self, BatchError, BatchName, Head, SensorName};
 use noroshi_wire::capture::Frames;
 use tokio::sync::mpsc;
 
 use super::alerting::Alerting;
 use super::judged;
+use super::keep::Keep;
 use super::nats::NatsArgs;
 use super::telling::{FORGET, QUIET_NS, TELL, Watching, tell_news, tell_one};
 use super::told;
@@ -113,6 +114,7 @@ struct Intake<'a> {
     /// Taken in, and not acknowledged yet.
     taken: Vec<Message>,
     alerting: Option<Alerting<'a>>,
+    keep: Option<Keep>,
 }
 
 /// What the telescope of all sensors is called.
@@ -127,6 +129,7 @@ pub fn run(at: &Where, wish: &Hub) -> anyhow::Result<ExitCode> {
     let _lock = ledgers.lock()?;
     let names = if wish.sensors.is_empty() { ledgers.sensors()? } else { wish.sensors.clone() };
     ensure!(!names.is_empty(), "no sensor is known; `noroshi darknet sensors new` makes one");
+    let keep = wish.watching.keep.open()?;
     let begun = Instant::now();
     let telescope = Telescope::new(wish.watching.networks.clone());
     let watch =
@@ -145,13 +148,26 @@ pub fn run(at: &Where, wish: &Hub) -> anyhow::Result<ExitCode> {
         .as_ref()
         .map(|house| Alerting::new(house, NAME, &wish.watching.organisations, telescope, watch));
     let alerting = alerting.transpose()?;
-    let mut intake =
-        Intake { wish, ledgers, telescope, watch, sensors, turn, newest_ns, frames, glance, taken, alerting };
+    let mut intake = Intake {
+        wish,
+        ledgers,
+        telescope,
+        watch,
+        sensors,
+        turn,
+        newest_ns,
+        frames,
+        glance,
+        taken,
+        alerting,
+        keep,
+    };
     let went = intake.go(&runtime, &mut coming);
     intake.give_back(&runtime, coming);
     runtime.shutdown_timeout(FAREWELL);
     went?;
     tell_news(watch, telescope, &mut intake.alerting, wish.watching.json)?;
+    intake.tell_what_is_kept()?;
     if let Some(alerting) = &mut intake.alerting {
         alerting.go_on(telescope, watch);
         let _told_why = alerting.write(telescope, watch);
@@ -289,6 +305,9 @@ impl Intake<'_> {
         for at in 0..self.sensors.len() {
             for (head, message) in self.sensors[at].line.ready() {
                 batch::read(&message.payload, &mut self.frames)?;
+                if let Some(keep) = &mut self.keep {
+                    keep.put(&BatchName::of(&head), &message.payload, self.frames.len() as u64);
+                }
                 let late = self.look(at);
                 let sensor = &mut self.sensors[at];
                 note(sensor, &head, &message, self.frames.len() as u64, late, now);
@@ -338,6 +357,7 @@ impl Intake<'_> {
 
     /// Makes durable what is known, and then acknowledges what was taken.
     fn acknowledge(&mut self, runtime: &tokio::runtime::Runtime) -> anyhow::Result<()> {
+        self.keep.iter_mut().for_each(Keep::settle);
         for sensor in self.sensors.iter_mut().filter(|sensor| sensor.changed) {
             self.ledgers.write(&sensor.name, &sensor.line.ledger)?;
             sensor.changed = false;
@@ -373,7 +393,12 @@ impl Intake<'_> {
             ledgers.map(|(name, ledger)| list::Listed::of(name, ledger, SystemClock.now())).collect();
         tell_one(self.wish.watching.json, "sensors", &listed, |listed| {
             listed.iter().for_each(list::Listed::say)
-        })
+        })?;
+        self.tell_what_is_kept()
+    }
+
+    fn tell_what_is_kept(&self) -> anyhow::Result<()> {
+        self.keep.as_ref().map_or(Ok(()), |keep| keep.kept().tell(self.wish.watching.json))
     }
 }
 
