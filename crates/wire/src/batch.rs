@@ -13,6 +13,7 @@
 //! memory, and what is not a batch is refused with a reason.
 
 mod checksum;
+mod name;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -21,6 +22,8 @@ use std::str::FromStr;
 use zstd::bulk::{Compressor, Decompressor};
 
 use crate::capture::{Frame, Frames, LinkType};
+
+pub use name::{BatchName, NoBatchName};
 
 /// Most packets of a batch.
 pub const FRAMES_MAX: usize = 16_384;

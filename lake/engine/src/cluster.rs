@@ -26,9 +26,9 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
 use datafusion::datasource::file_format::FileFormatFactory;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
+use datafusion::execution::{FunctionRegistry as _, TaskContext};
 use datafusion::logical_expr::{Extension, LogicalPlan};
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
 
@@ -114,7 +114,12 @@ pub(crate) fn session(lake: &Lake, url: &str, threads: usize) -> Result<SessionS
     let config = query::config(threads).upgrade_for_ballista().with_ballista_logical_extension_codec(codec);
     let state = query::session(config, Arc::new(RuntimeEnv::default()));
     let scheduler = url.strip_prefix("df://").unwrap_or(url);
-    Ok(state.upgrade_for_ballista(format!("http://{scheduler}"))?)
+    let mut state = state.upgrade_for_ballista(format!("http://{scheduler}"))?;
+    // It puts its own functions into the place of all others.
+    for function in functions::all() {
+        state.register_udf(function)?;
+    }
+    Ok(state)
 }
 
 /// How our tables travel: by name. Where they are is each scheduler's own affair, so nobody can point it elsewhere.

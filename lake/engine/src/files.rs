@@ -80,6 +80,10 @@ impl Numbers {
         Self { first: number, last: number }
     }
 
+    pub(crate) fn last(self) -> u64 {
+        self.last
+    }
+
     pub(crate) fn contains(self, other: Self) -> bool {
         self.first <= other.first && other.last <= self.last
     }

@@ -80,6 +80,23 @@ impl Writer {
         }
     }
 
+    /// A number behind all that a sensor has in either table, for whoever counts the lake's own batches.
+    ///
+    /// # Errors
+    /// When a folder cannot be listed, or no number is left.
+    pub fn next_number(&self, sensor: &Sensor) -> Result<u64, LakeError> {
+        let mut next = 1;
+        for partition in files::all_partitions(&self.folder)? {
+            if partition.sensor == *sensor
+                && let Some(last) =
+                    partition.files(&self.folder)?.iter().map(|file| file.numbers.last()).max()
+            {
+                next = next.max(last.checked_add(1).ok_or(LakeError::Numbers { first: last, last })?);
+            }
+        }
+        Ok(next)
+    }
+
     /// Joins a day's small files, table by table and sensor by sensor, into one each. For days that are over: a later batch is a file of
     /// its own until the next time.
     ///

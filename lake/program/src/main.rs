@@ -1,20 +1,23 @@
-//! History from the command line: `take` captures into a lake, `query` it in SQL for a purpose, `compact` days that are over, `forget` what is
-//! too old, `list` what there is.
+//! History from the command line: `follow` what `noroshi darknet` keeps, `take` captures into a lake, `query` it in SQL for a purpose,
+//! `compact` days that are over, `forget` what is too old, `list` what there is.
 //!
 //! A program of its own beside `noroshi`, because the engine takes about as long to build as all the rest, and so that a question that takes
 //! much memory takes it from nobody else.
 
 mod ask;
+mod follow;
+mod rows;
 mod take;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use jiff::civil::Date;
 use jiff::{Span, tz::TimeZone};
-use noroshi_lake::{Lake, Table};
+use noroshi_lake::{Lake, Table, Writer};
 use noroshi_model::clock::{Clock as _, SystemClock};
 
 /// History of the telescope: packets' headers, counts by the minute, and SQL over them
@@ -36,6 +39,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Take up what `noroshi darknet live` and `hub` keep, as it comes; join and forget days
+    Follow(follow::Follow),
     /// Take captures in: headers and counts by the minute
     Take(take::Take),
     /// Ask, for a purpose that is written down
@@ -46,16 +51,31 @@ enum Command {
         day: Option<Date>,
     },
     /// Forget days that are too old
-    Forget {
-        /// Days for which headers are kept
-        #[arg(long, value_name = "DAYS", default_value_t = 30)]
-        packets_days: u16,
-        /// Days for which counts by the minute are kept
-        #[arg(long, value_name = "DAYS", default_value_t = 366)]
-        minutes_days: u16,
-    },
+    Forget(Keeping),
     /// List what there is: table, day, sensor, bytes
     List,
+}
+
+/// How long days are kept.
+#[derive(Debug, Args)]
+struct Keeping {
+    /// Days for which headers are kept
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    packets_days: u16,
+    /// Days for which counts by the minute are kept
+    #[arg(long, value_name = "DAYS", default_value_t = 366)]
+    minutes_days: u16,
+}
+
+impl Keeping {
+    /// Forgets what is older; each table and day that is gone is told.
+    fn forget(&self, writer: &Writer, mut told: impl FnMut(Table, Date)) -> anyhow::Result<()> {
+        for (table, days) in [(Table::Packets, self.packets_days), (Table::Minutes, self.minutes_days)] {
+            let before = today().checked_sub(Span::new().days(days)).context("no such day")?;
+            writer.forget_before(table, before)?.into_iter().for_each(|day| told(table, day));
+        }
+        Ok(())
+    }
 }
 
 fn main() -> ExitCode {
@@ -71,19 +91,13 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> anyhow::Result<()> {
     let lake = Lake::open(&cli.lake)?;
     match &cli.command {
+        Command::Follow(wish) => follow::run(&lake, wish),
         Command::Take(wish) => take::run(&lake, wish),
         Command::Query(wish) => ask::run(&lake, wish),
         Command::Compact { day } => compact(&lake, *day),
-        Command::Forget { packets_days, minutes_days } => {
-            let writer = lake.writer()?;
-            for (table, days) in [(Table::Packets, *packets_days), (Table::Minutes, *minutes_days)] {
-                let before = today().checked_sub(Span::new().days(days)).context("no such day")?;
-                for day in writer.forget_before(table, before)? {
-                    println!("{} of {day} are forgotten", table.name());
-                }
-            }
-            Ok(())
-        }
+        Command::Forget(keeping) => keeping.forget(&lake.writer()?, |table, day| {
+            println!("{} of {day} are forgotten", table.name());
+        }),
         Command::List => {
             for (partition, bytes) in lake.partitions()? {
                 println!(
@@ -99,13 +113,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
 }
 
 fn compact(lake: &Lake, day: Option<Date>) -> anyhow::Result<()> {
-    let days: std::collections::BTreeSet<Date> = match day {
-        Some(day) => [day].into(),
-        None => {
-            let over = |day: &Date| *day < today();
-            lake.partitions()?.into_iter().map(|(partition, _)| partition.day).filter(over).collect()
-        }
-    };
+    let days = day.map_or_else(|| days_over(lake), |day| Ok([day].into()))?;
     let writer = lake.writer()?;
     for day in days {
         let joined = writer.compact(day)?;
@@ -114,6 +122,12 @@ fn compact(lake: &Lake, day: Option<Date>) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The days before today of which there is anything.
+fn days_over(lake: &Lake) -> anyhow::Result<BTreeSet<Date>> {
+    let over = |day: &Date| *day < today();
+    Ok(lake.partitions()?.into_iter().map(|(partition, _)| partition.day).filter(over).collect())
 }
 
 /// By UTC, as the days of the lake are.

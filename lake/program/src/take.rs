@@ -4,25 +4,23 @@
 //! A capture's number is its time, from its first packet to its last: taken again it replaces itself, and one that has a time in common with
 //! another of the same sensor is refused, because its packets would count twice.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
 use ipnet::IpNet;
-use noroshi_lake::{Kind, Lake, MinuteRow, Numbers, PacketRow, Sensor, Writer, Written};
-use noroshi_observe::telescope::{Glance, Telescope, Tool};
+use noroshi_lake::{Lake, MinuteRow, Numbers, PacketRow, Sensor, Writer, Written};
+use noroshi_observe::telescope::{Glance, Telescope};
 use noroshi_wire::capture::{Capture, Frames};
-use noroshi_wire::packet::{Packet, Transport, protocol};
+use noroshi_wire::packet::Packet;
 use noroshi_wire::unpack::unpack;
+
+use crate::rows::{Counts, row};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 512 << 10;
-/// A minute in nanoseconds.
-const MINUTE_NS: i64 = 60_000_000_000;
 
 /// Take captures in: headers and counts by the minute
 #[derive(Debug, Args)]
@@ -121,93 +119,4 @@ fn each(file: &Path, mut what: impl FnMut(&Packet<'_>, u64) -> anyhow::Result<()
         }
     }
     Ok(())
-}
-
-fn row(packet: &Packet<'_>, at_ns: i64) -> PacketRow {
-    let source = packet.addresses.source();
-    let icmp = if source.is_ipv4() { protocol::ICMP } else { protocol::ICMP6 };
-    let (protocol, kind) = match packet.transport {
-        Transport::Tcp(tcp) => (
-            protocol::TCP,
-            Kind::Tcp {
-                source_port: tcp.source_port,
-                destination_port: tcp.destination_port,
-                sequence: tcp.sequence,
-                flags: tcp.flags,
-                window: tcp.window,
-            },
-        ),
-        Transport::Udp(udp) => (
-            protocol::UDP,
-            Kind::Udp { source_port: udp.source_port, destination_port: udp.destination_port },
-        ),
-        Transport::Icmp(message) => (icmp, Kind::Icmp { kind: message.kind, code: message.code }),
-        Transport::Fragment(protocol) | Transport::Other(protocol) | Transport::Cut(protocol) => {
-            (protocol, Kind::Other)
-        }
-    };
-    let (destination, ip_id) = (packet.addresses.destination(), packet.id);
-    PacketRow { at_ns, source, destination, protocol, ip_id, ttl: packet.ttl, length: packet.length, kind }
-}
-
-/// What makes packets of a minute one row.
-type Alike = (IpAddr, u8, Option<u16>, Option<(u8, u8)>, Option<u8>, &'static str, Option<&'static str>);
-
-/// Counts of the minute at hand. What comes late is a row of its own, and questions add it up.
-#[derive(Default)]
-struct Counts {
-    minute: i64,
-    counts: HashMap<Alike, u32>,
-}
-
-impl Counts {
-    fn add(
-        &mut self,
-        row: &PacketRow,
-        telescope: &Telescope,
-        put: impl FnMut(MinuteRow) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
-        let minute = row.at_ns.div_euclid(MINUTE_NS);
-        if minute != self.minute {
-            self.end(put)?;
-            self.minute = minute;
-        }
-        let count = self.counts.entry(alike(row, telescope)).or_default();
-        *count = count.saturating_add(1);
-        Ok(())
-    }
-
-    fn end(&mut self, mut put: impl FnMut(MinuteRow) -> anyhow::Result<()>) -> anyhow::Result<()> {
-        for ((source, protocol, destination_port, icmp, flags, class, tool), packets) in self.counts.drain() {
-            let (minute, country) = (self.minute, None);
-            put(MinuteRow {
-                minute,
-                source,
-                protocol,
-                destination_port,
-                icmp,
-                flags,
-                class,
-                tool,
-                country,
-                packets,
-            })?;
-        }
-        Ok(())
-    }
-}
-
-fn alike(row: &PacketRow, telescope: &Telescope) -> Alike {
-    let (port, icmp, flags) = match row.kind {
-        Kind::Tcp { destination_port, flags, .. } => (Some(destination_port), None, Some(flags)),
-        Kind::Udp { destination_port, .. } => (Some(destination_port), None, None),
-        Kind::Icmp { kind, code } => (None, Some((kind, code)), None),
-        Kind::Other => (None, None, None),
-    };
-    // One for whom there was no room is not judged.
-    let (class, tool) = match telescope.source(row.source) {
-        Some(source) => (telescope.class_of(row.source, &source).id(), Tool::of(&source).map(Tool::id)),
-        None => ("unknown", None),
-    };
-    (row.source, row.protocol, port, icmp, flags, class, tool)
 }

@@ -2,7 +2,7 @@
 //! divides them.
 //!
 //! What is found is told at once: campaigns, attacks, addresses of organisations. How it goes is told every now and then, and in the end
-//! what `replay` tells. Lost packets are counted by the kernel, and told.
+//! what `replay` tells. Lost packets are counted by the kernel, and told. With `--keep` a copy of all headers goes to history, by a thread of its own.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,7 +18,9 @@ use noroshi_wire::capture::{Frames, LinkType};
 use serde::Serialize;
 
 use super::alerting;
+use super::cut::Cutter;
 use super::judged;
+use super::keep::{self, Kept, ToKeep, Writing};
 use super::ring::{self, LOOK_UP};
 use super::telling::{FORGET, Notes, QUIET_NS, TELL, Watching, tell_news, tell_one};
 use super::threads::{self, Batches};
@@ -30,13 +32,16 @@ use crate::tables;
 
 /// Most packets of a batch.
 const BATCH_MAX: usize = 8192;
+/// What is kept for history waits no longer than this for more packets.
+const KEEP_EVERY: Duration = Duration::from_secs(1);
+
 /// Watch an interface, and tell who sends what and why
 #[derive(Debug, Args)]
 pub struct Live {
     /// The interface to which the telescope's packets come
     #[arg(long, value_name = "IF")]
     pub interface: String,
-    /// What this telescope is called beside others that write there [default: live-INTERFACE]
+    /// What this telescope is called beside others, in what it writes and in history [default: live-INTERFACE]
     #[arg(long, value_name = "NAME", value_parser = alerting::name)]
     pub name: Option<String>,
     /// Threads that look, each with a ring of 64 MiB [default: one for each core, at most 16]
@@ -68,9 +73,15 @@ struct Shared<'a> {
     stop: AtomicBool,
     failed: AtomicBool,
     dropped: AtomicU64,
+    /// What was kept for history, where any is.
+    kept: Option<Arc<Kept>>,
 }
 
 impl Shared<'_> {
+    fn tell_what_is_kept(&self, json: bool) -> anyhow::Result<()> {
+        self.kept.as_ref().map_or(Ok(()), |kept| kept.tell(json))
+    }
+
     /// Says why it cannot go on, once, and stops all threads.
     fn fail(&self, why: &str) {
         self.stop.store(true, Ordering::Relaxed);
@@ -85,6 +96,18 @@ struct Ring<'a> {
     capture: Capture,
     link: LinkType,
     shared: &'a Shared<'a>,
+    keeping: Option<Cutter<'a, ToKeep>>,
+}
+
+impl Ring<'_> {
+    /// A copy for history. Its queue never fails: what it has no room for is counted.
+    fn keep(&mut self, frames: &Frames) {
+        let Some(cutter) = &mut self.keeping else { return };
+        for frame in frames.iter() {
+            let _never = cutter.add(&frame);
+        }
+        let _never = cutter.pass();
+    }
 }
 
 impl Batches for Ring<'_> {
@@ -93,10 +116,13 @@ impl Batches for Ring<'_> {
         while frames.is_empty() {
             if let Ok(counted) = self.capture.stats() {
                 self.shared.dropped.fetch_add(counted.drops.into(), Ordering::Relaxed);
+                self.keeping.iter_mut().for_each(|cutter| cutter.lose(counted.drops.into()));
             }
             if self.shared.stop.load(Ordering::Relaxed) {
+                let _never = self.keeping.as_mut().map(Cutter::cut);
                 return None;
             }
+            self.keep(frames);
             match self.capture.next_batch_blocking(LOOK_UP) {
                 Ok(block) => block.iter().for_each(|block| ring::put(block, self.link, frames)),
                 Err(error) => self.shared.fail(&error.to_string()),
@@ -112,6 +138,7 @@ impl Batches for Ring<'_> {
         {
             ring::put(&block, self.link, frames);
         }
+        self.keep(frames);
         Some(self.shared.turn.fetch_add(1, Ordering::Relaxed))
     }
 }
@@ -126,6 +153,7 @@ pub fn run(at: &Where, wish: &Live) -> anyhow::Result<ExitCode> {
     let watch =
         Turn::new(Watch::new(watch::members(&wish.watching.organisations)?, Arc::clone(&tables.lists)));
     let count = wish.threads.map_or_else(threads::usual, usize::from);
+    let mut keep = wish.watching.keep.open()?;
     let shared = Shared {
         interface: &wish.interface,
         number: ring::number_of(&wish.interface)?,
@@ -133,23 +161,41 @@ pub fn run(at: &Where, wish: &Live) -> anyhow::Result<ExitCode> {
         stop: AtomicBool::new(false),
         failed: AtomicBool::new(false),
         dropped: AtomicU64::new(0),
+        kept: keep.as_ref().map(|keep| Arc::clone(keep.kept())),
     };
-    let rings: Vec<Ring<'_>> = (0..count)
-        .map(|_| Ok(Ring { capture: ring::open(&wish.interface, count)?, link, shared: &shared }))
-        .collect::<anyhow::Result<_>>()?;
     let name = wish.name.clone().unwrap_or_else(|| alerting::usual_name(&wish.interface));
+    let (to_keep, writing) = match &keep {
+        Some(keep) => {
+            let (to_keep, from) = Writing::queue(keep);
+            (Some(to_keep), Some((Writing::new(keep::name_of(&name)?)?, from)))
+        }
+        None => (None, None),
+    };
+    let networks = &wish.watching.networks;
+    let open = || {
+        let keeping = to_keep.clone().map(|to_keep| Cutter::new(to_keep, networks, KEEP_EVERY));
+        Ok(Ring { capture: ring::open(&wish.interface, count)?, link, shared: &shared, keeping })
+    };
+    let rings = (0..count).map(|_| open()).collect::<anyhow::Result<Vec<Ring<'_>>>>()?;
+    // What waits for more ends with the last ring.
+    drop(to_keep);
     let mut notes = Notes::new(house.as_ref(), &wish.watching, &name, &tables, &telescope, &watch)?;
     if let Some(alerting) = &notes.alerting {
         eprintln!("noroshi: {} ranges of organisations are watched for", alerting.ranges());
     }
     eprintln!("noroshi: watching {} with {count} threads", wish.interface);
     std::thread::scope(|scope| {
+        if let (Some(keep), Some((writing, from))) = (&mut keep, writing) {
+            scope.spawn(move || writing.all(keep, &from));
+        }
         let looking = scope.spawn(|| threads::look(&telescope, &watch, rings));
-        let told = tell(wish, &telescope, &watch, &shared, &mut notes, || looking.is_finished());
+        let over = || looking.is_finished();
+        let told = tell(wish, &telescope, &watch, &shared, &mut notes, over);
         shared.stop.store(true, Ordering::Relaxed);
         told
     })?;
     tell_news(&watch, &telescope, &mut notes, wish.watching.json)?;
+    shared.tell_what_is_kept(wish.watching.json)?;
     notes.end(&telescope, &watch);
     let judged = judged::judge(&telescope, &tables, count);
     let wall_s = begun.elapsed().as_secs_f64();
@@ -195,6 +241,7 @@ fn tell(
                 let at = SystemClock.now();
                 let status = Status { at, packets, packets_per_s, dropped, sources: telescope.len() as u64 };
                 tell_one(wish.watching.json, "status", &status, say_status)?;
+                shared.tell_what_is_kept(wish.watching.json)?;
             }
             if forgot_at.elapsed() >= FORGET {
                 forgot_at = Instant::now();

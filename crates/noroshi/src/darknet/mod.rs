@@ -7,13 +7,18 @@
 //! `replay` reads captures and `live` an interface, `threads` has several threads look, `watch` looks at the news of all of them, in order;
 //! `judged` says what each sender is, `told` is what is said, `telling` says it while it goes on, `ring` is the kernel's, `alerting` hands organisations' addresses on,
 //! `subscribers` those of our own network, and `statistics` writes down what is counted. `anonymise` is for what others may see. `sensor` watches elsewhere, and `hub` takes in what sensors saw.
+//! `cut` makes batches of packets, and `keep` puts them where history takes them up.
 
 #[cfg(target_os = "linux")]
 mod alerting;
 mod anonymise;
 #[cfg(target_os = "linux")]
+mod cut;
+#[cfg(target_os = "linux")]
 mod hub;
 mod judged;
+#[cfg(target_os = "linux")]
+mod keep;
 #[cfg(target_os = "linux")]
 mod live;
 #[cfg(target_os = "linux")]
@@ -67,4 +72,15 @@ pub fn run(at: &Where, what: &DarknetCommand) -> anyhow::Result<ExitCode> {
         #[cfg(target_os = "linux")]
         DarknetCommand::Sensors(what) => hub::sensors(&at.read()?, what),
     }
+}
+
+/// The name of a run: random, so that no two have the same.
+#[cfg(target_os = "linux")]
+fn random_run() -> anyhow::Result<noroshi_wire::batch::Run> {
+    use ::ring::rand::SecureRandom as _;
+    let mut bytes = [0; 16];
+    ::ring::rand::SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| anyhow::anyhow!("the system gave no randomness"))?;
+    Ok(noroshi_wire::batch::Run(bytes))
 }

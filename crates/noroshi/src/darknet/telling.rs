@@ -10,6 +10,7 @@ use noroshi_orient::enrich::Tables;
 use serde::Serialize;
 
 use super::alerting::{self, Alerting};
+use super::keep::KeepArgs;
 use super::statistics::Statistics;
 use super::told::{self, Alerted, Attacked, Campaigned};
 use super::watch::{Fresh, Member, Watch};
@@ -37,6 +38,9 @@ pub struct Watching {
     /// Write down what is counted, by the minute and the hour, campaigns, and some senders one by one: what the console's Telescope shows
     #[arg(long)]
     pub statistics: bool,
+    /// What is kept for history
+    #[command(flatten)]
+    pub keep: KeepArgs,
     /// Stop after so many seconds [default: when told to]
     #[arg(long, value_name = "SECONDS")]
     pub stop_after_s: Option<u64>,

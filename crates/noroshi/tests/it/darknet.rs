@@ -5,6 +5,10 @@ use std::path::Path;
 use std::process::Output;
 
 use etherparse::PacketBuilder;
+#[cfg(target_os = "linux")]
+use noroshi_wire::batch::{self, BatchName, Run};
+#[cfg(target_os = "linux")]
+use noroshi_wire::capture::Frames;
 
 use crate::world::{last_json, noroshi, text};
 
@@ -211,6 +215,22 @@ pub fn in_a_network_of_its_own(what: impl FnOnce() + Send + 'static) {
     }
 }
 
+/// What was kept for history: the run and number of each batch, and the packets of all, in order.
+#[cfg(target_os = "linux")]
+pub fn kept(folder: &Path) -> (Vec<(Run, u64)>, Vec<Vec<u8>>) {
+    let (mut batches, mut packets, mut frames) = (Vec::new(), Vec::new(), Frames::default());
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|e| e == "batch")).collect();
+    files.sort();
+    for path in files {
+        let head = batch::read(&std::fs::read(&path).unwrap(), &mut frames).unwrap();
+        assert_eq!(path.file_name().unwrap().to_str().unwrap(), BatchName::of(&head).to_string());
+        batches.push((head.run, head.number));
+        packets.extend(frames.iter().map(|frame| frame.bytes.to_vec()));
+    }
+    (batches, packets)
+}
+
 /// Datagrams over the loopback to addresses of this host that nobody uses, watched by as many threads.
 #[cfg(target_os = "linux")]
 fn watched(folder: &Path, threads: &str, datagrams: u32) -> Option<serde_json::Value> {
@@ -218,6 +238,8 @@ fn watched(folder: &Path, threads: &str, datagrams: u32) -> Option<serde_json::V
     let mut child = noroshi(folder)
         .args(fixed)
         .args(["--threads", threads, "--organisation", "here=127.0.0.0/8", "--every-s", "1"])
+        .arg("--keep")
+        .arg(folder.join("kept"))
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
@@ -249,6 +271,7 @@ fn watched(folder: &Path, threads: &str, datagrams: u32) -> Option<serde_json::V
             .any(|line| line.starts_with("{\"alert\":{\"organisation\":\"here\",\"ip\":\"127.0.0.1\""))
     );
     assert!(lines.lines().any(|line| line.starts_with("{\"status\":")));
+    assert!(lines.contains(&format!("\"packets\":{datagrams},\"not_kept\":0")), "{lines}");
     Some(last_json(&lines))
 }
 
@@ -263,6 +286,17 @@ fn an_interface_is_watched_and_every_packet_is_seen_once_by_however_many_threads
             assert_eq!(counted, (&500.into(), &0.into(), &1.into()));
             assert_eq!(told["classes"]["spoofed"]["packets"], 500, "nobody on the Internet has 127.0.0.1");
         }
+        // Of both starts, each packet once, in runs of their own.
+        let (batches, mut packets) = kept(&folder.path().join("kept"));
+        let of_run = |run| batches.iter().filter(move |(of, _)| *of == run).map(|(_, number)| *number);
+        let runs: std::collections::BTreeSet<_> = batches.iter().map(|(run, _)| *run).collect();
+        assert_eq!(runs.len(), 2);
+        runs.into_iter().for_each(|run| assert!(of_run(run).eq(0..of_run(run).count() as u64)));
+        assert_eq!(packets.len(), 1000);
+        packets.iter_mut().for_each(|packet| *packet = packet[16..20].to_vec());
+        packets.sort();
+        packets.dedup();
+        assert_eq!(packets.len(), 500, "each address was asked once by either");
     });
 }
 

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The order of the last three is what makes it right: who is killed in between takes the same batches again, tells what they showed once
-//! more, and counts none of them twice.
+//! more, and counts none of them twice. With `--keep` each is on the disk for history before the ledger knows it.
 //!
 //! A sensor's packets are taken in their own order. What comes of a time that the hub has left behind, because other sensors went on while
 //! this one was cut off, is late ([`LATE_NS`]): it counts for its senders and for those who are told when an address of theirs is seen, at the time when that
@@ -30,11 +30,12 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use noroshi_model::clock::{Clock as _, SystemClock};
 use noroshi_observe::telescope::{Glance, Telescope, Turn};
-use noroshi_wire::batch::{self, BatchError, Head, SensorName};
+use noroshi_wire::batch::{self, BatchError, BatchName, Head, SensorName};
 use noroshi_wire::capture::Frames;
 use tokio::sync::mpsc;
 
 use super::judged;
+use super::keep::Keep;
 use super::nats::NatsArgs;
 use super::telling::{FORGET, Notes, QUIET_NS, TELL, Watching, tell_news, tell_one};
 use super::told;
@@ -112,6 +113,7 @@ struct Intake<'a> {
     /// Taken in, and not acknowledged yet.
     taken: Vec<Message>,
     notes: Notes<'a>,
+    keep: Option<Keep>,
 }
 
 /// What the telescope of all sensors is called.
@@ -126,6 +128,7 @@ pub fn run(at: &Where, wish: &Hub) -> anyhow::Result<ExitCode> {
     let _lock = ledgers.lock()?;
     let names = if wish.sensors.is_empty() { ledgers.sensors()? } else { wish.sensors.clone() };
     ensure!(!names.is_empty(), "no sensor is known; `noroshi darknet sensors new` makes one");
+    let keep = wish.watching.keep.open()?;
     let begun = Instant::now();
     let telescope = Telescope::new(wish.watching.networks.clone());
     let watch =
@@ -141,13 +144,26 @@ pub fn run(at: &Where, wish: &Hub) -> anyhow::Result<ExitCode> {
     let (turn, newest_ns, ledgers) = (0, 0, &ledgers);
     let (telescope, watch) = (&telescope, &watch);
     let notes = Notes::new(house.as_ref(), &wish.watching, NAME, &tables, telescope, watch)?;
-    let mut intake =
-        Intake { wish, ledgers, telescope, watch, sensors, turn, newest_ns, frames, glance, taken, notes };
+    let mut intake = Intake {
+        wish,
+        ledgers,
+        telescope,
+        watch,
+        sensors,
+        turn,
+        newest_ns,
+        frames,
+        glance,
+        taken,
+        notes,
+        keep,
+    };
     let went = intake.go(&runtime, &mut coming);
     intake.give_back(&runtime, coming);
     runtime.shutdown_timeout(FAREWELL);
     went?;
     tell_news(watch, telescope, &mut intake.notes, wish.watching.json)?;
+    intake.tell_what_is_kept()?;
     intake.notes.end(telescope, watch);
     let judged = judged::judge(telescope, &tables, super::threads::usual());
     let wall_s = begun.elapsed().as_secs_f64();
@@ -282,6 +298,9 @@ impl Intake<'_> {
         for at in 0..self.sensors.len() {
             for (head, message) in self.sensors[at].line.ready() {
                 batch::read(&message.payload, &mut self.frames)?;
+                if let Some(keep) = &mut self.keep {
+                    keep.put(&BatchName::of(&head), &message.payload, self.frames.len() as u64);
+                }
                 let late = self.look(at);
                 let sensor = &mut self.sensors[at];
                 note(sensor, &head, &message, self.frames.len() as u64, late, now);
@@ -331,6 +350,7 @@ impl Intake<'_> {
 
     /// Makes durable what is known, and then acknowledges what was taken.
     fn acknowledge(&mut self, runtime: &tokio::runtime::Runtime) -> anyhow::Result<()> {
+        self.keep.iter_mut().for_each(Keep::settle);
         for sensor in self.sensors.iter_mut().filter(|sensor| sensor.changed) {
             self.ledgers.write(&sensor.name, &sensor.line.ledger)?;
             sensor.changed = false;
@@ -366,7 +386,12 @@ impl Intake<'_> {
             ledgers.map(|(name, ledger)| list::Listed::of(name, ledger, SystemClock.now())).collect();
         tell_one(self.wish.watching.json, "sensors", &listed, |listed| {
             listed.iter().for_each(list::Listed::say);
-        })
+        })?;
+        self.tell_what_is_kept()
+    }
+
+    fn tell_what_is_kept(&self) -> anyhow::Result<()> {
+        self.keep.as_ref().map_or(Ok(()), |keep| keep.kept().tell(self.wish.watching.json))
     }
 }
 

@@ -9,10 +9,9 @@
 //! because the local server is away for long or its stream is full, nothing in it is dropped: no more is cut, the kernel's ring fills up,
 //! and what the kernel then loses is counted and told to the hub with the next batch.
 //!
-//! Nothing is judged here and no address is told: neither the log nor what is printed names one. `cut` makes batches of frames, `spool`
+//! Nothing is judged here and no address is told: neither the log nor what is printed names one. `darknet::cut` makes batches of frames, `spool`
 //! keeps them, `hand` hands them over, `ring` watches an interface.
 
-mod cut;
 mod hand;
 mod ring;
 mod spool;
@@ -30,12 +29,12 @@ use noroshi_wire::batch::SensorName;
 use noroshi_wire::capture::Frames;
 use serde::Serialize;
 
+use super::cut::{self, Cutter, Sink, Tail};
 use super::nats::NatsArgs;
 use super::replay::Captures;
 use crate::config::Config;
 use crate::report::{self, say};
 
-use cut::Cutter;
 use spool::Spool;
 
 /// How long a sensor that is told to stop waits for its last batches to be handed over; they are in the spool anyway.
@@ -99,6 +98,18 @@ struct Sent {
     left_out: u64,
 }
 
+/// The spool, as soon as it has room.
+struct IntoSpool<'a> {
+    spool: &'a Spool,
+    stop: &'a AtomicBool,
+}
+
+impl Sink for IntoSpool<'_> {
+    fn put(&mut self, frames: &mut Frames, tail: Tail) -> anyhow::Result<()> {
+        self.spool.put(frames, tail, self.stop)
+    }
+}
+
 /// Does it.
 pub fn run(config: &Config, wish: &Sensor) -> anyhow::Result<ExitCode> {
     let folder = wish.spool.clone().unwrap_or_else(|| config.data_dir.join("spool"));
@@ -107,7 +118,8 @@ pub fn run(config: &Config, wish: &Sensor) -> anyhow::Result<ExitCode> {
     let stop = Arc::new(AtomicBool::new(false));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.spawn(stop_when_told(Arc::clone(&stop)));
-    let mut cutter = Cutter::new(&spool, &wish.networks, Duration::from_millis(wish.every_ms), &stop);
+    let into = IntoSpool { spool: &spool, stop: &stop };
+    let mut cutter = Cutter::new(into, &wish.networks, Duration::from_millis(wish.every_ms));
     std::thread::scope(|scope| {
         let handing = scope.spawn(|| runtime.block_on(hand::hand_over(&spool, wish, &stop)));
         let watched = watch(wish, &spool, &mut cutter, &stop);
@@ -133,7 +145,12 @@ pub fn run(config: &Config, wish: &Sensor) -> anyhow::Result<ExitCode> {
 }
 
 /// What is watched, until it ends or it is time to stop.
-fn watch(wish: &Sensor, spool: &Spool, cutter: &mut Cutter<'_>, stop: &AtomicBool) -> anyhow::Result<()> {
+fn watch<S: Sink>(
+    wish: &Sensor,
+    spool: &Spool,
+    cutter: &mut Cutter<'_, S>,
+    stop: &AtomicBool,
+) -> anyhow::Result<()> {
     match &wish.interface {
         Some(interface) => ring::watch(interface, cutter, stop)?,
         None => replay(wish, spool, cutter, stop)?,
@@ -142,7 +159,12 @@ fn watch(wish: &Sensor, spool: &Spool, cutter: &mut Cutter<'_>, stop: &AtomicBoo
 }
 
 /// Sends captures, from the packet on that was not cut yet.
-fn replay(wish: &Sensor, spool: &Spool, cutter: &mut Cutter<'_>, stop: &AtomicBool) -> anyhow::Result<()> {
+fn replay<S: Sink>(
+    wish: &Sensor,
+    spool: &Spool,
+    cutter: &mut Cutter<'_, S>,
+    stop: &AtomicBool,
+) -> anyhow::Result<()> {
     let (_, mut known, _) = spool.counted();
     let mut captures = Captures::new(wish.replay.clone());
     let mut frames = Frames::default();

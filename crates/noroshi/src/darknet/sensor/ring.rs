@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::bail;
 use noroshi_wire::capture::Frames;
 
-use super::cut::Cutter;
+use crate::darknet::cut::{Cutter, Sink};
 use crate::darknet::ring;
 
 /// Watches until it is time to stop, or the interface is gone.
-pub fn watch(interface: &str, cutter: &mut Cutter<'_>, stop: &AtomicBool) -> anyhow::Result<()> {
+pub fn watch<S: Sink>(interface: &str, cutter: &mut Cutter<'_, S>, stop: &AtomicBool) -> anyhow::Result<()> {
     let link = ring::link_of(interface)?;
     let number = ring::number_of(interface)?;
     let mut capture = ring::open(interface, 1)?;

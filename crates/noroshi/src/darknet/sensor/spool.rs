@@ -27,6 +27,8 @@ use noroshi_wire::batch::{self, Head, Run, SensorName};
 use noroshi_wire::capture::Frames;
 use tokio::sync::Notify;
 
+use crate::darknet::cut::Tail;
+use crate::darknet::random_run;
 use crate::keys;
 
 /// How often who waits for room looks whether it is time to stop.
@@ -34,15 +36,6 @@ const LOOK_UP: Duration = Duration::from_millis(100);
 
 /// How long a batch is kept that was handed over, where there is room: longer than the local server takes to make it durable.
 const KEPT: Duration = Duration::from_secs(180);
-
-/// What a batch says of the time since the one before, beside its packets.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tail {
-    /// Packets that the kernel lost.
-    pub lost: u64,
-    /// Frames that are not sent.
-    pub left_out: u64,
-}
 
 /// The spool.
 pub struct Spool {
@@ -77,7 +70,7 @@ impl Spool {
         keys::private_folder(folder)?;
         let lock = File::create(folder.join("lock"))?;
         ensure!(lock.try_lock().is_ok(), "{} is in use by another sensor", folder.display());
-        let run = keys::read_or_make(folder, "run", || Ok(format!("{}\n", random()?).into_bytes()))?;
+        let run = keys::read_or_make(folder, "run", || Ok(format!("{}\n", random_run()?).into_bytes()))?;
         let run = std::str::from_utf8(&run)?.trim().parse().context("the spool's `run`")?;
         let held = Mutex::new(found(folder)?);
         let (room, more) = (Condvar::new(), Notify::new());
@@ -207,15 +200,6 @@ impl Spool {
     pub async fn more(&self) {
         self.more.notified().await;
     }
-}
-
-fn random() -> anyhow::Result<Run> {
-    use ring::rand::SecureRandom as _;
-    let mut bytes = [0; 16];
-    ring::rand::SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| anyhow::anyhow!("the system gave no randomness"))?;
-    Ok(Run(bytes))
 }
 
 /// What a start before this left: all of it waits again.

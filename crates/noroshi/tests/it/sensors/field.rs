@@ -272,6 +272,7 @@ impl Field {
             "1",
         ]);
         command.arg("--password-file").arg(self.path("hub/sensors/hub.password"));
+        command.arg("--keep").arg(self.path("kept"));
         Process::start(&mut command, &self.path("hub.log"))
     }
 

@@ -14,7 +14,7 @@ use noroshi_wire::batch::{self, Head, Run};
 use noroshi_wire::capture::Frames;
 use serde_json::Value;
 
-use crate::darknet::in_a_network_of_its_own;
+use crate::darknet::{in_a_network_of_its_own, kept};
 use crate::nats;
 use crate::world::{last_json, noroshi, run_any, say, text};
 
@@ -69,6 +69,11 @@ fn nothing_is_lost_or_doubled_over_a_link_that_is_cut_and_loses_packets_while_ev
     assert_eq!((&listed["packets"], &listed["gaps"]), (&packets.into(), &serde_json::json!([])));
     assert_eq!(listed["batches"], last_json(&sensor.said())["batches"]);
     assert_eq!((&listed["lost"], &listed["refused"]), (&0.into(), &0.into()));
+    // For history each batch is kept, and once, whoever was killed.
+    let (batches, kept_packets) = kept(&field.path("kept"));
+    let numbers: Vec<u64> = batches.iter().map(|(_, number)| *number).collect();
+    assert_eq!(numbers, (0..listed["batches"].as_u64().unwrap()).collect::<Vec<_>>());
+    assert_eq!(kept_packets.len() as u64, u64::from(packets));
     assert!(lost > 0, "the link lost nothing");
     let said = [hub.end(), sensor.said(), listed.to_string()].concat();
     assert!(has_gap(&said, "heard"));

@@ -1,6 +1,6 @@
-//! Frames made into batches: without their link, without what is not the telescope's, cut when one is full or has waited long enough.
+//! Frames made into batches: without their link, without what is not the telescope's, cut when one is full or has waited long enough. A
+//! sensor's go into its spool, an interface's are kept for history.
 
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
@@ -8,17 +8,29 @@ use noroshi_wire::batch::is_full;
 use noroshi_wire::capture::{Frame, Frames, LinkType};
 use noroshi_wire::packet::{Headers, Packet};
 
-use super::spool::{Spool, Tail};
-
 /// When there is nothing to send, this says so this often: the hub can tell a quiet sensor from one that is cut off.
 pub const QUIET: Duration = Duration::from_secs(10);
 
+/// What a batch says of the time since the one before, beside its packets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tail {
+    /// Packets that the kernel lost.
+    pub lost: u64,
+    /// Frames that are not in it.
+    pub left_out: u64,
+}
+
+/// Where batches go.
+pub trait Sink {
+    /// Takes one; what it leaves in `frames` is dropped.
+    fn put(&mut self, frames: &mut Frames, tail: Tail) -> anyhow::Result<()>;
+}
+
 /// Makes batches.
-pub struct Cutter<'a> {
-    spool: &'a Spool,
+pub struct Cutter<'a, S> {
+    sink: S,
     networks: &'a [IpNet],
     every: Duration,
-    stop: &'a AtomicBool,
     frames: Frames,
     begun: Instant,
     last_ns: u64,
@@ -27,12 +39,12 @@ pub struct Cutter<'a> {
     left_out: u64,
 }
 
-impl<'a> Cutter<'a> {
-    /// Into a spool, of packets to these networks, a batch at least every so often while there are packets.
-    pub fn new(spool: &'a Spool, networks: &'a [IpNet], every: Duration, stop: &'a AtomicBool) -> Self {
+impl<'a, S: Sink> Cutter<'a, S> {
+    /// Of packets to these networks, a batch at least every so often while there are packets.
+    pub fn new(sink: S, networks: &'a [IpNet], every: Duration) -> Self {
         let (frames, begun) = (Frames::default(), Instant::now());
         let (last_ns, tail, lost, left_out) = (0, Tail::default(), 0, 0);
-        Self { spool, networks, every, stop, frames, begun, last_ns, tail, lost, left_out }
+        Self { sink, networks, every, frames, begun, last_ns, tail, lost, left_out }
     }
 
     /// Whether a frame goes into a batch.
@@ -90,9 +102,9 @@ impl<'a> Cutter<'a> {
         (self.lost, self.left_out)
     }
 
-    /// Puts what there is into the spool, as soon as that has room.
+    /// Makes a batch of what there is.
     pub fn cut(&mut self) -> anyhow::Result<()> {
-        self.spool.put(&self.frames, self.tail, self.stop)?;
+        self.sink.put(&mut self.frames, self.tail)?;
         self.frames.clear();
         self.tail = Tail::default();
         self.begun = Instant::now();
