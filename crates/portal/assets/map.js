@@ -35,6 +35,7 @@ function map({ marks, classes, world }) {
   const stamped = new Uint8Array(MAP_MARKS);
   let [land, base, drawn, changed] = [null, null, 0, false];
   let [width, height, ratio, size, sprites] = [0, 0, 1, 9, []];
+  const snapped = (at) => Math.round((at - size / 2) * ratio) / ratio;
   let [scale, centreX, centreY, beaconX, beaconY, unknownX, unknownY] = [1, 0, 0, 0, 0, 0, 0];
 
   const projected = (lon, lat) => {
@@ -69,7 +70,7 @@ function map({ marks, classes, world }) {
 
   const stamp = (context, slot, alpha) => {
     context.globalAlpha = alpha;
-    context.drawImage(sprites[marks.kind[slot]], from[2 * slot] - size / 2, from[2 * slot + 1] - size / 2, size, size);
+    context.drawImage(sprites[marks.kind[slot]], snapped(from[2 * slot]), snapped(from[2 * slot + 1]), size, size);
     context.globalAlpha = 1;
     stamped[slot] = 1;
   };
@@ -166,7 +167,9 @@ function map({ marks, classes, world }) {
   };
 
   const resize = (now) => {
-    ({ width, height, ratio, size, sprites } = now);
+    ({ width, height, ratio } = now);
+    size = width < WIDE_PX ? 7 : 9;
+    sprites = now.sprites(size);
     const [wide] = equalEarth(180, 0);
     const [, south] = equalEarth(0, SOUTH);
     const [, north] = equalEarth(0, NORTH);
@@ -253,7 +256,7 @@ function map({ marks, classes, world }) {
       const slot = flying[at];
       if ((clock - marks.born[slot]) * (1 + TAIL) >= MAP_FLIGHT_MS) continue;
       const first = 2 * (PIECES + 1) * slot;
-      context.drawImage(sprites[marks.kind[slot]], points[first] - size / 2, points[first + 1] - size / 2, size, size);
+      context.drawImage(sprites[marks.kind[slot]], snapped(points[first]), snapped(points[first + 1]), size, size);
     }
   };
 

@@ -73,7 +73,8 @@ function sphere({ marks, alerts, classes, world }) {
   const landed = new Uint8Array(SPHERE_MARKS);
   let [organisations, rings, ringOf, left] = [[], [], new Map(), 0];
   let [back, rest, front, rested, changed] = [null, null, null, 0, false];
-  let [width, height, ratio, size, sprites, badges] = [0, 0, 1, 9, [], null];
+  let [width, height, ratio, size, sprites, badges] = [0, 0, 1, 7, [], null];
+  const snapped = (at) => Math.round((at - size / 2) * ratio) / ratio;
   let [centreX, centreY, radius] = [0, 0, 1];
 
   const turn = (clock) => (clock / TURN_MS) * 2 * Math.PI - FACING;
@@ -114,7 +115,7 @@ function sphere({ marks, alerts, classes, world }) {
     const [x, y] = [restX(slot), restY(slot)];
     if (toZ[slot] < 0 && hidden(x, y)) return;
     rest.context.globalAlpha = alpha * (toZ[slot] < 0 ? 0.6 : 1);
-    rest.context.drawImage(sprites[marks.kind[slot]], x - size / 2, y - size / 2, size, size);
+    rest.context.drawImage(sprites[marks.kind[slot]], snapped(x), snapped(y), size, size);
   };
 
   // Rings that have something to say first, then in the server's order.
@@ -403,7 +404,7 @@ function sphere({ marks, alerts, classes, world }) {
         continue;
       }
       flying += 1;
-      if (fly(slot, age, place)) context.drawImage(sprites[marks.kind[slot]], place[0] - size / 2, place[1] - size / 2, size, size);
+      if (fly(slot, age, place)) context.drawImage(sprites[marks.kind[slot]], snapped(place[0]), snapped(place[1]), size, size);
     }
     drawAlerts(context);
     view.flying = flying;
@@ -415,8 +416,9 @@ function sphere({ marks, alerts, classes, world }) {
     drawBack();
   };
   const resize = (now) => {
-    ({ width, height, ratio, size, sprites } = now);
-    size = Math.max(6, size - 2);
+    ({ width, height, ratio } = now);
+    size = width < WIDE_PX ? 6 : 7;
+    sprites = now.sprites(size);
     const list = width < WIDE_PX ? 18 * (RINGS.narrow / 2 + 1) + 16 : 16;
     radius = Math.min(width / 2 / (TELESCOPE + 0.1), (height - list - 24) / 2 / 1.5);
     if (width >= WIDE_PX) radius = Math.min(radius, width / 2 / (TELESCOPE + 0.85));
