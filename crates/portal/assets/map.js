@@ -33,7 +33,7 @@ function map({ marks, classes, world }) {
   const points = new Float32Array(2 * (PIECES + 1) * MAP_MARKS);
   const flying = new Uint16Array(MAP_MARKS);
   const stamped = new Uint8Array(MAP_MARKS);
-  let [land, base, drawn, changed] = [null, null, 0, false];
+  let [land, base, dust, drawn, changed] = [null, null, null, 0, false];
   let [width, height, ratio, size, sprites] = [0, 0, 1, 9, []];
   const snapped = (at) => Math.round((at - size / 2) * ratio) / ratio;
   let [scale, centreX, centreY, beaconX, beaconY, unknownX, unknownY] = [1, 0, 0, 0, 0, 0, 0];
@@ -170,6 +170,7 @@ function map({ marks, classes, world }) {
     ({ width, height, ratio } = now);
     size = width < WIDE_PX ? 7 : 9;
     sprites = now.sprites(size);
+    dust = new Dust({ classes, size, ratio, left: 0, top: 0, wide: width, high: height });
     const [wide] = equalEarth(180, 0);
     const [, south] = equalEarth(0, SOUTH);
     const [, north] = equalEarth(0, NORTH);
@@ -215,7 +216,8 @@ function map({ marks, classes, world }) {
         }
       }
       tails(context, count);
-      heads(context, clock, count);
+      heads(clock, count);
+      dust.lay(context);
     }
     view.flying = count;
     return waits || count > 0 || changed;
@@ -251,12 +253,12 @@ function map({ marks, classes, world }) {
     context.globalAlpha = 1;
   };
 
-  const heads = (context, clock, count) => {
+  const heads = (clock, count) => {
     for (let at = 0; at < count; at += 1) {
       const slot = flying[at];
       if ((clock - marks.born[slot]) * (1 + TAIL) >= MAP_FLIGHT_MS) continue;
       const first = 2 * (PIECES + 1) * slot;
-      context.drawImage(sprites[marks.kind[slot]], snapped(points[first]), snapped(points[first + 1]), size, size);
+      dust.write(marks.kind[slot], points[first], points[first + 1]);
     }
   };
 

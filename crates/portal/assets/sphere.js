@@ -76,6 +76,7 @@ function sphere({ marks, alerts, classes, world }) {
   let [width, height, ratio, size, sprites, badges] = [0, 0, 1, 7, [], null];
   const snapped = (at) => Math.round((at - size / 2) * ratio) / ratio;
   let [centreX, centreY, radius] = [0, 0, 1];
+  let dust = null;
 
   const turn = (clock) => (clock / TURN_MS) * 2 * Math.PI - FACING;
   const screenX = (x) => centreX + x * radius;
@@ -404,8 +405,9 @@ function sphere({ marks, alerts, classes, world }) {
         continue;
       }
       flying += 1;
-      if (fly(slot, age, place)) context.drawImage(sprites[marks.kind[slot]], snapped(place[0]), snapped(place[1]), size, size);
+      if (fly(slot, age, place)) dust.write(marks.kind[slot], place[0], place[1]);
     }
+    dust.lay(context);
     drawAlerts(context);
     view.flying = flying;
     return true;
@@ -424,6 +426,8 @@ function sphere({ marks, alerts, classes, world }) {
     if (width >= WIDE_PX) radius = Math.min(radius, width / 2 / (TELESCOPE + 0.85));
     [centreX, centreY] = [width / 2, width < WIDE_PX ? 1.5 * radius + 16 : (height - list) / 2 + 4];
     drawBadges();
+    const [wide, high] = [Math.min(width, 2 * (TELESCOPE + 0.15) * radius), Math.min(height, 3.3 * radius)];
+    dust = new Dust({ classes, size, ratio, wide, high, left: centreX - wide / 2, top: Math.max(0, centreY - high / 2) });
     whole();
   };
 
