@@ -314,7 +314,8 @@ async function sky(figure, { most, make }) {
       });
     }
     saySoon();
-    touch();
+    // A still picture is drawn anew by its own slow beat.
+    if (over_ms === null || !calm.matches) touch();
   };
   const alarm = (list) => {
     if (!Array.isArray(list)) return;
@@ -324,7 +325,7 @@ async function sky(figure, { most, make }) {
     }
     view.alert();
     saySoon();
-    touch();
+    if (!calm.matches) touch();
   };
   const whole = (state) => {
     mode = state.mode;

@@ -18,6 +18,8 @@ const TILT = [(6 * Math.PI) / 180, (24 * Math.PI) / 180];
 const DOTS = 5200;
 const ALERTS_DRAWN_MAX = 300;
 const REST_MS = 2000;
+// Room for a name on either side.
+const NAME_PX = 140;
 const GOLDEN = Math.PI * (3 - Math.sqrt(5));
 const [DOWN_COS, DOWN_SIN] = [Math.cos(LOOK_DOWN), Math.sin(LOOK_DOWN)];
 const ALERT = { sender: '#cf4420', senderText: '#ff9474', victim: '#f2cf4a', muted: '#98a3b0' };
@@ -255,8 +257,20 @@ function sphere({ marks, alerts, classes, world }) {
       context.fillText(`${COUNT.format(left)} more in the table`, 12, top + 18 * Math.ceil(rings.length / 2));
     }
   };
+  const nameTelescope = (context) => {
+    const beside = (TELESCOPE + 0.12) * radius;
+    context.font = `12px ${FONT}`;
+    context.textAlign = 'right';
+    context.lineJoin = 'round';
+    context.lineWidth = 4;
+    context.strokeStyle = '#10151c';
+    context.fillStyle = '#a9b4c1';
+    const [x, y] = [Math.max(68, centreX - 0.64 * beside), centreY + 0.77 * beside * DOWN_SIN + 10];
+    context.strokeText('telescope', x, y);
+    context.fillText('telescope', x, y);
+  };
   const fitted = (context, name, room) => {
-    for (let most = 44; most > 4; most -= 2) {
+    for (let most = 44; most > 1; most -= 1) {
       const short = shown(name, most);
       if (context.measureText(short).width <= room) return short;
     }
@@ -271,16 +285,10 @@ function sphere({ marks, alerts, classes, world }) {
     drawTelescope(context, false);
     drawTelescope(context, true);
     drawRings(context, false);
-    context.fillStyle = '#8794a3';
-    context.font = `12px ${FONT}`;
-    context.textBaseline = 'middle';
-    const beside = (TELESCOPE + 0.12) * radius;
-    context.textAlign = width < WIDE_PX ? 'left' : 'right';
-    if (width < WIDE_PX) context.fillText('telescope', 12, centreY + 0.9 * beside * DOWN_SIN);
-    else context.fillText('telescope', centreX - 0.82 * beside, centreY + 0.57 * beside * DOWN_SIN + 8);
     front = layer(width, height, ratio);
     drawRings(front.context, true);
     drawNames(front.context);
+    nameTelescope(front.context);
     rest = null;
   };
 
@@ -423,7 +431,7 @@ function sphere({ marks, alerts, classes, world }) {
     sprites = now.sprites(size);
     const list = width < WIDE_PX ? 18 * (RINGS.narrow / 2 + 1) + 16 : 16;
     radius = Math.min(width / 2 / (TELESCOPE + 0.1), (height - list - 24) / 2 / 1.5);
-    if (width >= WIDE_PX) radius = Math.min(radius, width / 2 / (TELESCOPE + 0.85));
+    if (width >= WIDE_PX) radius = Math.min(radius, (width / 2 - NAME_PX) / (TELESCOPE + 0.2));
     [centreX, centreY] = [width / 2, width < WIDE_PX ? 1.5 * radius + 16 : (height - list) / 2 + 4];
     drawBadges();
     const [wide, high] = [Math.min(width, 2 * (TELESCOPE + 0.15) * radius), Math.min(height, 3.3 * radius)];
