@@ -18,7 +18,7 @@ const TILT = [(6 * Math.PI) / 180, (24 * Math.PI) / 180];
 const DOTS = 5200;
 const ALERTS_DRAWN_MAX = 300;
 const REST_MS = 2000;
-// Room for a name on either side.
+// The least room for a name on either side.
 const NAME_PX = 140;
 const GOLDEN = Math.PI * (3 - Math.sqrt(5));
 const [DOWN_COS, DOWN_SIN] = [Math.cos(LOOK_DOWN), Math.sin(LOOK_DOWN)];
@@ -431,7 +431,7 @@ function sphere({ marks, alerts, classes, world }) {
     sprites = now.sprites(size);
     const list = width < WIDE_PX ? 18 * (RINGS.narrow / 2 + 1) + 16 : 16;
     radius = Math.min(width / 2 / (TELESCOPE + 0.1), (height - list - 24) / 2 / 1.5);
-    if (width >= WIDE_PX) radius = Math.min(radius, (width / 2 - NAME_PX) / (TELESCOPE + 0.2));
+    if (width >= WIDE_PX) radius = Math.min(radius, (width / 2 - Math.max(NAME_PX, 0.16 * width)) / (TELESCOPE + 0.2));
     [centreX, centreY] = [width / 2, width < WIDE_PX ? 1.5 * radius + 16 : (height - list) / 2 + 4];
     drawBadges();
     const [wide, high] = [Math.min(width, 2 * (TELESCOPE + 0.15) * radius), Math.min(height, 3.3 * radius)];
