@@ -270,7 +270,7 @@ function map({ marks, classes, world }) {
     return true;
   };
 
-  const view = { flying: 0, alerts: false, resize, put, draw, where, whereAlert: () => false, state: () => {}, alert: () => {} };
+  const view = { flying: 0, alertsMost: 0, resize, put, draw, where, whereAlert: () => false, state: () => {}, alert: () => {} };
   return view;
 }
 

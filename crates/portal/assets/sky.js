@@ -161,7 +161,9 @@ class Marks {
   }
 }
 
-// Lives in the figure. `make` makes what draws: { resize, put, state, alert, draw, where, whereAlert, still }.
+// Lives in the figure. `make` makes what draws, the view: `resize`, `put` (a mark came into a slot), `state` and `alert` (what
+// organisations and alerts there are changed), `draw` (answers whether anything moves), `where` and `whereAlert` (the place of a
+// mark into an array, or false while it is not to be seen), how many are `flying`, and how many alerts it draws at most.
 async function sky(figure, { most, make }) {
   const canvas = figure.querySelector('canvas');
   const context = canvas.getContext('2d', { alpha: false });
@@ -193,18 +195,22 @@ async function sky(figure, { most, make }) {
   });
   const view = make({ marks, alerts, classes, world });
 
-  // What is picked, by pointer or by key: a slot with its record (a slot is given to another in time) or an alert.
+  // What is picked, by pointer or by key: a slot with its record (a slot is given to another in time), or an alert, without a slot.
   let [picked, names] = [null, new Map()];
-  const holds = (mark) => mark && (mark.slot === undefined ? alerts.has(mark.record.id) : marks.record[mark.slot] === mark.record);
+  const isAlert = (mark) => mark.slot === undefined;
+  const same = (one, other) => one?.record.id === other?.record.id && one?.slot === other?.slot;
+  const holds = (mark) => mark && (isAlert(mark) ? alerts.has(mark.record.id) : marks.record[mark.slot] === mark.record);
   const at = new Float64Array(2);
-  const place = (mark) => (mark.slot === undefined ? view.whereAlert(alerts.get(mark.record.id), at) : view.where(mark.slot, clock(), at));
-  const said = ({ slot, record }) => (slot === undefined
-    ? [dated(record.last), shown(names.get(record.organisation) ?? record.organisation), record.role === 'victim' ? 'is attacked' : 'sends', shown(record.what),
-      record.state === 'told' ? 'told' : record.state === 'waits' ? 'its message waits' : 'muted or settled']
-    : [dated(record.at), shown(record.country ?? 'country not known', 20), shown(record.class, 20), shown(record.what)]).filter(Boolean).join(' · ');
+  const place = (mark) => (isAlert(mark) ? view.whereAlert(alerts.get(mark.record.id), at) : view.where(mark.slot, clock(), at));
+  const ofAlert = ({ last, organisation, role, what, state }) => [
+    dated(last), shown(names.get(organisation) ?? organisation), role === 'victim' ? 'is attacked' : 'sends', shown(what),
+    state === 'told' ? 'told' : state === 'waits' ? 'its message waits' : 'muted or settled',
+  ];
+  const ofSighting = (record) => [dated(record.at), shown(record.country ?? 'country not known', 20), shown(record.class, 20), shown(record.what)];
+  const said = (mark) => (isAlert(mark) ? ofAlert(mark.record) : ofSighting(mark.record)).filter(Boolean).join(' · ');
 
   const pick = (mark) => {
-    if (mark?.record === picked?.record) return;
+    if (same(mark, picked)) return;
     picked = mark;
     canvas.classList.toggle('on', Boolean(mark));
     told.replaceChildren();
@@ -228,7 +234,7 @@ async function sky(figure, { most, make }) {
     context.strokeStyle = '#ffffff';
     context.lineWidth = 1.5;
     context.beginPath();
-    context.arc(x, y, picked.slot === undefined ? 14 : 9, 0, 2 * Math.PI);
+    context.arc(x, y, isAlert(picked) ? 15 : 9, 0, 2 * Math.PI);
     context.stroke();
     context.font = `13px ${FONT}`;
     context.textAlign = 'left';
@@ -250,7 +256,7 @@ async function sky(figure, { most, make }) {
     const more = [why];
     if (sampled > 1) more.push(`1:${COUNT.format(sampled)} sampled, one sighting of ${COUNT.format(sampled)} is drawn`);
     more.push(`${COUNT.format(marks.count)} sightings${marks.count === most ? ', the newest' : ''}`);
-    if (view.alerts) more.push(`${COUNT.format(alerts.size)} alerts`);
+    if (view.alertsMost) more.push(`${COUNT.format(alerts.size)} alerts${alerts.size === view.alertsMost ? ', the newest' : ''}`);
     if (stopped !== null) more.push(`paused${held.length ? `, ${COUNT.format(held.length)} came since` : ''}`);
     else if (calm.matches) more.push('still, as this browser asks for');
     if (ratioMost < Math.min(devicePixelRatio, RATIO_MAX)) more.push('drawn more coarsely, to keep up');
@@ -322,6 +328,10 @@ async function sky(figure, { most, make }) {
     for (const alert of list) {
       alerts.delete(alert.id);
       alerts.set(alert.id, alert);
+    }
+    for (const id of alerts.keys()) {
+      if (alerts.size <= view.alertsMost) break;
+      alerts.delete(id);
     }
     view.alert();
     saySoon();
@@ -421,7 +431,7 @@ async function sky(figure, { most, make }) {
   };
   const step = (by) => {
     const list = ordered();
-    const here = list.findIndex(({ record }) => record === picked?.record);
+    const here = list.findIndex((mark) => same(mark, picked));
     const next = here < 0 ? 0 : Math.min(Math.max(here + by, 0), list.length - 1);
     if (list[next]) pick(list[next]);
   };
@@ -456,7 +466,7 @@ async function sky(figure, { most, make }) {
   canvas.addEventListener('click', ({ offsetX, offsetY, ctrlKey, metaKey, pointerType }) => {
     const found = nearest(offsetX, offsetY);
     // A finger has not hovered: it picks first, and opens what is picked.
-    const known = found && found.record === picked?.record;
+    const known = found && same(found, picked);
     pick(found);
     if (found && (known || pointerType === 'mouse')) enter(ctrlKey || metaKey);
   });

@@ -16,7 +16,7 @@ const RINGS_FROM = 1.24;
 const RINGS_TO = 1.84;
 const TILT = [(6 * Math.PI) / 180, (24 * Math.PI) / 180];
 const DOTS = 5200;
-const ALERTS_DRAWN_MAX = 300;
+const ALERTS_MOST = 300;
 const REST_MS = 2000;
 // The least room for a name on either side.
 const NAME_PX = 140;
@@ -191,7 +191,8 @@ function sphere({ marks, alerts, classes, world }) {
     context.strokeStyle = near ? '#1d2631' : '#19212b';
     context.lineWidth = 0.16 * radius;
     context.beginPath();
-    context.ellipse(centreX, centreY, TELESCOPE * radius, TELESCOPE * radius * DOWN_SIN, 0, near ? 0 : Math.PI, near ? Math.PI : 2 * Math.PI);
+    const [far, begin] = [TELESCOPE * radius, near ? 0 : Math.PI];
+    context.ellipse(centreX, centreY, far, far * DOWN_SIN, 0, begin, begin + Math.PI);
     context.stroke();
   };
 
@@ -339,7 +340,10 @@ function sphere({ marks, alerts, classes, world }) {
       }
     }
   };
-  const badge = ({ role, state }) => badges[`${role === 'victim' ? 'victim' : 'sender'} ${state === 'told' || state === 'waits' ? state : 'muted'}`];
+  const badge = ({ role, state }) => {
+    const known = state === 'told' || state === 'waits' ? state : 'muted';
+    return badges[`${role === 'victim' ? 'victim' : 'sender'} ${known}`];
+  };
 
   const drawGlobe = (context, clock) => {
     context.fillStyle = '#18202a';
@@ -373,19 +377,15 @@ function sphere({ marks, alerts, classes, world }) {
   };
 
   const drawAlerts = (context) => {
-    let room = Math.max(0, alerts.size - ALERTS_DRAWN_MAX);
     context.lineWidth = 1;
     for (const alert of alerts.values()) {
-      if (room > 0) {
-        room -= 1;
-        continue;
-      }
       const ring = ringOf.get(alert.organisation);
       if (!ring) continue;
       const [x, y, z] = onRing(ring, alert.place);
       const behind = z < 0;
       context.globalAlpha = behind ? 0.75 : 1;
-      context.strokeStyle = alert.state !== 'told' && alert.state !== 'waits' ? ALERT.muted : alert.role === 'victim' ? ALERT.victim : ALERT.senderText;
+      const open = alert.state === 'told' || alert.state === 'waits';
+      context.strokeStyle = !open ? ALERT.muted : alert.role === 'victim' ? ALERT.victim : ALERT.senderText;
       context.beginPath();
       context.moveTo(x, y);
       context.lineTo(centreX + (x - centreX) / ring.far, centreY + (y - centreY) / ring.far);
@@ -467,7 +467,7 @@ function sphere({ marks, alerts, classes, world }) {
     if (before !== rings.map(({ organisation }) => organisation.key).join('\n')) drawBack();
   };
 
-  const view = { flying: 0, alerts: true, resize, put, draw, where, whereAlert, state, alert };
+  const view = { flying: 0, alertsMost: ALERTS_MOST, resize, put, draw, where, whereAlert, state, alert };
   return view;
 }
 
