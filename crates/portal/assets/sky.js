@@ -206,7 +206,9 @@ async function sky(figure, { most, make }) {
     dated(last), shown(names.get(organisation) ?? organisation), role === 'victim' ? 'is attacked' : 'sends', shown(what),
     state === 'told' ? 'told' : state === 'waits' ? 'its message waits' : 'muted or settled',
   ];
-  const ofSighting = (record) => [dated(record.at), shown(record.country ?? 'country not known', 20), shown(record.class, 20), shown(record.what)];
+  const ofSighting = (record) => [
+    dated(record.at), shown(record.country ?? 'country not known', 20), shown(record.class, 20), shown(record.what),
+  ];
   const said = (mark) => (isAlert(mark) ? ofAlert(mark.record) : ofSighting(mark.record)).filter(Boolean).join(' · ');
 
   const pick = (mark) => {
