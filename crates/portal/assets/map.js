@@ -225,7 +225,8 @@ function map({ marks, classes, world }) {
 
   // One stroke for each class and half: a canvas without a graphics card pays by the stroke.
   const tails = (context, count) => {
-    context.lineWidth = 1;
+    // One pixel of the canvas, which is not worked out as an area.
+    context.lineWidth = 1 / ratio;
     for (let kind = 0; kind < classes.length; kind += 1) {
       context.strokeStyle = classes[kind].colour;
       for (let half = 0; half < 2; half += 1) {

@@ -12,7 +12,7 @@ const RETRY_MS = 10_000;
 const REACH_PX = 14;
 const RATIO_MAX = 2;
 const SLOW_MS = 1000 / 28;
-const SLOW_FRAMES = 45;
+const PATIENCE_MS = 1500;
 const WIDE_PX = 600;
 const FONT = 'system-ui, "Noto Sans JP", "Hiragino Sans", "Noto Sans CJK JP", sans-serif';
 const COUNT = new Intl.NumberFormat('en');
@@ -289,8 +289,8 @@ async function sky(figure, { most, make }) {
   };
   // Where frames take too long for long, finer pixels are given up before motion is.
   const coarsen = (passed) => {
-    slow = passed > SLOW_MS && passed < 1000 ? slow + 1 : Math.max(0, slow - 1);
-    if (slow < SLOW_FRAMES || ratio <= 1) return;
+    slow = passed > SLOW_MS ? slow + Math.min(passed, 200) : Math.max(0, slow - passed);
+    if (slow < PATIENCE_MS || ratio <= 1) return;
     slow = 0;
     ratioMost = 1;
     resize();
