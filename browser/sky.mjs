@@ -17,14 +17,16 @@ let made = 0;
 const sighting = () => {
   made += 1;
   return {
-    id: `made-${made}`, at: new Date().toISOString(), country: COUNTRIES[made % COUNTRIES.length], class: CLASSES[made % CLASSES.length],
+    id: `made-${made}`, at: new Date().toISOString(),
+    country: COUNTRIES[made % COUNTRIES.length], class: CLASSES[made % CLASSES.length],
     what: made % 7 ? 'tcp/23 mirai' : HOSTILE, href: `/telescope/sightings/made-${made}`,
   };
 };
 const state = () => ({
   mode: 'live', now: new Date().toISOString(), sampled: null, telescopes: [{ name: 'made', addresses: 65536 }],
   organisations: Array.from({ length: ORGANISATIONS }, (_, at) => ({
-    key: `made-${at}`, name: at % 5 ? `Organisation ${at}` : HOSTILE, ranges: [{ share: 0.6 }, { share: 0.3 }, { share: 0.1 }], href: '/alerts',
+    key: `made-${at}`, name: at % 5 ? `Organisation ${at}` : HOSTILE, href: '/alerts',
+    ranges: [{ share: 0.6 }, { share: 0.3 }, { share: 0.1 }],
   })),
   alerts: Array.from({ length: ORGANISATIONS }, (_, at) => ({
     id: `made-${at}`, organisation: `made-${at}`, place: (at * 0.618) % 1, role: at % 3 ? 'sender' : 'victim',

@@ -33,8 +33,9 @@ function map({ marks, classes, world }) {
   const points = new Float32Array(2 * (PIECES + 1) * MAP_MARKS);
   const flying = new Uint16Array(MAP_MARKS);
   const stamped = new Uint8Array(MAP_MARKS);
-  let [land, base, drawn, changed] = [null, null, 0, false];
+  let [land, base, dust, drawn, changed] = [null, null, null, 0, false];
   let [width, height, ratio, size, sprites] = [0, 0, 1, 9, []];
+  const snapped = (at) => Math.round((at - size / 2) * ratio) / ratio;
   let [scale, centreX, centreY, beaconX, beaconY, unknownX, unknownY] = [1, 0, 0, 0, 0, 0, 0];
 
   const projected = (lon, lat) => {
@@ -69,7 +70,7 @@ function map({ marks, classes, world }) {
 
   const stamp = (context, slot, alpha) => {
     context.globalAlpha = alpha;
-    context.drawImage(sprites[marks.kind[slot]], from[2 * slot] - size / 2, from[2 * slot + 1] - size / 2, size, size);
+    context.drawImage(sprites[marks.kind[slot]], snapped(from[2 * slot]), snapped(from[2 * slot + 1]), size, size);
     context.globalAlpha = 1;
     stamped[slot] = 1;
   };
@@ -166,7 +167,10 @@ function map({ marks, classes, world }) {
   };
 
   const resize = (now) => {
-    ({ width, height, ratio, size, sprites } = now);
+    ({ width, height, ratio } = now);
+    size = width < WIDE_PX ? 7 : 9;
+    sprites = now.sprites(size);
+    dust = new Dust({ classes, size, ratio, left: 0, top: 0, wide: width, high: height });
     const [wide] = equalEarth(180, 0);
     const [, south] = equalEarth(0, SOUTH);
     const [, north] = equalEarth(0, NORTH);
@@ -212,7 +216,8 @@ function map({ marks, classes, world }) {
         }
       }
       tails(context, count);
-      heads(context, clock, count);
+      heads(clock, count);
+      dust.lay(context);
     }
     view.flying = count;
     return waits || count > 0 || changed;
@@ -220,7 +225,8 @@ function map({ marks, classes, world }) {
 
   // One stroke for each class and half: a canvas without a graphics card pays by the stroke.
   const tails = (context, count) => {
-    context.lineWidth = 1;
+    // One pixel of the canvas, which is not worked out as an area.
+    context.lineWidth = 1 / ratio;
     for (let kind = 0; kind < classes.length; kind += 1) {
       context.strokeStyle = classes[kind].colour;
       for (let half = 0; half < 2; half += 1) {
@@ -248,12 +254,12 @@ function map({ marks, classes, world }) {
     context.globalAlpha = 1;
   };
 
-  const heads = (context, clock, count) => {
+  const heads = (clock, count) => {
     for (let at = 0; at < count; at += 1) {
       const slot = flying[at];
       if ((clock - marks.born[slot]) * (1 + TAIL) >= MAP_FLIGHT_MS) continue;
       const first = 2 * (PIECES + 1) * slot;
-      context.drawImage(sprites[marks.kind[slot]], points[first] - size / 2, points[first + 1] - size / 2, size, size);
+      dust.write(marks.kind[slot], points[first], points[first + 1]);
     }
   };
 
@@ -265,7 +271,7 @@ function map({ marks, classes, world }) {
     return true;
   };
 
-  const view = { flying: 0, alerts: false, resize, put, draw, where, whereAlert: () => false, state: () => {}, alert: () => {} };
+  const view = { flying: 0, alertsMost: 0, resize, put, draw, where, whereAlert: () => false, state: () => {}, alert: () => {} };
   return view;
 }
 

@@ -12,7 +12,7 @@ const RETRY_MS = 10_000;
 const REACH_PX = 14;
 const RATIO_MAX = 2;
 const SLOW_MS = 1000 / 28;
-const SLOW_FRAMES = 45;
+const PATIENCE_MS = 1500;
 const WIDE_PX = 600;
 const FONT = 'system-ui, "Noto Sans JP", "Hiragino Sans", "Noto Sans CJK JP", sans-serif';
 const COUNT = new Intl.NumberFormat('en');
@@ -60,6 +60,76 @@ const legend = (figure) => [...figure.querySelectorAll('[data-class]')].map((lin
   colour: getComputedStyle(line).getPropertyValue('--k').trim(),
 }));
 
+// Marks in flight are written as pixels and laid over the picture at once: to draw a small picture for each took three times as
+// long. Nothing is read from a canvas, which browsers that guard against being told apart would answer with noise.
+class Dust {
+  #stencils;
+  #side;
+  #layer;
+  #image;
+  #pixels;
+  #at;
+  #ratio;
+  #written = false;
+
+  constructor({ classes, size, ratio, left, top, wide, high }) {
+    this.#ratio = ratio;
+    this.#side = Math.round(size * ratio);
+    // On whole pixels, so that it is copied as it is.
+    this.#at = [left, top].map((at) => Math.floor(at * ratio) / ratio);
+    this.#layer = layer(wide, high, ratio);
+    const { canvas, context } = this.#layer;
+    this.#stencils = classes.map((one) => this.#stencil(one, context));
+    this.#image = context.createImageData(canvas.width, canvas.height);
+    this.#pixels = new Uint32Array(this.#image.data.buffer);
+  }
+
+  // A class's form in pixels: red, green, blue, and how much of the pixel it covers, by four times four samples.
+  #stencil({ form, colour }, context) {
+    const side = this.#side;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.fillStyle = colour;
+    const rgb = [1, 3, 5].map((at) => parseInt(context.fillStyle.slice(at, at + 2), 16));
+    const bytes = new Uint8ClampedArray(4 * side * side);
+    for (let at = 0; at < side * side; at += 1) {
+      let covered = 0;
+      for (let part = 0; part < 16; part += 1) {
+        const x = (at % side) + (0.5 + (part % 4)) / 4;
+        const y = Math.floor(at / side) + (0.5 + Math.floor(part / 4)) / 4;
+        if (context.isPointInPath(form, (x / side - 0.5) * 12, (y / side - 0.5) * 12, 'evenodd')) covered += 1;
+      }
+      bytes.set([...(covered ? rgb : [0, 0, 0]), (255 * covered) / 16], 4 * at);
+    }
+    return new Uint32Array(bytes.buffer);
+  }
+
+  write(kind, x, y) {
+    const [pixels, side, { width, height }] = [this.#pixels, this.#side, this.#image];
+    if (!this.#written) pixels.fill(0);
+    this.#written = true;
+    const left = Math.round((x - this.#at[0]) * this.#ratio - side / 2);
+    const top = Math.round((y - this.#at[1]) * this.#ratio - side / 2);
+    if (left < 0 || top < 0 || left + side > width || top + side > height) return;
+    const stencil = this.#stencils[kind];
+    for (let row = 0, at = 0; row < side; row += 1) {
+      const begin = (top + row) * width + left;
+      for (let column = 0; column < side; column += 1, at += 1) {
+        const pixel = stencil[at];
+        // An edge that covers less than half leaves what was there.
+        if (pixel && (pixel >>> 31 || !pixels[begin + column])) pixels[begin + column] = pixel;
+      }
+    }
+  }
+
+  lay(context) {
+    if (!this.#written) return;
+    this.#written = false;
+    const { canvas, context: over } = this.#layer;
+    over.putImageData(this.#image, 0, 0);
+    context.drawImage(canvas, this.#at[0], this.#at[1], canvas.width / this.#ratio, canvas.height / this.#ratio);
+  }
+}
+
 // The last sightings, in a ring of slots.
 class Marks {
   constructor(most, classes) {
@@ -91,7 +161,9 @@ class Marks {
   }
 }
 
-// Lives in the figure. `make` makes what draws: { resize, put, state, alert, draw, where, whereAlert, still }.
+// Lives in the figure. `make` makes what draws, the view: `resize`, `put` (a mark came into a slot), `state` and `alert` (what
+// organisations and alerts there are changed), `draw` (answers whether anything moves), `where` and `whereAlert` (the place of a
+// mark into an array, or false while it is not to be seen), how many are `flying`, and how many alerts it draws at most.
 async function sky(figure, { most, make }) {
   const canvas = figure.querySelector('canvas');
   const context = canvas.getContext('2d', { alpha: false });
@@ -112,11 +184,10 @@ async function sky(figure, { most, make }) {
   let held = [];
   let [wanted, last, frames, since, slow] = [0, 0, 0, 0, 0];
 
-  const size = () => Math.round(9 * (width < WIDE_PX ? 0.8 : 1));
-  // One small picture of each class, at the canvas's resolution.
-  const sprites = () => classes.map(({ form, colour }) => {
-    const drawn = layer(size(), size(), ratio);
-    drawn.context.scale(size() / 12, size() / 12);
+  // One small picture of each class, at the canvas's resolution, for the marks that stay.
+  const sprites = (size) => classes.map(({ form, colour }) => {
+    const drawn = layer(size, size, ratio);
+    drawn.context.scale(size / 12, size / 12);
     drawn.context.translate(6, 6);
     drawn.context.fillStyle = colour;
     drawn.context.fill(form, 'evenodd');
@@ -124,18 +195,24 @@ async function sky(figure, { most, make }) {
   });
   const view = make({ marks, alerts, classes, world });
 
-  // What is picked, by pointer or by key: a slot with its record (a slot is given to another in time) or an alert.
+  // What is picked, by pointer or by key: a slot with its record (a slot is given to another in time), or an alert, without a slot.
   let [picked, names] = [null, new Map()];
-  const holds = (mark) => mark && (mark.slot === undefined ? alerts.has(mark.record.id) : marks.record[mark.slot] === mark.record);
+  const isAlert = (mark) => mark.slot === undefined;
+  const same = (one, other) => one?.record.id === other?.record.id && one?.slot === other?.slot;
+  const holds = (mark) => mark && (isAlert(mark) ? alerts.has(mark.record.id) : marks.record[mark.slot] === mark.record);
   const at = new Float64Array(2);
-  const place = (mark) => (mark.slot === undefined ? view.whereAlert(alerts.get(mark.record.id), at) : view.where(mark.slot, clock(), at));
-  const said = ({ slot, record }) => (slot === undefined
-    ? [dated(record.last), shown(names.get(record.organisation) ?? record.organisation), record.role === 'victim' ? 'is attacked' : 'sends', shown(record.what),
-      record.state === 'told' ? 'told' : record.state === 'waits' ? 'its message waits' : 'muted or settled']
-    : [dated(record.at), shown(record.country ?? 'country not known', 20), shown(record.class, 20), shown(record.what)]).filter(Boolean).join(' · ');
+  const place = (mark) => (isAlert(mark) ? view.whereAlert(alerts.get(mark.record.id), at) : view.where(mark.slot, clock(), at));
+  const ofAlert = ({ last, organisation, role, what, state }) => [
+    dated(last), shown(names.get(organisation) ?? organisation), role === 'victim' ? 'is attacked' : 'sends', shown(what),
+    state === 'told' ? 'told' : state === 'waits' ? 'its message waits' : 'muted or settled',
+  ];
+  const ofSighting = (record) => [
+    dated(record.at), shown(record.country ?? 'country not known', 20), shown(record.class, 20), shown(record.what),
+  ];
+  const said = (mark) => (isAlert(mark) ? ofAlert(mark.record) : ofSighting(mark.record)).filter(Boolean).join(' · ');
 
   const pick = (mark) => {
-    if (mark?.record === picked?.record) return;
+    if (same(mark, picked)) return;
     picked = mark;
     canvas.classList.toggle('on', Boolean(mark));
     told.replaceChildren();
@@ -159,7 +236,7 @@ async function sky(figure, { most, make }) {
     context.strokeStyle = '#ffffff';
     context.lineWidth = 1.5;
     context.beginPath();
-    context.arc(x, y, picked.slot === undefined ? 14 : 9, 0, 2 * Math.PI);
+    context.arc(x, y, isAlert(picked) ? 15 : 9, 0, 2 * Math.PI);
     context.stroke();
     context.font = `13px ${FONT}`;
     context.textAlign = 'left';
@@ -181,7 +258,7 @@ async function sky(figure, { most, make }) {
     const more = [why];
     if (sampled > 1) more.push(`1:${COUNT.format(sampled)} sampled, one sighting of ${COUNT.format(sampled)} is drawn`);
     more.push(`${COUNT.format(marks.count)} sightings${marks.count === most ? ', the newest' : ''}`);
-    if (view.alerts) more.push(`${COUNT.format(alerts.size)} alerts`);
+    if (view.alertsMost) more.push(`${COUNT.format(alerts.size)} alerts${alerts.size === view.alertsMost ? ', the newest' : ''}`);
     if (stopped !== null) more.push(`paused${held.length ? `, ${COUNT.format(held.length)} came since` : ''}`);
     else if (calm.matches) more.push('still, as this browser asks for');
     if (ratioMost < Math.min(devicePixelRatio, RATIO_MAX)) more.push('drawn more coarsely, to keep up');
@@ -212,8 +289,8 @@ async function sky(figure, { most, make }) {
   };
   // Where frames take too long for long, finer pixels are given up before motion is.
   const coarsen = (passed) => {
-    slow = passed > SLOW_MS && passed < 1000 ? slow + 1 : Math.max(0, slow - 1);
-    if (slow < SLOW_FRAMES || ratio <= 1) return;
+    slow = passed > SLOW_MS ? slow + Math.min(passed, 200) : Math.max(0, slow - passed);
+    if (slow < PATIENCE_MS || ratio <= 1) return;
     slow = 0;
     ratioMost = 1;
     resize();
@@ -227,7 +304,7 @@ async function sky(figure, { most, make }) {
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    view.resize({ width, height, ratio, size: size(), sprites: sprites() });
+    view.resize({ width, height, ratio, sprites });
     touch();
   };
 
@@ -245,7 +322,8 @@ async function sky(figure, { most, make }) {
       });
     }
     saySoon();
-    touch();
+    // A still picture is drawn anew by its own slow beat.
+    if (over_ms === null || !calm.matches) touch();
   };
   const alarm = (list) => {
     if (!Array.isArray(list)) return;
@@ -253,9 +331,13 @@ async function sky(figure, { most, make }) {
       alerts.delete(alert.id);
       alerts.set(alert.id, alert);
     }
+    for (const id of alerts.keys()) {
+      if (alerts.size <= view.alertsMost) break;
+      alerts.delete(id);
+    }
     view.alert();
     saySoon();
-    touch();
+    if (!calm.matches) touch();
   };
   const whole = (state) => {
     mode = state.mode;
@@ -277,6 +359,7 @@ async function sky(figure, { most, make }) {
     why = what;
     say();
   };
+  let source = null;
   const listen = async () => {
     try {
       await read();
@@ -285,7 +368,8 @@ async function sky(figure, { most, make }) {
       setTimeout(listen, RETRY_MS);
       return;
     }
-    const source = new EventSource(figure.dataset.stream);
+    source?.close();
+    source = new EventSource(figure.dataset.stream);
     let again = false;
     const on = (name, then) => source.addEventListener(name, ({ data }) => then(JSON.parse(data)));
     on('sightings', (burst) => {
@@ -301,9 +385,9 @@ async function sky(figure, { most, make }) {
       if (again) read().catch(() => {});
       again = true;
     });
-    source.addEventListener('error', () => {
+    source.addEventListener('error', ({ target }) => {
       lost('the picture is of a moment ago');
-      if (source.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS);
+      if (target.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS);
     });
   };
 
@@ -349,7 +433,7 @@ async function sky(figure, { most, make }) {
   };
   const step = (by) => {
     const list = ordered();
-    const here = list.findIndex(({ record }) => record === picked?.record);
+    const here = list.findIndex((mark) => same(mark, picked));
     const next = here < 0 ? 0 : Math.min(Math.max(here + by, 0), list.length - 1);
     if (list[next]) pick(list[next]);
   };
@@ -384,7 +468,7 @@ async function sky(figure, { most, make }) {
   canvas.addEventListener('click', ({ offsetX, offsetY, ctrlKey, metaKey, pointerType }) => {
     const found = nearest(offsetX, offsetY);
     // A finger has not hovered: it picks first, and opens what is picked.
-    const known = found && found.record === picked?.record;
+    const known = found && same(found, picked);
     pick(found);
     if (found && (known || pointerType === 'mouse')) enter(ctrlKey || metaKey);
   });
@@ -393,6 +477,9 @@ async function sky(figure, { most, make }) {
   document.addEventListener('visibilitychange', () => {
     if (!document.hidden) touch();
   });
+  // A page that is kept for the way back listens to nothing meanwhile.
+  addEventListener('pagehide', () => source?.close());
+  addEventListener('pageshow', ({ persisted }) => { if (persisted) listen(); });
   calm.addEventListener('change', () => { say(); touch(); });
   setInterval(() => { if (calm.matches && stopped === null) touch(); }, STILL_MS);
   canvas.hidden = false;

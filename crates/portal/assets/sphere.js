@@ -16,8 +16,10 @@ const RINGS_FROM = 1.24;
 const RINGS_TO = 1.84;
 const TILT = [(6 * Math.PI) / 180, (24 * Math.PI) / 180];
 const DOTS = 5200;
-const ALERTS_DRAWN_MAX = 300;
+const ALERTS_MOST = 300;
 const REST_MS = 2000;
+// The least room for a name on either side.
+const NAME_PX = 140;
 const GOLDEN = Math.PI * (3 - Math.sqrt(5));
 const [DOWN_COS, DOWN_SIN] = [Math.cos(LOOK_DOWN), Math.sin(LOOK_DOWN)];
 const ALERT = { sender: '#cf4420', senderText: '#ff9474', victim: '#f2cf4a', muted: '#98a3b0' };
@@ -73,8 +75,10 @@ function sphere({ marks, alerts, classes, world }) {
   const landed = new Uint8Array(SPHERE_MARKS);
   let [organisations, rings, ringOf, left] = [[], [], new Map(), 0];
   let [back, rest, front, rested, changed] = [null, null, null, 0, false];
-  let [width, height, ratio, size, sprites, badges] = [0, 0, 1, 9, [], null];
+  let [width, height, ratio, size, sprites, badges] = [0, 0, 1, 7, [], null];
+  const snapped = (at) => Math.round((at - size / 2) * ratio) / ratio;
   let [centreX, centreY, radius] = [0, 0, 1];
+  let dust = null;
 
   const turn = (clock) => (clock / TURN_MS) * 2 * Math.PI - FACING;
   const screenX = (x) => centreX + x * radius;
@@ -114,7 +118,7 @@ function sphere({ marks, alerts, classes, world }) {
     const [x, y] = [restX(slot), restY(slot)];
     if (toZ[slot] < 0 && hidden(x, y)) return;
     rest.context.globalAlpha = alpha * (toZ[slot] < 0 ? 0.6 : 1);
-    rest.context.drawImage(sprites[marks.kind[slot]], x - size / 2, y - size / 2, size, size);
+    rest.context.drawImage(sprites[marks.kind[slot]], snapped(x), snapped(y), size, size);
   };
 
   // Rings that have something to say first, then in the server's order.
@@ -187,7 +191,8 @@ function sphere({ marks, alerts, classes, world }) {
     context.strokeStyle = near ? '#1d2631' : '#19212b';
     context.lineWidth = 0.16 * radius;
     context.beginPath();
-    context.ellipse(centreX, centreY, TELESCOPE * radius, TELESCOPE * radius * DOWN_SIN, 0, near ? 0 : Math.PI, near ? Math.PI : 2 * Math.PI);
+    const [far, begin] = [TELESCOPE * radius, near ? 0 : Math.PI];
+    context.ellipse(centreX, centreY, far, far * DOWN_SIN, 0, begin, begin + Math.PI);
     context.stroke();
   };
 
@@ -253,8 +258,20 @@ function sphere({ marks, alerts, classes, world }) {
       context.fillText(`${COUNT.format(left)} more in the table`, 12, top + 18 * Math.ceil(rings.length / 2));
     }
   };
+  const nameTelescope = (context) => {
+    const beside = (TELESCOPE + 0.12) * radius;
+    context.font = `12px ${FONT}`;
+    context.textAlign = 'right';
+    context.lineJoin = 'round';
+    context.lineWidth = 4;
+    context.strokeStyle = '#10151c';
+    context.fillStyle = '#a9b4c1';
+    const [x, y] = [Math.max(68, centreX - 0.64 * beside), centreY + 0.77 * beside * DOWN_SIN + 10];
+    context.strokeText('telescope', x, y);
+    context.fillText('telescope', x, y);
+  };
   const fitted = (context, name, room) => {
-    for (let most = 44; most > 4; most -= 2) {
+    for (let most = 44; most > 1; most -= 1) {
       const short = shown(name, most);
       if (context.measureText(short).width <= room) return short;
     }
@@ -269,16 +286,10 @@ function sphere({ marks, alerts, classes, world }) {
     drawTelescope(context, false);
     drawTelescope(context, true);
     drawRings(context, false);
-    context.fillStyle = '#8794a3';
-    context.font = `12px ${FONT}`;
-    context.textBaseline = 'middle';
-    const beside = (TELESCOPE + 0.12) * radius;
-    context.textAlign = width < WIDE_PX ? 'left' : 'right';
-    if (width < WIDE_PX) context.fillText('telescope', 12, centreY + 0.9 * beside * DOWN_SIN);
-    else context.fillText('telescope', centreX - 0.82 * beside, centreY + 0.57 * beside * DOWN_SIN + 8);
     front = layer(width, height, ratio);
     drawRings(front.context, true);
     drawNames(front.context);
+    nameTelescope(front.context);
     rest = null;
   };
 
@@ -329,7 +340,10 @@ function sphere({ marks, alerts, classes, world }) {
       }
     }
   };
-  const badge = ({ role, state }) => badges[`${role === 'victim' ? 'victim' : 'sender'} ${state === 'told' || state === 'waits' ? state : 'muted'}`];
+  const badge = ({ role, state }) => {
+    const known = state === 'told' || state === 'waits' ? state : 'muted';
+    return badges[`${role === 'victim' ? 'victim' : 'sender'} ${known}`];
+  };
 
   const drawGlobe = (context, clock) => {
     context.fillStyle = '#18202a';
@@ -363,19 +377,15 @@ function sphere({ marks, alerts, classes, world }) {
   };
 
   const drawAlerts = (context) => {
-    let room = Math.max(0, alerts.size - ALERTS_DRAWN_MAX);
     context.lineWidth = 1;
     for (const alert of alerts.values()) {
-      if (room > 0) {
-        room -= 1;
-        continue;
-      }
       const ring = ringOf.get(alert.organisation);
       if (!ring) continue;
       const [x, y, z] = onRing(ring, alert.place);
       const behind = z < 0;
       context.globalAlpha = behind ? 0.75 : 1;
-      context.strokeStyle = alert.state !== 'told' && alert.state !== 'waits' ? ALERT.muted : alert.role === 'victim' ? ALERT.victim : ALERT.senderText;
+      const open = alert.state === 'told' || alert.state === 'waits';
+      context.strokeStyle = !open ? ALERT.muted : alert.role === 'victim' ? ALERT.victim : ALERT.senderText;
       context.beginPath();
       context.moveTo(x, y);
       context.lineTo(centreX + (x - centreX) / ring.far, centreY + (y - centreY) / ring.far);
@@ -403,8 +413,9 @@ function sphere({ marks, alerts, classes, world }) {
         continue;
       }
       flying += 1;
-      if (fly(slot, age, place)) context.drawImage(sprites[marks.kind[slot]], place[0] - size / 2, place[1] - size / 2, size, size);
+      if (fly(slot, age, place)) dust.write(marks.kind[slot], place[0], place[1]);
     }
+    dust.lay(context);
     drawAlerts(context);
     view.flying = flying;
     return true;
@@ -415,13 +426,16 @@ function sphere({ marks, alerts, classes, world }) {
     drawBack();
   };
   const resize = (now) => {
-    ({ width, height, ratio, size, sprites } = now);
-    size = Math.max(6, size - 2);
+    ({ width, height, ratio } = now);
+    size = width < WIDE_PX ? 6 : 7;
+    sprites = now.sprites(size);
     const list = width < WIDE_PX ? 18 * (RINGS.narrow / 2 + 1) + 16 : 16;
     radius = Math.min(width / 2 / (TELESCOPE + 0.1), (height - list - 24) / 2 / 1.5);
-    if (width >= WIDE_PX) radius = Math.min(radius, width / 2 / (TELESCOPE + 0.85));
+    if (width >= WIDE_PX) radius = Math.min(radius, (width / 2 - Math.max(NAME_PX, 0.16 * width)) / (TELESCOPE + 0.2));
     [centreX, centreY] = [width / 2, width < WIDE_PX ? 1.5 * radius + 16 : (height - list) / 2 + 4];
     drawBadges();
+    const [wide, high] = [Math.min(width, 2 * (TELESCOPE + 0.15) * radius), Math.min(height, 3.3 * radius)];
+    dust = new Dust({ classes, size, ratio, wide, high, left: centreX - wide / 2, top: Math.max(0, centreY - high / 2) });
     whole();
   };
 
@@ -453,7 +467,7 @@ function sphere({ marks, alerts, classes, world }) {
     if (before !== rings.map(({ organisation }) => organisation.key).join('\n')) drawBack();
   };
 
-  const view = { flying: 0, alerts: true, resize, put, draw, where, whereAlert, state, alert };
+  const view = { flying: 0, alertsMost: ALERTS_MOST, resize, put, draw, where, whereAlert, state, alert };
   return view;
 }
 
