@@ -125,10 +125,9 @@ impl Live {
         let after = self.seen.map(|seen| seen - OVERLAP);
         let answer = self.office.counter.ask(move |desk| desk.sky_since(after, replay));
         let SkyNews { until, sightings, alerts } = answer.await.ok()?;
-        let first = self.seen.is_none();
         self.seen = Some(until);
-        let sightings = self.new_sightings(sightings, first);
-        let alerts = self.new_alerts(alerts, first);
+        let sightings = self.new_sightings(sightings);
+        let alerts = self.new_alerts(alerts);
         // One event a second: alerts are rare, and what is left comes with the next look.
         if !alerts.is_empty() {
             self.told.retain(|id| !sightings.iter().any(|one| one.id == *id));
@@ -143,26 +142,19 @@ impl Live {
         self.new_rings().await
     }
 
-    fn new_sightings(&mut self, sightings: Vec<Sighting>, first: bool) -> Vec<Sighting> {
+    /// What the page has already by its state, it knows by its id.
+    fn new_sightings(&mut self, sightings: Vec<Sighting>) -> Vec<Sighting> {
         let before = std::mem::take(&mut self.told);
         self.told = sightings.iter().map(|one| one.id.clone()).collect();
-        // The page begins with what was there.
-        if first {
-            Vec::new()
-        } else {
-            sightings.into_iter().filter(|one| !before.contains(&one.id)).collect()
-        }
+        sightings.into_iter().filter(|one| !before.contains(&one.id)).collect()
     }
 
-    fn new_alerts(&mut self, alerts: Vec<PlacedAlert>, first: bool) -> Vec<PlacedAlert> {
-        let mut new = Vec::new();
-        for one in alerts {
-            let now = (one.alert.seen.last, state_of(&one));
-            if self.alerts.insert(one.alert.id.clone(), now) != Some(now) && !first {
-                new.push(one);
-            }
-        }
-        new
+    fn new_alerts(&mut self, mut alerts: Vec<PlacedAlert>) -> Vec<PlacedAlert> {
+        alerts.retain(|one| {
+            let now = (one.alert.seen.last, state_of(one));
+            self.alerts.insert(one.alert.id.clone(), now) != Some(now)
+        });
+        alerts
     }
 
     /// All of it again, when organisations have changed.
@@ -205,7 +197,7 @@ fn told(sky: &Sky, is_replay: bool) -> Value {
     let share = |ring: &Ring| vec![json!({ "share": 1.0 / ring.ranges.max(1) as f64 }); ring.ranges];
     json!({
         "mode": if is_replay { "replay" } else { "live" },
-        "now": now,
+        "now": told_at(*now),
         "sampled": sampled(sightings),
         "telescopes": telescopes.iter().map(|one| json!({ "name": show::visible(&one.name), "addresses": one.addresses })).collect::<Vec<_>>(),
         "organisations": rings.iter().map(|ring| json!({
@@ -216,6 +208,11 @@ fn told(sky: &Sky, is_replay: bool) -> Value {
     })
 }
 
+/// Times of one length, which are compared as texts.
+fn told_at(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
 /// Of how many the newest is one.
 fn sampled(sightings: &[Sighting]) -> Option<u64> {
     sightings.first().map(|one| one.sampled)
@@ -224,7 +221,7 @@ fn sampled(sightings: &[Sighting]) -> Option<u64> {
 fn sighting(one: &Sighting) -> Value {
     json!({
         "id": one.id,
-        "at": one.at,
+        "at": told_at(one.at),
         "country": (!one.country.is_empty()).then_some(&one.country),
         "class": if one.class.is_empty() { "unknown" } else { &one.class },
         "what": one.what(),
@@ -241,7 +238,7 @@ fn alert(PlacedAlert { alert, place }: &PlacedAlert) -> Value {
         "role": if seen.role == Role::Victim { "victim" } else { "sender" },
         "state": word(alert.message.is_some(), alert.muted),
         "what": alert.what(),
-        "last": seen.last,
+        "last": told_at(seen.last),
         "href": format!("/alerts/{}", alert.id),
     })
 }
