@@ -237,15 +237,12 @@ impl Telescope {
             }
         };
         if traits.has(Trait::Backscatter)
-            && let Some(echo) = Echo::of(packet, at_ns)
+            && let Some(mut echo) = Echo::of(packet, at_ns)
             && !self.is_ours(echo.victim)
         {
-            let hash = match echo.victim {
-                sender if sender == packet.addresses.source() => hash,
-                IpAddr::V4(victim) => self.hasher.hash_one(victim),
-                IpAddr::V6(victim) => self.hasher.hash_one(victim),
-            };
-            shares[part_of(hash)].echoes.push(echo);
+            let is_sender = echo.victim == packet.addresses.source();
+            echo.hash = if is_sender { hash } else { hash_of(&self.hasher, echo.victim) };
+            shares[part_of(echo.hash)].echoes.push(echo);
         }
     }
 
@@ -313,10 +310,7 @@ impl Telescope {
 
     /// One sender.
     pub fn source(&self, ip: IpAddr) -> Option<Source> {
-        let hash = match ip {
-            IpAddr::V4(ip) => self.hasher.hash_one(ip),
-            IpAddr::V6(ip) => self.hasher.hash_one(ip),
-        };
+        let hash = hash_of(&self.hasher, ip);
         self.parts[part_of(hash)].look(|part| part.source(ip, hash).cloned())
     }
 
@@ -345,6 +339,15 @@ impl Telescope {
 fn part_of_all(networks: &[IpNet]) -> f64 {
     let v4 = networks.iter().filter(|net| matches!(net, IpNet::V4(_)));
     v4.map(|net| 0.5f64.powi(net.prefix_len().into())).sum::<f64>().min(1.0)
+}
+
+/// Of an address, under the telescope's key.
+#[inline]
+fn hash_of(hasher: &RandomState, ip: IpAddr) -> u64 {
+    match ip {
+        IpAddr::V4(ip) => hasher.hash_one(ip),
+        IpAddr::V6(ip) => hasher.hash_one(ip),
+    }
 }
 
 /// Which part a sender is of: bits of the hash by which the part itself does not look.

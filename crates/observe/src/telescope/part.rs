@@ -249,7 +249,7 @@ impl Part {
         let (arrivals, Batch { sensor, now_ns, hasher }) = (&mut news.arrivals, batch);
         let left = v4.take(&share.v4, sensor, room.saturating_sub(v6.rows.len()), hasher, beyond, arrivals);
         let more = v6.take(&share.v6, sensor, room.saturating_sub(v4.rows.len()), hasher, beyond, arrivals);
-        victims.take(&share.echoes, now_ns, &mut news.attacks);
+        victims.take(&share.echoes, now_ns, hasher, &mut news.attacks);
         left + more
     }
 

@@ -194,6 +194,8 @@ pub(super) fn bit(n: u64) -> u8 {
 pub(super) struct Echo {
     /// To whom that was sent: who answers, or, where a router answers for them, the destination of what it quotes.
     pub victim: IpAddr,
+    /// Of the victim, under the telescope's key.
+    pub hash: u64,
     /// Nanoseconds since 1970.
     pub at_ns: u64,
     /// Which of 64 kinds of our addresses it was sent in the name of.
@@ -205,7 +207,7 @@ pub(super) struct Echo {
 }
 
 impl Echo {
-    /// That of a packet with [`Trait::Backscatter`]; none where what is quoted was not sent in the name of who gets it.
+    /// That of a packet with [`Trait::Backscatter`], not hashed yet; none where what is quoted was not sent in the name of who gets it.
     pub(super) fn of(packet: &Packet<'_>, at_ns: u64) -> Option<Self> {
         let answered = |protocol, port| (packet.addresses.source(), protocol, port);
         let (victim, protocol, port) = match &packet.transport {
@@ -219,6 +221,6 @@ impl Echo {
             }
             _ => answered(protocol::ICMP, None),
         };
-        Some(Self { victim, at_ns, named: bit(folded(&packet.addresses)), protocol, port })
+        Some(Self { victim, hash: 0, at_ns, named: bit(folded(&packet.addresses)), protocol, port })
     }
 }

@@ -10,10 +10,13 @@
 //! which falls on it, so they are scaled to its size, down to what cannot be chance ([`Thresholds`]). Invented names are drawn from the
 //! whole Internet: who answers one or two of ours only is no victim, but a reflector, or somebody's mistake.
 
-use std::collections::HashMap;
-use std::collections::hash_map::{Entry, RandomState};
+use std::hash::RandomState;
 use std::net::IpAddr;
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
+use super::hash_of;
 use super::sighting::Echo;
 use super::source::spread;
 
@@ -160,7 +163,7 @@ impl Suspected {
 #[derive(Debug)]
 pub(super) struct Victims {
     thresholds: Thresholds,
-    suspected: HashMap<IpAddr, Suspected, RandomState>,
+    suspected: HashTable<(IpAddr, Suspected)>,
     swept_ns: u64,
     /// Echoes of victims for which there was no room.
     pub beyond: u64,
@@ -168,16 +171,26 @@ pub(super) struct Victims {
 
 impl Victims {
     pub(super) fn new(thresholds: Thresholds) -> Self {
-        Self { thresholds, suspected: HashMap::default(), swept_ns: 0, beyond: 0 }
+        Self { thresholds, suspected: HashTable::new(), swept_ns: 0, beyond: 0 }
     }
 
     /// Takes echoes in; tells of attacks that begin, and of those that have ended by `now_ns`.
-    pub(super) fn take(&mut self, echoes: &[Echo], now_ns: u64, told: &mut Vec<Attack>) {
+    pub(super) fn take(
+        &mut self,
+        echoes: &[Echo],
+        now_ns: u64,
+        hasher: &RandomState,
+        told: &mut Vec<Attack>,
+    ) {
+        let rehash = |(victim, _): &(IpAddr, Suspected)| hash_of(hasher, *victim);
         for echo in echoes {
             let room = self.suspected.len() < SUSPECTED_MAX;
-            let row = match self.suspected.entry(echo.victim) {
+            let is_it = |(victim, _): &(IpAddr, Suspected)| *victim == echo.victim;
+            let (_, row) = match self.suspected.entry(echo.hash, is_it, rehash) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(free) if room => free.insert(Suspected::new(echo.at_ns)),
+                Entry::Vacant(free) if room => {
+                    free.insert((echo.victim, Suspected::new(echo.at_ns))).into_mut()
+                }
                 Entry::Vacant(_) => {
                     self.beyond += 1;
                     continue;
@@ -197,7 +210,7 @@ impl Victims {
         // A clock that was set back is swept by as well.
         if now_ns.abs_diff(self.swept_ns) >= SWEEP_NS {
             self.swept_ns = now_ns;
-            self.suspected.retain(|victim, row| {
+            self.suspected.retain(|(victim, row)| {
                 let goes_on = row.last_ns.saturating_add(SILENCE_NS) > now_ns;
                 if let Some(known_ns) = row.known_ns.filter(|_| !goes_on) {
                     told.push(row.told(*victim, known_ns, false));

@@ -5,6 +5,8 @@ use std::net::Ipv4Addr;
 
 use fastrand::Rng;
 
+use std::sync::LazyLock;
+
 use super::*;
 
 const MINUTE_NS: u64 = 60 * SECOND_NS;
@@ -39,8 +41,14 @@ fn victim(n: u32) -> IpAddr {
     Ipv4Addr::from(0xcb00_0000 + n).into()
 }
 
+static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+fn hash(victim: IpAddr) -> u64 {
+    hash_of(&KEY, victim)
+}
+
 fn echo(victim: IpAddr, at_s: f64, named: u8, port: u16) -> Echo {
-    Echo { victim, at_ns: (at_s * 1e9) as u64, named, protocol: 6, port: Some(port) }
+    Echo { victim, hash: hash(victim), at_ns: (at_s * 1e9) as u64, named, protocol: 6, port: Some(port) }
 }
 
 /// An attack of so many packets a second, as a telescope sees it that is this part of all addresses. A server repeats its answer up to
@@ -63,9 +71,9 @@ fn found(thresholds: Thresholds, mut echoes: Vec<Echo>) -> Vec<Attack> {
     let mut victims = Victims::new(thresholds);
     let mut told = Vec::new();
     for some in echoes.chunks(100) {
-        victims.take(some, some.last().map_or(0, |echo| echo.at_ns), &mut told);
+        victims.take(some, some.last().map_or(0, |echo| echo.at_ns), &KEY, &mut told);
     }
-    victims.take(&[], u64::MAX, &mut told);
+    victims.take(&[], u64::MAX, &KEY, &mut told);
     told
 }
 
@@ -162,7 +170,7 @@ fn no_time_breaks_it() {
     let mut victims = Victims::new(Thresholds::of(1e-5));
     let mut told = Vec::new();
     for at_ns in [0, u64::MAX, 7, u64::MAX - 5, 1 << 50] {
-        let one = Echo { victim: victim(1), at_ns, named: 3, protocol: 1, port: None };
-        victims.take(&[one, one], at_ns, &mut told);
+        let one = Echo { victim: victim(1), hash: hash(victim(1)), at_ns, named: 3, protocol: 1, port: None };
+        victims.take(&[one, one], at_ns, &KEY, &mut told);
     }
 }
