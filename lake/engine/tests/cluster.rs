@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use noroshi_lake::{Engine, Format, Lake, LakeError, Limits, MinuteRow, Numbers};
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Ends with the test.
 struct Node(Child);
@@ -66,23 +69,25 @@ fn a_cluster_of_three_answers_as_one_process_does() {
 
     let scheduler = format!("127.0.0.1:{}", free_port());
     let path = lake.folder().to_str().unwrap();
-    let _scheduler = start(&["scheduler", path, &scheduler]);
-    let executors: Vec<Node> = ["one", "two"]
-        .iter()
-        .map(|name| {
-            let (at, grpc) = (format!("127.0.0.1:{}", free_port()), free_port().to_string());
-            let work = folder.path().join(name);
-            std::fs::create_dir(&work).unwrap();
-            start(&["executor", &scheduler, &at, &grpc, work.to_str().unwrap()])
-        })
-        .collect();
-    assert_eq!(executors.len(), 2);
+    let planning = start(&["scheduler", path, &scheduler]);
+    let works = ["one", "two"].map(|name| folder.path().join(name));
+    let executors = works.each_ref().map(|work| {
+        let (at, grpc) = (format!("127.0.0.1:{}", free_port()), free_port().to_string());
+        std::fs::create_dir(work).unwrap();
+        start(&["executor", &scheduler, &at, &grpc, work.to_str().unwrap()])
+    });
 
     let cluster = Engine::Cluster(format!("df://{scheduler}"));
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + PATIENCE;
     while let Err(error) = rows(&lake, &cluster, "SELECT count(*) FROM minutes") {
         assert!(Instant::now() < until, "{error}");
         std::thread::sleep(Duration::from_millis(200));
+    }
+    // Who is idle asks for work: sooner or later both have some, which they leave in their folders.
+    let has_worked = |work: &PathBuf| std::fs::read_dir(work).unwrap().next().is_some();
+    while !works.iter().all(has_worked) {
+        assert!(Instant::now() < until, "an executor has nothing to do");
+        rows(&lake, &cluster, "SELECT destination_port, count(*) FROM minutes GROUP BY 1").unwrap();
     }
     for sql in [
         "SELECT count(*), sum(packets) FROM minutes",
@@ -96,4 +101,6 @@ fn a_cluster_of_three_answers_as_one_process_does() {
         assert_eq!(rows(&lake, &cluster, sql).unwrap(), here, "{sql}");
     }
     assert!(matches!(rows(&lake, &cluster, "DROP TABLE minutes"), Err(LakeError::NotAQuestion(_))));
+    drop((planning, executors));
+    assert!(rows(&lake, &cluster, "SELECT 1").is_err(), "it was they who answered");
 }
