@@ -20,12 +20,9 @@ const LOG: &str = "queries.jsonl";
 pub struct Query {
     /// One SELECT; `-` reads it from standard input
     sql: String,
-    /// What for
-    #[arg(long, value_name = "TEXT")]
-    purpose: String,
-    /// Who asks
-    #[arg(long = "by", value_name = "NAME", env = "USER", default_value = "unknown")]
-    person: String,
+    /// What for, and who asks
+    #[command(flatten)]
+    purpose: Purpose,
     /// How it is written: table, csv, json, parquet
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Format,
@@ -46,6 +43,31 @@ pub struct Query {
     cluster: Option<String>,
 }
 
+/// What a question is for, and who asks it.
+#[derive(Debug, Args)]
+pub struct Purpose {
+    /// What for
+    #[arg(long, value_name = "TEXT")]
+    purpose: String,
+    /// Who asks
+    #[arg(long = "by", value_name = "NAME", env = "USER", default_value = "unknown")]
+    person: String,
+}
+
+impl Purpose {
+    /// Writes the question down; it is on the disk when this returns.
+    pub fn note(&self, lake: &Lake, question: &str) -> anyhow::Result<()> {
+        ensure!(!self.purpose.trim().is_empty(), "say what for: --purpose");
+        let path = lake.folder().join(LOG);
+        let mut file = File::options().create(true).append(true).open(&path)?;
+        let (at, by, purpose) = (SystemClock.now(), &self.person, &self.purpose);
+        let line = format!("{}\n", json!({ "at": at, "by": by, "purpose": purpose, "sql": question }));
+        file.write_all(line.as_bytes())
+            .and_then(|()| file.sync_data())
+            .with_context(|| path.display().to_string())
+    }
+}
+
 /// Does it.
 pub fn run(lake: &Lake, wish: &Query) -> anyhow::Result<()> {
     let mut sql = wish.sql.clone();
@@ -53,14 +75,13 @@ pub fn run(lake: &Lake, wish: &Query) -> anyhow::Result<()> {
         sql.clear();
         io::stdin().take(1 << 20).read_to_string(&mut sql)?;
     }
-    ensure!(!wish.purpose.trim().is_empty(), "say what for: --purpose");
     let limits = Limits {
         memory_bytes: wish.memory << 20,
         rows: wish.rows,
         time: Duration::from_secs(wish.time),
         ..Limits::default()
     };
-    note(lake, wish, &sql)?;
+    wish.purpose.note(lake, &sql)?;
     let mut answer = lake.query_on(&engine(wish)?, &sql, &limits)?;
     match &wish.output {
         Some(path) => {
@@ -84,14 +105,4 @@ fn engine(wish: &Query) -> anyhow::Result<Engine> {
         #[cfg(not(feature = "cluster"))]
         Some(_) => anyhow::bail!("built without the feature `cluster`"),
     }
-}
-
-fn note(lake: &Lake, wish: &Query, sql: &str) -> anyhow::Result<()> {
-    let path = lake.folder().join(LOG);
-    let mut file = File::options().create(true).append(true).open(&path)?;
-    let (at, by, purpose) = (SystemClock.now(), &wish.person, &wish.purpose);
-    let line = format!("{}\n", json!({ "at": at, "by": by, "purpose": purpose, "sql": sql }));
-    file.write_all(line.as_bytes())
-        .and_then(|()| file.sync_data())
-        .with_context(|| path.display().to_string())
 }

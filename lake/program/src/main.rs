@@ -1,4 +1,4 @@
-//! History from the command line: `follow` what `noroshi darknet` keeps, `take` captures into a lake, `query` it in SQL for a purpose,
+//! History from the command line: `follow` what `noroshi darknet` keeps, `take` captures into a lake, `query` it in SQL for a purpose, tell what `rises`,
 //! `compact` days that are over, `forget` what is too old, `list` what there is.
 //!
 //! A program of its own beside `noroshi`, because the engine takes about as long to build as all the rest, and so that a question that takes
@@ -6,6 +6,7 @@
 
 mod ask;
 mod follow;
+mod rises;
 mod rows;
 mod take;
 
@@ -45,6 +46,8 @@ enum Command {
     Take(take::Take),
     /// Ask, for a purpose that is written down
     Query(ask::Query),
+    /// What rises slowly: ports and tools with more senders from day to day
+    Rises(rises::Rising),
     /// Join the small files of days that are over
     Compact {
         /// One day [default: every day before today]
@@ -94,6 +97,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Follow(wish) => follow::run(&lake, wish),
         Command::Take(wish) => take::run(&lake, wish),
         Command::Query(wish) => ask::run(&lake, wish),
+        Command::Rises(wish) => rises::run(&lake, wish),
         Command::Compact { day } => compact(&lake, *day),
         Command::Forget(keeping) => keeping.forget(&lake.writer()?, |table, day| {
             println!("{} of {day} are forgotten", table.name());

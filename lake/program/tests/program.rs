@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use etherparse::PacketBuilder;
+use noroshi_lake::{Lake, MinuteRow, Numbers};
 
 /// A capture of two days of one sender's SYNs and another's datagrams.
 fn capture(path: &Path) {
@@ -82,4 +83,55 @@ fn a_capture_is_taken_once_asked_about_for_a_purpose_joined_and_forgotten() {
     ok(at, &["forget", "--packets-days", "0", "--minutes-days", "60000"]);
     let left = ok(at, &["list"]);
     assert!(left.contains("minutes"), "{left}");
+}
+
+#[test]
+fn a_port_that_more_senders_ask_for_from_day_to_day_is_told_and_none_that_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = Lake::open(folder.path().join("lake")).unwrap();
+    let writer = lake.writer().unwrap();
+    let first: i64 = 20_600;
+    for day in 0..50 {
+        let number = u64::try_from(first + day).unwrap();
+        let numbers = Numbers::new(number, number).unwrap();
+        let mut batch = writer.batch::<MinuteRow>("north".parse().unwrap(), numbers);
+        // A tenth more each day for the last fifteen; the others have the same senders, give or take some by the day.
+        let rising = (8.0 * 1.1f64.powi(i32::try_from((day - 35).max(0)).unwrap())) as u32;
+        let ports =
+            (0..60u32).map(|port| (port + 1000, 40 + (port * 7 + u32::try_from(day).unwrap() * 13) % 9));
+        for (port, senders) in ports.chain([(49_152, rising)]) {
+            for sender in 0..senders {
+                batch
+                    .push(MinuteRow {
+                        minute: (first + day) * 1440 + i64::from(sender),
+                        source: std::net::Ipv4Addr::from(0x0900_0000 + port * 65_536 + sender).into(),
+                        protocol: 6,
+                        destination_port: Some(u16::try_from(port).unwrap()),
+                        icmp: None,
+                        flags: Some(2),
+                        class: "scanner",
+                        tool: None,
+                        country: None,
+                        packets: 3,
+                    })
+                    .unwrap();
+            }
+        }
+        batch.commit().unwrap();
+    }
+    drop(writer);
+    let until = jiff::Timestamp::from_second((first + 49) * 86_400).unwrap().to_string();
+    let args = ["rises", "--until", &until[..10], "--purpose", "a test", "--by", "aoki"];
+    let told = ok(folder.path(), &[&args[..], &["--json"]].concat());
+    let keys: Vec<serde_json::Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(!keys.is_empty() && keys.iter().all(|one| one["rise"]["key"] == "tcp/49152"), "{told}");
+    assert!(keys[0]["rise"]["now"].as_f64() > keys[0]["rise"]["before"].as_f64());
+    assert!(ok(folder.path(), &args).contains("more each day"), "in words");
+    assert!(!lake_refused(folder.path()), "there is no question without a purpose");
+    let log = std::fs::read_to_string(folder.path().join("lake/queries.jsonl")).unwrap();
+    assert_eq!(log.matches("rises from").count(), 2);
+}
+
+fn lake_refused(folder: &Path) -> bool {
+    lake(folder, &["rises"]).status.success()
 }
