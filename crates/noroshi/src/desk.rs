@@ -15,7 +15,6 @@ use noroshi_model::code;
 use noroshi_model::link::{LINK_LIFE, LinkError};
 use noroshi_model::network::NetworkRate;
 use noroshi_model::organisation::Alert;
-use noroshi_model::telescope::{Campaign, Sighting};
 use noroshi_model::wording::WordingTrial;
 use noroshi_model::{Case, CaseFilter, CaseState, Funnel, Id, Seek, Trial, VisitKind};
 use noroshi_orient::enrich::embedded;
@@ -24,8 +23,8 @@ use noroshi_portal::api::{ConsentItem, RefusalItem, StepItem};
 use noroshi_portal::desk::{
     Act, ApprovalLine, AsOf, CampaignLine, Captive, CaseStory, CaseVerb, CasesOf, Cleaner, Credit, Desk,
     DeskError, EmergencyLine, EvidenceState, FeedLine, GardenNote, IntakePage, Judged, MeasurePage,
-    NoticePage, OrganisationLine, QuarantineLine, ReviewLine, SettingsPage, Sky, SkyNews, StopLine,
-    TelescopePage, Today, TransparencyPage,
+    NoticePage, OrganisationLine, QuarantineLine, ReviewLine, SettingsPage, StopLine, Today,
+    TransparencyPage,
 };
 use noroshi_store::approvals::{Approval, EmergencyUse};
 use noroshi_store::garden::Stay;
@@ -37,7 +36,7 @@ use crate::attention::{self, Matters};
 use crate::counting::Counting;
 use crate::house::House;
 use crate::ladder::acts::{self, Verdict};
-use crate::{cases, counters, evidence, law, metrics, report, sky};
+use crate::{cases, counters, evidence, law, metrics, report};
 
 /// What takes long to count.
 #[derive(Default)]
@@ -494,44 +493,6 @@ impl Desk for HouseDesk {
 
     fn alert(&self, id: &Id) -> Result<Alert, DeskError> {
         self.read("desk.alert", |tx| tx.alert(id))?.ok_or(DeskError::NotFound)
-    }
-
-    fn telescope(&self) -> Result<TelescopePage, DeskError> {
-        let now = self.house.clock.now();
-        self.read("desk.telescope", |tx| sky::page(tx, now))
-    }
-
-    fn telescope_svg(&self) -> Result<String, DeskError> {
-        let now = self.house.clock.now();
-        self.read("desk.telescope", |tx| sky::picture(tx, now))
-    }
-
-    fn telescope_sightings(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<Sighting>, DeskError> {
-        let mark = behind.and_then(Cursor::mark);
-        self.read("desk.sightings", |tx| tx.telescope_sightings(mark.as_ref(), limit))
-    }
-
-    fn telescope_sighting(&self, id: &Id) -> Result<Sighting, DeskError> {
-        self.read("desk.sighting", |tx| tx.telescope_sighting(id))?.ok_or(DeskError::NotFound)
-    }
-
-    fn telescope_campaigns(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<Campaign>, DeskError> {
-        let mark = behind.and_then(Cursor::mark);
-        self.read("desk.campaigns", |tx| tx.telescope_campaigns(mark.as_ref(), limit))
-    }
-
-    fn telescope_campaign(&self, id: &Id) -> Result<Campaign, DeskError> {
-        self.read("desk.campaign", |tx| tx.telescope_campaign(id))?.ok_or(DeskError::NotFound)
-    }
-
-    fn sky(&self, at: Option<Timestamp>) -> Result<Sky, DeskError> {
-        let at = at.unwrap_or_else(|| self.house.clock.now());
-        self.read("desk.sky", |tx| sky::sky(tx, at))
-    }
-
-    fn sky_since(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<SkyNews, DeskError> {
-        let until = until.unwrap_or_else(|| self.house.clock.now());
-        self.read("desk.sky-news", |tx| sky::news(tx, since, until))
     }
 
     fn measures(&self) -> Result<Vec<MeasurePage>, DeskError> {

@@ -5,11 +5,15 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
+use noroshi_model::Id;
 use noroshi_model::organisation::{Alert, Range};
-use noroshi_model::telescope::HourCount;
+use noroshi_model::telescope::{Campaign, HourCount, Sighting};
 use noroshi_orient::signs::forecast::forecast;
-use noroshi_portal::desk::{Expected, PlacedAlert, Ring, Sky, SkyNews, TelescopePage};
+use noroshi_portal::Cursor;
+use noroshi_portal::desk::{DeskError, Expected, PlacedAlert, Ring, Sky, SkyNews, TelescopePage, Telescopes};
 use noroshi_store::{StoreError, Tx};
+
+use crate::desk::HouseDesk;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -31,8 +35,48 @@ const HOUR_S: i64 = 3600;
 /// Campaigns on the first page.
 const CAMPAIGNS_MAX: u32 = 10;
 
+impl Telescopes for HouseDesk {
+    fn telescope(&self) -> Result<TelescopePage, DeskError> {
+        let now = self.house.clock.now();
+        self.read("desk.telescope", |tx| page(tx, now))
+    }
+
+    fn telescope_svg(&self) -> Result<String, DeskError> {
+        let now = self.house.clock.now();
+        self.read("desk.telescope", |tx| picture(tx, now))
+    }
+
+    fn telescope_sightings(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<Sighting>, DeskError> {
+        let mark = behind.and_then(Cursor::mark);
+        self.read("desk.sightings", |tx| tx.telescope_sightings(mark.as_ref(), limit))
+    }
+
+    fn telescope_sighting(&self, id: &Id) -> Result<Sighting, DeskError> {
+        self.read("desk.sighting", |tx| tx.telescope_sighting(id))?.ok_or(DeskError::NotFound)
+    }
+
+    fn telescope_campaigns(&self, behind: Option<&Cursor>, limit: u32) -> Result<Vec<Campaign>, DeskError> {
+        let mark = behind.and_then(Cursor::mark);
+        self.read("desk.campaigns", |tx| tx.telescope_campaigns(mark.as_ref(), limit))
+    }
+
+    fn telescope_campaign(&self, id: &Id) -> Result<Campaign, DeskError> {
+        self.read("desk.campaign", |tx| tx.telescope_campaign(id))?.ok_or(DeskError::NotFound)
+    }
+
+    fn sky(&self, at: Option<Timestamp>) -> Result<Sky, DeskError> {
+        let at = at.unwrap_or_else(|| self.house.clock.now());
+        self.read("desk.sky", |tx| sky(tx, at))
+    }
+
+    fn sky_since(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<SkyNews, DeskError> {
+        let until = until.unwrap_or_else(|| self.house.clock.now());
+        self.read("desk.sky-news", |tx| news(tx, since, until))
+    }
+}
+
 /// A day's counts.
-pub fn page(tx: &mut Tx<'_>, now: Timestamp) -> Result<TelescopePage, StoreError> {
+fn page(tx: &mut Tx<'_>, now: Timestamp) -> Result<TelescopePage, StoreError> {
     let (day, week) = (now - DAY, now - DAY - WEEK);
     // An hour counts for the day in which it began.
     let mut campaigns = tx.telescope_campaigns(None, CAMPAIGNS_MAX)?;
@@ -80,12 +124,12 @@ fn expected(hours: &[HourCount], now: Timestamp) -> Vec<Expected> {
 }
 
 /// The day's picture.
-pub fn picture(tx: &mut Tx<'_>, now: Timestamp) -> Result<String, StoreError> {
+fn picture(tx: &mut Tx<'_>, now: Timestamp) -> Result<String, StoreError> {
     Ok(noroshi_improve::dark_day::svg(&tx.telescope_minutes(now - DAY, now)?, now))
 }
 
 /// All of it, as it was at a time.
-pub fn sky(tx: &mut Tx<'_>, at: Timestamp) -> Result<Sky, StoreError> {
+fn sky(tx: &mut Tx<'_>, at: Timestamp) -> Result<Sky, StoreError> {
     let ranges = ranges(tx)?;
     let mut rings = Vec::new();
     for organisation in tx.organisations()? {
@@ -105,7 +149,7 @@ pub fn sky(tx: &mut Tx<'_>, at: Timestamp) -> Result<Sky, StoreError> {
 }
 
 /// What was new until then.
-pub fn news(tx: &mut Tx<'_>, since: Option<Timestamp>, until: Timestamp) -> Result<SkyNews, StoreError> {
+fn news(tx: &mut Tx<'_>, since: Option<Timestamp>, until: Timestamp) -> Result<SkyNews, StoreError> {
     let since = since.unwrap_or(until - LATELY);
     let alerts = tx.alerts_since(since - GOES_ON, NEWS_MAX)?;
     let alerts = alerts.into_iter().filter(|one| one.seen.first <= until);
