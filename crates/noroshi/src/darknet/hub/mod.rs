@@ -392,7 +392,7 @@ impl Intake<'_> {
         let listed: Vec<_> =
             ledgers.map(|(name, ledger)| list::Listed::of(name, ledger, SystemClock.now())).collect();
         tell_one(self.wish.watching.json, "sensors", &listed, |listed| {
-            listed.iter().for_each(list::Listed::say)
+            listed.iter().for_each(list::Listed::say);
         })?;
         self.tell_what_is_kept()
     }
