@@ -31,7 +31,7 @@ fn mixed(n: usize) -> u64 {
 /// One of 160,000 senders, few of whom send most.
 fn sender(random: u64) -> IpAddr {
     let rank = if random & 1 == 0 { (random >> 8) % 650 } else { (random >> 8) % 160_000 };
-    Ipv4Addr::from(0x0b00_0000 + (rank as u32).wrapping_mul(26_777)).into()
+    Ipv4Addr::from((rank as u32).wrapping_mul(26_777).wrapping_add(0x0b00_0000)).into()
 }
 
 /// One of all ports: half of the packets go to ten of them.

@@ -55,7 +55,8 @@ fn fill(lake: &Lake) {
 }
 
 fn rows(lake: &Lake, engine: &Engine, sql: &str) -> Result<String, LakeError> {
-    let limits = Limits { threads: 2, ..Limits::default() };
+    // More parts than one executor takes at once.
+    let limits = Limits { threads: 8, ..Limits::default() };
     let mut text = Vec::new();
     lake.query_on(engine, sql, &limits)?.write(Format::Csv, &mut text)?;
     Ok(String::from_utf8(text).unwrap())
@@ -83,7 +84,7 @@ fn a_cluster_of_three_answers_as_one_process_does() {
         assert!(Instant::now() < until, "{error}");
         std::thread::sleep(Duration::from_millis(200));
     }
-    // Who is idle asks for work: sooner or later both have some, which they leave in their folders.
+    // Who has room asks for work: sooner or later both have had some, which they leave in their folders.
     let has_worked = |work: &PathBuf| std::fs::read_dir(work).unwrap().next().is_some();
     while !works.iter().all(has_worked) {
         assert!(Instant::now() < until, "an executor has nothing to do");

@@ -38,6 +38,10 @@ pub struct Query {
     /// Seconds it may take
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     time: u64,
+    /// Threads that work on it; on a cluster, into how many parts it is divided: as many as all executors have threads [default: one for each
+    /// processor of this machine]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
     /// The scheduler of a Ballista cluster that sees the lake at the same path: df://HOST:PORT [default: this process]
     #[arg(long, value_name = "URL", env = "NOROSHI_LAKE_CLUSTER")]
     cluster: Option<String>,
@@ -75,11 +79,13 @@ pub fn run(lake: &Lake, wish: &Query) -> anyhow::Result<()> {
         sql.clear();
         io::stdin().take(1 << 20).read_to_string(&mut sql)?;
     }
+    let usual = Limits::default();
     let limits = Limits {
         memory_bytes: wish.memory << 20,
         rows: wish.rows,
         time: Duration::from_secs(wish.time),
-        ..Limits::default()
+        threads: wish.threads.map_or(usual.threads, usize::from),
+        ..usual
     };
     wish.purpose.note(lake, &sql)?;
     let mut answer = lake.query_on(&engine(wish)?, &sql, &limits)?;

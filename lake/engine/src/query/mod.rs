@@ -50,7 +50,7 @@ pub struct Limits {
     pub rows: Option<u64>,
     /// Longest time, from the question to the last row.
     pub time: Duration,
-    /// How many threads work on it.
+    /// How many threads work on it; on a cluster, into how many parts it is divided, which executors share.
     pub threads: usize,
 }
 
