@@ -28,7 +28,7 @@ use super::told;
 use super::watch::{self, Watch};
 use crate::commands::Where;
 use crate::report::{self, say};
-use crate::tables;
+use crate::tables::Enrichment;
 
 /// Most packets of a batch.
 const BATCH_MAX: usize = 8192;
@@ -146,12 +146,12 @@ impl Batches for Ring<'_> {
 /// Does it.
 pub fn run(at: &Where, wish: &Live) -> anyhow::Result<ExitCode> {
     let house = wish.watching.writes().then(|| at.visit()).transpose()?;
-    let tables = tables::read(&at.read()?.enrich)?;
+    let tables = Enrichment::read(&at.read()?.enrich)?;
     let link = ring::link_of(&wish.interface)?;
     let begun = Instant::now();
     let telescope = Telescope::new(wish.watching.networks.clone());
     let watch =
-        Turn::new(Watch::new(watch::members(&wish.watching.organisations)?, Arc::clone(&tables.lists)));
+        Turn::new(Watch::new(watch::members(&wish.watching.organisations)?, Arc::clone(&tables.now().lists)));
     let count = wish.threads.map_or_else(threads::usual, usize::from);
     let mut keep = wish.watching.keep.open()?;
     let shared = Shared {
@@ -197,7 +197,7 @@ pub fn run(at: &Where, wish: &Live) -> anyhow::Result<ExitCode> {
     tell_news(&watch, &telescope, &mut notes, wish.watching.json)?;
     shared.tell_what_is_kept(wish.watching.json)?;
     notes.end(&telescope, &watch);
-    let judged = judged::judge(&telescope, &tables, count);
+    let judged = judged::judge(&telescope, &tables.now(), count);
     let wall_s = begun.elapsed().as_secs_f64();
     let dropped = shared.dropped.load(Ordering::Relaxed);
     let replayed = watch.look(|watch| told::summary(&telescope, watch, judged, Vec::new(), wall_s))?;

@@ -16,13 +16,13 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use noroshi_model::telescope::{Campaign, Counted, HourCount, MinuteCount, Sighting};
 use noroshi_observe::telescope::{Arrival, Asked, PortCount, Source, Telescope, Tool, Turn};
-use noroshi_orient::enrich::Tables;
 use noroshi_orient::onset;
 use noroshi_store::StoreError;
 
 use super::judged::time;
 use super::watch::Watch;
 use crate::house::House;
+use crate::tables::Enrichment;
 
 /// How often sightings are written.
 const SIGHTINGS: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ pub struct Statistics<'a> {
     house: &'a House,
     /// What this telescope is called.
     name: String,
-    tables: &'a Tables,
+    tables: &'a Enrichment,
     sighted: Instant,
     /// Packets and arrivals up to the last minute that was written, and that minute.
     counted: (u64, u64),
@@ -80,7 +80,7 @@ impl<'a> Statistics<'a> {
     pub fn new(
         house: &'a House,
         name: &str,
-        tables: &'a Tables,
+        tables: &'a Enrichment,
         telescope: &Telescope,
     ) -> Result<Self, StoreError> {
         telescope.count_ports();
@@ -170,7 +170,11 @@ impl<'a> Statistics<'a> {
             telescope: self.name.clone(),
             at: time(new.at_ns),
             ip: new.source,
-            country: self.tables.country_of(new.source).map_or_else(String::new, |cc| cc.as_str().to_owned()),
+            country: self
+                .tables
+                .now()
+                .country_of(new.source)
+                .map_or_else(String::new, |cc| cc.as_str().to_owned()),
             class: class.to_owned(),
             tool: tool.map_or("", Tool::id).to_owned(),
             protocol: new.asked.map_or("", |asked| protocol(asked.tcp).id()).to_owned(),
@@ -220,7 +224,7 @@ impl<'a> Statistics<'a> {
     /// Goes through the senders of one part.
     fn count_part(&mut self, telescope: &Telescope) {
         let (from_ns, until_ns) = (ns(self.hour.from_ms), ns(self.hour.from_ms + HOUR_MS));
-        let Self { census, tables, .. } = self;
+        let (census, tables) = (&mut self.census, self.tables.now());
         telescope.each_source_of(census.part, |ip, source: &Source| {
             if source.last_ns < from_ns || source.first_ns >= until_ns {
                 return;

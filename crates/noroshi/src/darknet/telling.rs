@@ -1,12 +1,12 @@
 //! What an interface and the hub have in common: what is watched for, and how what is found is told while it goes on.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use ipnet::IpNet;
 use noroshi_observe::telescope::{Telescope, Turn};
-use noroshi_orient::enrich::Tables;
 use serde::Serialize;
 
 use super::alerting::{self, Alerting};
@@ -16,6 +16,7 @@ use super::told::{self, Alerted, Attacked, Campaigned};
 use super::watch::{Fresh, Member, Watch};
 use crate::house::House;
 use crate::report;
+use crate::tables::Enrichment;
 
 /// How often what is new is told, and how it goes.
 pub const TELL: Duration = Duration::from_millis(250);
@@ -52,11 +53,12 @@ pub struct Watching {
     pub json: bool,
 }
 
-/// What is written to the database while it goes on.
-#[derive(Default)]
+/// What is written to the database while it goes on, and the tables by which that is judged, taken anew when they change.
 pub struct Notes<'a> {
     pub alerting: Option<Alerting<'a>>,
     pub statistics: Option<Statistics<'a>>,
+    tables: &'a Enrichment,
+    renewed: Instant,
 }
 
 impl<'a> Notes<'a> {
@@ -65,11 +67,14 @@ impl<'a> Notes<'a> {
         house: Option<&'a House>,
         wish: &Watching,
         name: &str,
-        tables: &'a Tables,
+        tables: &'a Enrichment,
         telescope: &Telescope,
         watch: &Turn<Watch>,
     ) -> anyhow::Result<Self> {
-        let Some(house) = house else { return Ok(Self::default()) };
+        let renewed = Instant::now();
+        let Some(house) = house else {
+            return Ok(Self { alerting: None, statistics: None, tables, renewed });
+        };
         let named = &wish.organisations;
         let alerting = wish.alert.then(|| Alerting::new(house, name, named, telescope, watch)).transpose()?;
         let statistics =
@@ -77,7 +82,7 @@ impl<'a> Notes<'a> {
         if statistics.is_some() && alerting.is_none() {
             alerting::say_there(house, name, telescope)?;
         }
-        Ok(Self { alerting, statistics })
+        Ok(Self { alerting, statistics, tables, renewed })
     }
 
     /// Writes what it is time for; false where something has to be written and could not be.
@@ -85,6 +90,11 @@ impl<'a> Notes<'a> {
         let written = self.alerting.as_mut().is_none_or(|alerting| alerting.write(telescope, watch));
         if let Some(statistics) = &mut self.statistics {
             statistics.tick(telescope, watch);
+        }
+        if self.tables.has_files() && self.renewed.elapsed() >= self.tables.look() {
+            self.renewed = Instant::now();
+            self.tables.renew();
+            watch.now(|watch| watch.look_up_in(Arc::clone(&self.tables.now().lists)));
         }
         written
     }

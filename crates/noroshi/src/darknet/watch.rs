@@ -222,6 +222,11 @@ impl Watch {
         self.arrived
     }
 
+    /// Who scans for research is looked up in these lists from now on.
+    pub fn look_up_in(&mut self, lists: Arc<WarningLists>) {
+        self.lists = lists;
+    }
+
     /// Watches for these members from now on.
     pub fn watch_for(&mut self, members: Option<Tenants>) {
         self.members = members;

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::counters::Serving;
 use crate::darknet::in_a_network_of_its_own;
+use crate::mail::until;
 use crate::world::{configure, noroshi};
 
 /// A telescope over addresses of the loopback that nobody uses; none where that is not allowed.
@@ -128,5 +129,43 @@ fn every_packet_is_in_the_pages_and_each_mark_has_its_record() {
         assert_eq!(page["counts"]["all"]["packets"], 53);
         let svg = serving.get("/telescope/day.svg");
         assert!(svg.contains("most 5") && svg.starts_with("<svg"), "{svg}");
+    });
+}
+
+#[test]
+fn a_table_that_changes_is_taken_while_it_watches() {
+    in_a_network_of_its_own(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let config = configure(folder.path(), "127.0.0.1:1", None, None);
+        let table = folder.path().join("ours.csv");
+        let written = std::fs::read_to_string(&config).unwrap();
+        let tables = format!(
+            "[enrich]\nlook-s = 1\ntables = [{{ file = \"{}\", format = \"ranges\" }}]\n",
+            table.display()
+        );
+        std::fs::write(&config, format!("{written}{tables}")).unwrap();
+        let says =
+            |country: &str| std::fs::write(&table, format!("127.9.9.0,127.9.9.255,{country}\n")).unwrap();
+        says("JP");
+        let Some(telescope) = watch(folder.path(), &config) else { return };
+        let serving = Serving::start(folder.path(), &config);
+        let mut port = 2000;
+        // Of senders that come now.
+        let mut country = || {
+            port += 1;
+            ask(3, port);
+            until("they are written down", || {
+                let newest = json(&serving, "/telescope/sightings.json")["sightings"][0].clone();
+                (newest["port"] == port).then(|| newest["country"].as_str().unwrap().to_owned())
+            })
+        };
+        assert_eq!(country(), "JP");
+        says("KR");
+        until("the new table", || (country() == "KR").then_some(()));
+        // What is broken is not taken.
+        std::fs::write(&table, "\0\0\0").unwrap();
+        std::thread::sleep(Duration::from_secs(4));
+        assert_eq!(country(), "KR");
+        end(telescope);
     });
 }

@@ -42,7 +42,7 @@ use super::told;
 use super::watch::{self, Watch};
 use crate::commands::Where;
 use crate::report;
-use crate::tables;
+use crate::tables::Enrichment;
 
 use ledger::Ledgers;
 use line::{GapNews, Last, Line, Offered, State, Taken};
@@ -123,7 +123,7 @@ const NAME: &str = "hub";
 pub fn run(at: &Where, wish: &Hub) -> anyhow::Result<ExitCode> {
     let house = wish.watching.writes().then(|| at.visit()).transpose()?;
     let config = &at.read()?;
-    let tables = tables::read(&config.enrich)?;
+    let tables = Enrichment::read(&config.enrich)?;
     let ledgers = Ledgers::of(config);
     let _lock = ledgers.lock()?;
     let names = if wish.sensors.is_empty() { ledgers.sensors()? } else { wish.sensors.clone() };
@@ -132,7 +132,7 @@ pub fn run(at: &Where, wish: &Hub) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
     let telescope = Telescope::new(wish.watching.networks.clone());
     let watch =
-        Turn::new(Watch::new(watch::members(&wish.watching.organisations)?, Arc::clone(&tables.lists)));
+        Turn::new(Watch::new(watch::members(&wish.watching.organisations)?, Arc::clone(&tables.now().lists)));
     let sensors = names.iter().map(|name| Sensor::new(name, &ledgers)).collect::<anyhow::Result<Vec<_>>>()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let (into, mut coming) = mpsc::channel(WAITING_MAX);
@@ -165,7 +165,7 @@ pub fn run(at: &Where, wish: &Hub) -> anyhow::Result<ExitCode> {
     tell_news(watch, telescope, &mut intake.notes, wish.watching.json)?;
     intake.tell_what_is_kept()?;
     intake.notes.end(telescope, watch);
-    let judged = judged::judge(telescope, &tables, super::threads::usual());
+    let judged = judged::judge(telescope, &tables.now(), super::threads::usual());
     let wall_s = begun.elapsed().as_secs_f64();
     let replayed = watch.look(|watch| told::summary(telescope, watch, judged, Vec::new(), wall_s))?;
     if wish.watching.json {
