@@ -1,7 +1,7 @@
 //! The telescope on a real interface: packets over a veth pair at a steady rate, from a million senders, and what became of each.
 //!
 //! Needs root (`ip link add`, `CAP_NET_RAW`), and says so where it is not. `NOROSHI_BENCH_LIVE_PPS` (a million) and
-//! `NOROSHI_BENCH_LIVE_S` (10; 60 for the figure in the book). Sender and telescope share the machine: what the sender takes of it is printed.
+//! `NOROSHI_BENCH_LIVE_S` (10; 60 for the figure in the book); `NOROSHI_BENCH_LIVE_WITH` has further options (`--statistics`, `--keep DIR`). Sender and telescope share the machine: what the sender takes of it is printed.
 //!
 //! Among them, one after the other, addresses of a hundred organisations: how long it takes from the packet's time until its alert, and the
 //! message that tells it, are in the database.
@@ -181,6 +181,7 @@ mod linux {
         let mut watching = registered.noroshi();
         watching.args(["darknet", "live", "--json", "--alert", "--interface", OURS]);
         watching.args(["--network", "198.18.0.0/16"]);
+        watching.args(std::env::var("NOROSHI_BENCH_LIVE_WITH").unwrap_or_default().split_whitespace());
         let watching = watching.stdout(Stdio::piped()).spawn().expect("noroshi starts");
         std::thread::sleep(Duration::from_secs(1));
         let sent = send(pps, for_s).expect("packets are sent");

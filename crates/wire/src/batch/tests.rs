@@ -52,13 +52,14 @@ proptest! {
     fn what_is_damaged_is_refused_or_read_and_never_ends_the_program(
         all in packets(), at: prop::sample::Index, to: u8, cut: prop::sample::Index
     ) {
-        let mut packed = write(&head(1), &frames_of(&all)).unwrap();
-        let place = at.index(packed.len());
-        packed[place] = to;
+        let whole = write(&head(1), &frames_of(&all)).unwrap();
+        let (place, end) = (at.index(whole.len()), cut.index(whole.len()));
         let mut frames = Frames::default();
-        let _read = read(&packed, &mut frames);
-        packed.truncate(cut.index(packed.len()));
-        prop_assert!(read(&packed, &mut frames).is_err());
+        prop_assert!(read(&whole[..end], &mut frames).is_err(), "what is cut off is refused");
+        let mut damaged = whole;
+        damaged[place] = to;
+        let _read = read(&damaged, &mut frames);
+        let _read = read(&damaged[..end], &mut frames);
     }
 
     #[test]
