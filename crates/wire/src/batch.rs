@@ -262,6 +262,10 @@ impl<'a> Parts<'a> {
         let word = |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().unwrap_or_default());
         let half = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().unwrap_or_default()) as usize;
         let (name, packed) = rest.split_at_checked(head[HEAD_BYTES - 1].into()).ok_or(cut)?;
+        // Of no bytes zstd makes none, and calls it well.
+        if packed.is_empty() {
+            return Err(cut);
+        }
         let name = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok());
         let head = Head {
             sensor: name.ok_or(BatchError::Damaged("the sensor's name"))?,
