@@ -8,7 +8,8 @@
 //! ```
 //!
 //! It is done between two looks at the news, so no step of it takes long: senders are gone through a sixteenth at a time. A database that
-//! does not answer costs what would have been written of the last second and nothing else.
+//! does not answer costs that second's sightings and, at an hour's end, what was counted since the hour was written last; minutes and the
+//! hour under way are written when it answers again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};

@@ -119,6 +119,9 @@ impl Live {
 
     /// What is new. What cannot be read now may be in a second; meanwhile nothing is told.
     async fn look(&mut self) -> Option<(&'static str, Value)> {
+        if let Some(event) = self.new_rings().await {
+            return Some(event);
+        }
         let replay = self.from.map(|(from, begun)| {
             from + SignedDuration::try_from(begun.elapsed()).unwrap_or(SignedDuration::ZERO)
         });
@@ -133,13 +136,10 @@ impl Live {
             self.told.retain(|id| !sightings.iter().any(|one| one.id == *id));
             return Some(("alerts", json!({ "alerts": alerts.iter().map(alert).collect::<Vec<_>>() })));
         }
-        if !sightings.is_empty() {
-            return Some((
-                "sightings",
-                json!({ "sampled": sampled(&sightings), "sightings": sightings.iter().map(sighting).collect::<Vec<_>>() }),
-            ));
-        }
-        self.new_rings().await
+        (!sightings.is_empty()).then(|| {
+            let told: Vec<_> = sightings.iter().map(sighting).collect();
+            ("sightings", json!({ "sampled": sampled(&sightings), "sightings": told }))
+        })
     }
 
     /// What the page has already by its state, it knows by its id.
@@ -229,28 +229,25 @@ fn sighting(one: &Sighting) -> Value {
     })
 }
 
-fn alert(PlacedAlert { alert, place }: &PlacedAlert) -> Value {
+fn alert(one: &PlacedAlert) -> Value {
+    let PlacedAlert { alert, place } = one;
     let seen = &alert.seen;
     json!({
         "id": alert.id,
         "organisation": alert.organisation,
         "place": place,
         "role": if seen.role == Role::Victim { "victim" } else { "sender" },
-        "state": word(alert.message.is_some(), alert.muted),
+        "state": state_of(one),
         "what": alert.what(),
         "last": told_at(seen.last),
         "href": format!("/alerts/{}", alert.id),
     })
 }
 
-fn state_of(one: &PlacedAlert) -> &'static str {
-    word(one.alert.message.is_some(), one.alert.muted)
-}
-
-fn word(is_told: bool, is_muted: bool) -> &'static str {
-    match (is_muted, is_told) {
+fn state_of(PlacedAlert { alert, .. }: &PlacedAlert) -> &'static str {
+    match (alert.muted, alert.message) {
         (true, _) => "muted",
-        (_, true) => "told",
+        (_, Some(_)) => "told",
         _ => "waits",
     }
 }
