@@ -285,7 +285,7 @@ impl Following<'_> {
             return Ok(true);
         }
         // A file is removed when the ledger says that it is taken, and not before; so somebody else removed it or wrote into it. What the lake
-        // has of the number stays as it is, and the rest is kept for him who did that.
+        // has of the number stays as it is, and the rest is kept for whoever did that.
         for batch in again {
             self.set_aside(
                 batch,
