@@ -8,6 +8,7 @@ mod door;
 mod every_page;
 mod operator;
 mod subscriber;
+mod telescopes;
 
 use std::sync::Arc;
 
