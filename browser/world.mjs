@@ -178,5 +178,7 @@ function plainText(mail) {
   const text = /quoted-printable/i.test(head)
     ? Buffer.from(body.replace(/=\r?\n/g, '').replace(/=([0-9A-F]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16))), 'latin1').toString('utf8')
     : /base64/i.test(head) ? Buffer.from(body, 'base64').toString('utf8') : Buffer.from(body, 'latin1').toString('utf8');
-  return { lang, link: text.match(/http:\/\/\S+\/n\/\S+/)[0], reference: text.match(/[0-9A-F]{4}-[0-9A-F]{4}/)[0], code: text.match(/[0-9A-Z]{4}(-[0-9A-Z]{4}){3}/)[0] };
+  // Each with nothing of its kind on either side: two groups of a code, which comes first, may look like a reference.
+  const alone = (pattern) => text.match(new RegExp(`(?<![-\\w])${pattern}(?![-\\w])`))[0];
+  return { lang, link: text.match(/http:\/\/\S+\/n\/\S+/)[0], reference: alone('[0-9A-F]{4}-[0-9A-F]{4}'), code: alone('[0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}') };
 }
