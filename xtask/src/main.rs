@@ -7,11 +7,13 @@
 //! cargo xtask tidy             the house rules (also a test of this package)
 //! cargo xtask tables [FOLDER]  the tables compiled into the program, made anew
 //! cargo xtask prove            the rules, proved to be within the law for every request there can be
+//! cargo xtask rpl-server FILE  our resolver, configured as a scenario of Unbound's tests says
 //! ```
 
 mod browser;
 mod cargo;
 mod prove;
+mod rpl;
 mod servers;
 mod suite;
 mod tables;
@@ -27,7 +29,8 @@ const USAGE: &str = "usage: cargo xtask test [-- ARGS for cargo test]\n       \
                             cargo xtask browser\n       \
                             cargo xtask tidy\n       \
                             cargo xtask tables [FOLDER of MISP's warning lists]\n       \
-                            cargo xtask prove";
+                            cargo xtask prove\n       \
+                            cargo xtask rpl-server FILE.json";
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {
@@ -49,6 +52,7 @@ fn run(args: Vec<String>) -> Result<ExitCode> {
         Some("tidy") => tidy::run(&root),
         Some("tables") => tables::run(&root, args.collect()),
         Some("prove") => prove::run(&root),
+        Some("rpl-server") => rpl::run(&root, args),
         _ => bail!("{USAGE}"),
     }
 }

@@ -81,6 +81,9 @@ pub enum Command {
     /// A sensor of the telescope, apart from the hub
     #[cfg(target_os = "linux")]
     Sensor(Box<crate::darknet::sensor::Sensor>),
+    /// The policy resolver: DNS answers, and warnings instead of malicious ones
+    #[cfg(target_os = "linux")]
+    Resolver(Box<crate::resolver::ResolverCommand>),
     /// Cases: look at them, hold them, say what is none
     #[command(subcommand)]
     Case(CaseCommand),

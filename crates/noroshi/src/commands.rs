@@ -63,6 +63,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Organisation(what) => organisations::run(&at, &what),
         #[cfg(target_os = "linux")]
         Command::Sensor(wish) => darknet::sensor::run(&at.read()?, &wish),
+        #[cfg(target_os = "linux")]
+        Command::Resolver(what) => crate::resolver::run(&at, *what),
         Command::Law(what) => law::run(|| at.visit(), || at.look(), what),
         Command::Consent(what) => consent(&at, what),
         Command::Config(what) => config(&at, &what),

@@ -43,6 +43,8 @@ mod outgoing;
 mod quarantine;
 mod receipts;
 mod report;
+#[cfg(target_os = "linux")]
+mod resolver;
 mod retention;
 mod returns;
 mod reverse;

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use super::{Fault, Tree};
 
 /// Folder in crates/ → what it may depend on of ours. `ANY` is for the program that puts it all together.
-const ALLOWED: [(&str, &[&str]); 15] = [
+const ALLOWED: [(&str, &[&str]); 16] = [
     ("law", &[]),
     ("policy", &["law"]),
     ("model", &["law"]),
@@ -20,6 +20,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ("directory", &["law", "model", "act"]),
     ("book", &["law", "wire"]),
     ("improve", &["law", "model"]),
+    ("resolver", &["law", "model", "wire"]),
     ("store", &["law", "model"]),
     ("portal", &["law", "model"]),
     ("noroshi", ANY),

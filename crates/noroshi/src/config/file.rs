@@ -97,6 +97,9 @@ pub struct File {
     pub retention: RetentionFile,
     /// How organisations are told of their own addresses.
     pub alert: AlertFile,
+    /// The policy resolver.
+    #[cfg(target_os = "linux")]
+    pub resolver: crate::resolver::ResolverFile,
     /// The API.
     pub api: ApiFile,
     /// Who is told what happens.

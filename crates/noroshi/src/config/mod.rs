@@ -117,6 +117,9 @@ pub struct Config {
     pub seized: BTreeMap<String, SeizedFormat>,
     /// The tables that events are enriched from.
     pub enrich: EnrichFile,
+    /// The policy resolver, as written.
+    #[cfg(target_os = "linux")]
+    pub resolver: crate::resolver::ResolverFile,
     /// Maps of feeds.
     pub feeds: FeedsFile,
     /// Feeds whose repeats are counted.
@@ -225,6 +228,8 @@ impl TryFrom<File> for Config {
             directory: file.directory,
             seized: file.seized,
             enrich: file.enrich,
+            #[cfg(target_os = "linux")]
+            resolver: file.resolver,
             feeds: file.feeds,
             aggregate: file.aggregate,
             list: file.list,
@@ -425,6 +430,8 @@ impl Config {
             directory: self.directory.clone(),
             seized: self.seized.clone(),
             enrich: self.enrich.clone(),
+            #[cfg(target_os = "linux")]
+            resolver: self.resolver.clone(),
             feeds: self.feeds.clone(),
             aggregate: self.aggregate.clone(),
             list: self.list.clone(),

@@ -1,0 +1,91 @@
+//! How a running resolver is spoken to: a Unix socket in the data folder, a line of JSON each way.
+//!
+//! Who may write to the folder may speak to it; nobody else.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+/// The socket's name in the data folder.
+const SOCKET: &str = "resolver.sock";
+/// Octets of a request at most.
+const REQUEST_OCTETS_MAX: u64 = 64 * 1024;
+/// How long a request may take to come in. An answer takes as long as a zone takes to be read.
+const REQUEST: Duration = Duration::from_secs(5);
+
+/// What is asked of it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case")]
+pub enum Request {
+    /// Read zones again: these, or all.
+    Reload {
+        /// Their names.
+        zones: Vec<String>,
+    },
+    /// How it stands.
+    Status,
+}
+
+/// Where the socket is.
+pub fn path(data_dir: &Path) -> PathBuf {
+    data_dir.join(SOCKET)
+}
+
+/// Listens for requests, and gives each to `answer` until the program ends.
+pub fn listen(
+    data_dir: &Path,
+    answer: impl Fn(Request) -> anyhow::Result<serde_json::Value> + Send + 'static,
+) -> anyhow::Result<()> {
+    std::fs::create_dir_all(data_dir).with_context(|| format!("making {}", data_dir.display()))?;
+    let path = path(data_dir);
+    if UnixStream::connect(&path).is_ok() {
+        anyhow::bail!("a resolver runs already with {}", data_dir.display());
+    }
+    // Left by one that was killed.
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path).with_context(|| format!("listening at {}", path.display()))?;
+    std::thread::Builder::new().name("resolver-control".into()).spawn(move || {
+        for stream in listener.incoming().flatten() {
+            if let Err(error) = serve(&stream, &answer) {
+                tracing::debug!(%error, "control");
+            }
+        }
+    })?;
+    Ok(())
+}
+
+fn serve(
+    stream: &UnixStream,
+    answer: &impl Fn(Request) -> anyhow::Result<serde_json::Value>,
+) -> anyhow::Result<()> {
+    stream.set_read_timeout(Some(REQUEST))?;
+    let mut line = String::new();
+    BufReader::new(stream.take(REQUEST_OCTETS_MAX)).read_line(&mut line)?;
+    let answered = serde_json::from_str(&line).map_err(anyhow::Error::from).and_then(answer);
+    let answered = match answered {
+        Ok(value) => serde_json::json!({ "ok": value }),
+        Err(error) => serde_json::json!({ "error": format!("{error:#}") }),
+    };
+    let mut stream = stream;
+    writeln!(stream, "{answered}")?;
+    Ok(())
+}
+
+/// Asks a running resolver.
+pub fn ask(data_dir: &Path, request: &Request) -> anyhow::Result<serde_json::Value> {
+    let path = path(data_dir);
+    let mut stream = UnixStream::connect(&path)
+        .with_context(|| format!("no resolver runs with {} ({})", data_dir.display(), path.display()))?;
+    writeln!(stream, "{}", serde_json::to_string(request)?)?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line)?;
+    let mut answer: serde_json::Value = serde_json::from_str(&line).context("what the resolver answered")?;
+    if let Some(error) = answer.get("error").and_then(serde_json::Value::as_str) {
+        anyhow::bail!("{error}");
+    }
+    Ok(answer["ok"].take())
+}

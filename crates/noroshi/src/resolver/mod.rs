@@ -1,0 +1,121 @@
+//! The policy resolver as a command: what can be typed, what `[resolver]` means, and a resolver that runs.
+
+mod control;
+mod running;
+mod settings;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use ipnet::IpNet;
+
+use crate::commands::Where;
+use crate::report::{self, say};
+use control::Request;
+pub use settings::ResolverFile;
+use settings::RpzFile;
+
+/// The policy resolver: DNS answers, and warnings instead of malicious ones
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct ResolverCommand {
+    /// What is asked of a resolver that runs
+    #[command(subcommand)]
+    what: Option<What>,
+    /// Where questions come in, over UDP and TCP, besides what the configuration says [default: 127.0.0.1:5300]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Vec<SocketAddr>,
+    /// A resolver that is asked [default: the world is asked from the root down]
+    #[arg(long, value_name = "ADDRESS[:PORT]")]
+    forward: Vec<String>,
+    /// A policy zone and its file or primary, in the order in which they decide
+    #[arg(long, value_name = "NAME=FILE|NAME@ADDRESS[:PORT]", value_parser = rpz)]
+    rpz: Vec<RpzFile>,
+    /// A network that may ask, besides this machine
+    #[arg(long, value_name = "NETWORK")]
+    allow: Vec<IpNet>,
+    /// Threads that answer over UDP [default: one for each core]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Read policy zones again; until a zone is read, its old rules hold
+    Reload {
+        /// Zones [default: all that have a file]
+        #[arg(value_name = "ZONE")]
+        zones: Vec<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// How it stands: questions, answers, zones, cache
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn rpz(text: &str) -> Result<RpzFile, String> {
+    if let Some((name, file)) = text.split_once('=') {
+        return Ok(RpzFile { name: name.into(), file: Some(PathBuf::from(file)), ..RpzFile::default() });
+    }
+    let (name, primary) = text.split_once('@').ok_or("a zone and its file (NAME=FILE) or its primary (NAME@ADDRESS)")?;
+    Ok(RpzFile { name: name.into(), primary: vec![primary.into()], ..RpzFile::default() })
+}
+
+/// Runs a resolver, or asks one that runs.
+pub fn run(at: &Where, command: ResolverCommand) -> anyhow::Result<ExitCode> {
+    let config = at.read()?;
+    let Some(what) = command.what else {
+        let mut file = config.resolver;
+        file.listen.extend(command.listen);
+        file.forward.extend(command.forward);
+        file.rpz.extend(command.rpz);
+        file.allow.extend(command.allow);
+        file.threads = command.threads.or(file.threads);
+        running::run(file.plan()?, &config.data_dir)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    match what {
+        What::Reload { zones, json } => {
+            let told = control::ask(&config.data_dir, &Request::Reload { zones })?;
+            if json {
+                report::json(&told)?;
+            } else {
+                for zone in told.as_array().context("what the resolver answered")? {
+                    say!(
+                        "{} serial {}: {} rules of {} records, {} lines are none ({:.2} s)",
+                        zone["zone"].as_str().unwrap_or_default(),
+                        zone["serial"],
+                        zone["rules"],
+                        zone["records"],
+                        zone["refused"],
+                        zone["wall_s"].as_f64().unwrap_or_default()
+                    );
+                }
+            }
+        }
+        What::Status { json } => {
+            let told = control::ask(&config.data_dir, &Request::Status)?;
+            if json {
+                report::json(&told)?;
+            } else {
+                say!("{}", serde_json::to_string_pretty(&told)?);
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The moment, for telling how long something took.
+#[allow(clippy::disallowed_methods, reason = "only told, never decided by")]
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,323 @@
+//! `[resolver]`: what is written, and what it means ([`Plan`]).
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use ipnet::IpNet;
+use noroshi_resolver::client::Access;
+use noroshi_resolver::name::Name;
+use noroshi_resolver::policy::names::ZONES_MAX;
+use noroshi_resolver::policy::rule::Action;
+use noroshi_resolver::policy::{Override, ZoneSettings};
+use noroshi_resolver::recurse::RecurseSettings;
+use noroshi_resolver::resolver::Settings;
+use noroshi_resolver::secondary::{Key, Primary};
+use serde::{Deserialize, Serialize};
+
+use crate::sources::secret;
+
+/// The port of DNS.
+const PORT: u16 = 53;
+/// Where questions come in, unless said otherwise: not at port 53, which needs rights and may be taken.
+const LISTEN: &str = "127.0.0.1:5300";
+/// Default of `cache-mib`.
+const CACHE_MIB: u64 = 256;
+/// Default of `stale-s`: a day.
+const STALE_S: u32 = 86_400;
+/// Seconds for which an alias that an override says holds.
+const OVERRIDE_TTL_S: u32 = 300;
+/// Tags at most: a bit each.
+const TAGS_MAX: usize = 64;
+
+/// `[resolver]`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct ResolverFile {
+    /// Where questions come in, over UDP and TCP. Default: [`LISTEN`].
+    pub listen: Vec<SocketAddr>,
+    /// The resolvers that are asked. None: the world is asked from the root down.
+    pub forward: Vec<String>,
+    /// Networks that may ask, besides this machine.
+    pub allow: Vec<IpNet>,
+    /// Networks within them that may not.
+    pub deny: Vec<IpNet>,
+    /// Threads that answer over UDP. Default: one for each core.
+    pub threads: Option<usize>,
+    /// Memory of the cache, in MiB. Default: [`CACHE_MIB`].
+    pub cache_mib: Option<u64>,
+    /// Seconds for which an answer may be too old when nobody can be asked. Default: [`STALE_S`].
+    pub stale_s: Option<u32>,
+    /// Sections that nobody asked for are left out. Default: true.
+    pub minimal_responses: Option<bool>,
+    /// Rules change signed answers even for clients that check signatures. Default: false.
+    pub break_dnssec: bool,
+    /// Octets sent over UDP at most. Default: 1232.
+    pub udp_octets: Option<u16>,
+    /// Policy zones, in the order in which they decide.
+    pub rpz: Vec<RpzFile>,
+    /// Keys that are shared with primaries (TSIG), by name.
+    pub key: BTreeMap<String, KeyFile>,
+    /// Tags of networks of clients.
+    pub client: Vec<ClientFile>,
+    /// Zones whose servers are known.
+    pub stub: Vec<ZoneServersFile>,
+    /// Zones for which other resolvers are asked.
+    pub forward_zone: Vec<ZoneServersFile>,
+    /// Root servers, where they are not the Internet's.
+    pub root: Vec<IpAddr>,
+    /// Servers above a zone are shown no more of a name than they need. Default: true.
+    pub qname_minimisation: Option<bool>,
+    /// Servers are asked over IPv6, too.
+    pub ipv6: bool,
+}
+
+/// `[[resolver.rpz]]`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct RpzFile {
+    /// The zone's apex.
+    pub name: String,
+    /// The file that it is read from.
+    pub file: Option<PathBuf>,
+    /// Whom it is fetched from, by AXFR and IXFR: addresses, with a port where it is not 53. With a file, that holds until it is fetched.
+    pub primary: Vec<String>,
+    /// The key with which transfers are signed: one of `[resolver.key]`.
+    pub key: Option<String>,
+    /// What is done instead of what rules say: `given`, `nxdomain`, `nodata`, `passthru`, `drop`, `tcp-only`, `disabled`, or
+    /// `cname NAME`.
+    pub r#override: Option<String>,
+    /// Tags of the clients that it is for. None: all clients.
+    pub tags: Vec<String>,
+    /// Seconds that answers of its rules hold at most.
+    pub max_policy_ttl_s: Option<u32>,
+    /// "No such name" is told from the world's by a missing RA flag.
+    pub signal_nxdomain_ra: bool,
+    /// The extended error that says why: `blocked`, `censored`, `filtered`, `prohibited`. Default: none.
+    pub extended_error: Option<String>,
+}
+
+/// `[resolver.key.NAME]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct KeyFile {
+    /// `hmac-sha256` unless said otherwise; `hmac-sha1`, `hmac-sha384`, `hmac-sha512`.
+    #[serde(default = "key_algorithm")]
+    pub algorithm: String,
+    /// File with the secret, in Base64 as `tsig-keygen` writes it.
+    pub secret_file: PathBuf,
+}
+
+fn key_algorithm() -> String {
+    "hmac-sha256".into()
+}
+
+/// `[[resolver.client]]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ClientFile {
+    /// The network.
+    pub network: IpNet,
+    /// Its tags.
+    pub tags: Vec<String>,
+}
+
+/// `[[resolver.stub]]`, `[[resolver.forward-zone]]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ZoneServersFile {
+    /// The zone's apex.
+    pub zone: String,
+    /// Where its servers are: addresses, with a port where it is not 53.
+    pub servers: Vec<String>,
+}
+
+/// What it means.
+#[derive(Debug)]
+pub struct Plan {
+    /// Where questions come in.
+    pub listen: Vec<SocketAddr>,
+    /// Threads that answer over UDP.
+    pub threads: usize,
+    /// Who is asked.
+    pub asked: Asked,
+    /// Of answers.
+    pub settings: Settings,
+    /// Who may ask.
+    pub access: Access,
+    /// Zones in their order.
+    pub zones: Vec<PlannedZone>,
+}
+
+/// A policy zone, and where it comes from.
+#[derive(Debug)]
+pub struct PlannedZone {
+    /// What is said of it.
+    pub settings: ZoneSettings,
+    /// The file that it is read from.
+    pub file: Option<PathBuf>,
+    /// Whom it is fetched from.
+    pub primaries: Vec<Primary>,
+}
+
+/// Who is asked for what is not known.
+#[derive(Debug)]
+pub enum Asked {
+    /// These resolvers.
+    Forward(Vec<SocketAddr>),
+    /// The world.
+    Recurse(RecurseSettings),
+}
+
+impl ResolverFile {
+    /// What it means.
+    pub fn plan(&self) -> anyhow::Result<Plan> {
+        let tags = self.tags()?;
+        let listen = if self.listen.is_empty() { vec![LISTEN.parse()?] } else { self.listen.clone() };
+        let mut access = Access::local();
+        self.allow.iter().for_each(|network| access.grant(*network, true));
+        self.deny.iter().for_each(|network| access.grant(*network, false));
+        for client in &self.client {
+            access.tag(client.network, bits(&tags, &client.tags));
+        }
+        ensure!(self.rpz.len() <= ZONES_MAX, "[[resolver.rpz]]: {} zones, of at most {ZONES_MAX}", self.rpz.len());
+        let zones = self.rpz.iter().map(|zone| self.zone(zone, &tags)).collect::<anyhow::Result<Vec<_>>>()?;
+        for (at, zone) in zones.iter().enumerate() {
+            let name = &zone.settings.name;
+            ensure!(zones[..at].iter().all(|other| other.settings.name != *name), "[[resolver.rpz]]: {name} is there twice");
+        }
+        let defaults = Settings::default();
+        Ok(Plan {
+            listen,
+            threads: self.threads.unwrap_or_else(cores).max(1),
+            asked: self.asked()?,
+            settings: Settings {
+                minimal_responses: self.minimal_responses.unwrap_or(defaults.minimal_responses),
+                break_dnssec: self.break_dnssec,
+                udp_octets: self.udp_octets.unwrap_or(defaults.udp_octets).max(512),
+                stale_s: self.stale_s.unwrap_or(STALE_S),
+                cache_octets: self.cache_mib.unwrap_or(CACHE_MIB).max(1) << 20,
+            },
+            access,
+            zones,
+        })
+    }
+
+    fn asked(&self) -> anyhow::Result<Asked> {
+        if !self.forward.is_empty() {
+            ensure!(
+                self.stub.is_empty() && self.forward_zone.is_empty() && self.root.is_empty(),
+                "[resolver]: with forward nobody else is asked, so stub, forward-zone and root have no meaning"
+            );
+            return Ok(Asked::Forward(self.forward.iter().map(|server| address(server)).collect::<Result<_, _>>()?));
+        }
+        let zones = |zones: &[ZoneServersFile]| -> anyhow::Result<Vec<(Name, Vec<SocketAddr>)>> {
+            let zone = |zone: &ZoneServersFile| {
+                ensure!(!zone.servers.is_empty(), "[resolver]: {} has no servers", zone.zone);
+                let servers = zone.servers.iter().map(|server| address(server)).collect::<Result<_, _>>()?;
+                Ok((name(&zone.zone)?, servers))
+            };
+            zones.iter().map(zone).collect()
+        };
+        let defaults = RecurseSettings::default();
+        Ok(Asked::Recurse(RecurseSettings {
+            roots: if self.root.is_empty() { defaults.roots } else { self.root.clone() },
+            stubs: zones(&self.stub)?,
+            forwards: zones(&self.forward_zone)?,
+            minimise: self.qname_minimisation.unwrap_or(defaults.minimise),
+            ipv6: self.ipv6,
+        }))
+    }
+
+    fn zone(&self, zone: &RpzFile, tags: &[String]) -> anyhow::Result<PlannedZone> {
+        let at = || format!("[[resolver.rpz]] {}", zone.name);
+        let key = match &zone.key {
+            Some(name) => Some(self.key(name).with_context(at)?),
+            None => None,
+        };
+        let primary = |text: &String| Ok(Primary { address: address(text)?, key: key.clone() });
+        let primaries = zone.primary.iter().map(primary).collect::<anyhow::Result<Vec<_>>>().with_context(at)?;
+        ensure!(zone.file.is_some() || !primaries.is_empty(), "{}: it has neither file nor primary", at());
+        Ok(PlannedZone { settings: zone.settings(tags)?, file: zone.file.clone(), primaries })
+    }
+
+    fn key(&self, key_name: &str) -> anyhow::Result<Arc<Key>> {
+        let file = self.key.get(key_name).with_context(|| format!("no [resolver.key] is called {key_name:?}"))?;
+        let text = secret(&file.secret_file)?;
+        let octets = BASE64.decode(text.trim()).with_context(|| format!("{} is no Base64", file.secret_file.display()))?;
+        let key = Primary::key(&name(key_name)?, &file.algorithm, &octets);
+        key.with_context(|| format!("[resolver.key] {key_name}: {:?} is no algorithm that is known", file.algorithm))
+    }
+
+    /// All tags that are spoken of.
+    fn tags(&self) -> anyhow::Result<Vec<String>> {
+        let mut tags: Vec<String> = self.rpz.iter().flat_map(|zone| zone.tags.clone()).collect();
+        tags.extend(self.client.iter().flat_map(|client| client.tags.clone()));
+        tags.sort_unstable();
+        tags.dedup();
+        ensure!(tags.len() <= TAGS_MAX, "[resolver]: {} tags, of at most {TAGS_MAX}", tags.len());
+        Ok(tags)
+    }
+}
+
+impl RpzFile {
+    fn settings(&self, tags: &[String]) -> anyhow::Result<ZoneSettings> {
+        let apex = name(&self.name)?;
+        ensure!(!apex.is_root(), "[[resolver.rpz]]: a zone needs a name");
+        let mut settings = ZoneSettings::new(apex);
+        settings.action = self.action().with_context(|| format!("[[resolver.rpz]] {}: override", self.name))?;
+        settings.tags = bits(tags, &self.tags);
+        settings.ttl_max_s = self.max_policy_ttl_s.unwrap_or(u32::MAX);
+        settings.signal_nxdomain_ra = self.signal_nxdomain_ra;
+        settings.extended_error = match self.extended_error.as_deref() {
+            None => None,
+            Some("blocked") => Some(15),
+            Some("censored") => Some(16),
+            Some("filtered") => Some(17),
+            Some("prohibited") => Some(18),
+            Some(other) => bail!("[[resolver.rpz]] {}: extended-error {other:?} is none of blocked, censored, filtered, prohibited", self.name),
+        };
+        Ok(settings)
+    }
+
+    fn action(&self) -> anyhow::Result<Override> {
+        Ok(match self.r#override.as_deref().unwrap_or("given") {
+            "given" => Override::Given,
+            "disabled" => Override::Disabled,
+            "nxdomain" => Override::Fixed(Action::Nxdomain),
+            "nodata" => Override::Fixed(Action::Nodata),
+            "passthru" => Override::Fixed(Action::Passthru),
+            "drop" => Override::Fixed(Action::Drop),
+            "tcp-only" => Override::Fixed(Action::TcpOnly),
+            other => match other.strip_prefix("cname ") {
+                Some(target) => Override::Fixed(Action::Cname { ttl: OVERRIDE_TTL_S, target: name(target.trim())? }),
+                None => bail!("{other:?} is none of given, nxdomain, nodata, passthru, drop, tcp-only, disabled, cname NAME"),
+            },
+        })
+    }
+}
+
+/// A name, absolute whether it ends with a dot or not.
+pub fn name(text: &str) -> anyhow::Result<Name> {
+    Name::from_text(text.as_bytes(), &Name::ROOT).with_context(|| format!("{text:?} is no name"))
+}
+
+/// An address, with a port or with that of DNS.
+pub fn address(text: &str) -> anyhow::Result<SocketAddr> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(SocketAddr::new(address, PORT));
+    }
+    text.parse().with_context(|| format!("{text:?} is no address"))
+}
+
+fn bits(all: &[String], some: &[String]) -> u64 {
+    all.iter().enumerate().filter(|(_, tag)| some.contains(tag)).fold(0, |bits, (place, _)| bits | 1 << place)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}

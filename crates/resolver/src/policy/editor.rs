@@ -1,0 +1,426 @@
+//! Who changes the policy: records of zones become rules, one writer at a time, and each change is published as a whole.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::names::{ActionId, Writer, ZONES_MAX};
+use super::networks::Networks;
+use super::rule::{Action, LocalRecord, Part, RuleError, Trigger, ZoneRecord, rtype};
+use super::zonefile::{self, EntryError};
+use super::{Kind, Override, Policy, Zone, ZoneSettings};
+use crate::name::{Name, Realm, Secret};
+
+/// Refused lines of a zone that are kept, at most; the others are counted.
+pub const REFUSED_MAX: usize = 1000;
+/// Names in the table for each record of a list, about: there are names above those with rules.
+const NAMES_A_RECORD: (usize, usize) = (3, 2);
+
+/// Why a record changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// The record is no rule.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    /// The line cannot be read.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    /// Its trigger has another action already, and the first holds.
+    #[error("a rule for the same is there already: {0}")]
+    Taken(Action),
+}
+
+/// A line that is no rule, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Counted from 1.
+    pub line: usize,
+    /// Why.
+    pub why: Conflict,
+}
+
+/// What became of a zone's file or transfer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Read {
+    /// Its version.
+    pub serial: Option<u32>,
+    /// Records that are rules.
+    pub records: usize,
+    /// Lines that are none: the first [`REFUSED_MAX`].
+    pub refused: Vec<Refused>,
+    /// How many there are.
+    pub refused_count: usize,
+}
+
+impl Read {
+    /// Counts a line that is none.
+    fn refuse(&mut self, line: usize, why: Conflict) {
+        self.refused_count += 1;
+        if self.refused.len() < REFUSED_MAX {
+            self.refused.push(Refused { line, why });
+        }
+    }
+}
+
+/// The only one who changes the policy.
+#[derive(Debug)]
+pub struct Editor {
+    secret: Secret,
+    zones: Vec<Zone>,
+    rules: Rules,
+    published: Arc<ArcSwap<Policy>>,
+    generation: u64,
+}
+
+/// Rules by all that they wait for.
+#[derive(Debug)]
+struct Rules {
+    names: Writer,
+    clients: Arc<Networks>,
+    addresses: Arc<Networks>,
+    servers: Arc<Networks>,
+}
+
+impl Editor {
+    /// A policy of these zones, in their order, without a rule yet. Zones beyond [`ZONES_MAX`] are a mistake of the caller's.
+    pub fn new(secret: Secret, zones: Vec<ZoneSettings>) -> Self {
+        let zones: Vec<Zone> = zones
+            .into_iter()
+            .take(ZONES_MAX)
+            .map(|settings| Zone { settings: Arc::new(settings), serial: None, soa: None, rules: 0 })
+            .collect();
+        let rules = Rules {
+            names: Writer::new(secret, 0),
+            clients: Arc::default(),
+            addresses: Arc::default(),
+            servers: Arc::default(),
+        };
+        let published = Arc::new(ArcSwap::from_pointee(policy(secret, &zones, &rules, 0)));
+        Self { secret, zones, rules, published, generation: 0 }
+    }
+
+    /// Where the policy is found as it stands.
+    pub fn published(&self) -> Arc<ArcSwap<Policy>> {
+        Arc::clone(&self.published)
+    }
+
+    /// The place of a zone in the order.
+    pub fn place(&self, name: &Name) -> Option<u8> {
+        self.zones.iter().position(|zone| zone.settings.name == *name).map(|at| at as u8)
+    }
+
+    /// A zone as it stands.
+    pub fn zone(&self, place: u8) -> Option<&Zone> {
+        self.zones.get(usize::from(place))
+    }
+
+    /// Replaces a zone's rules by those of a file. Until they are all there, the old ones hold.
+    pub fn replace_by_file(&mut self, zone: u8, text: &[u8]) -> Read {
+        let lines = memchr::memchr_iter(b'\n', text).count();
+        self.replace(zone, lines, |take| {
+            let Some(apex) = take.apex() else { return };
+            zonefile::read(text, &apex, |line, record| take.record(line, record));
+        })
+    }
+
+    /// Replaces a zone's rules by those that `fill` hands over, if it says in the end that they are all there.
+    pub fn replace_if(&mut self, zone: u8, fill: impl FnOnce(&mut Taking<'_>) -> bool) -> Read {
+        self.replace_by(zone, 0, fill)
+    }
+
+    /// Replaces a zone's rules by those that `fill` hands over; `room` is about how many.
+    pub fn replace(&mut self, zone: u8, room: usize, fill: impl FnOnce(&mut Taking<'_>)) -> Read {
+        self.replace_by(zone, room, |taking| {
+            fill(taking);
+            true
+        })
+    }
+
+    fn replace_by(&mut self, zone: u8, room: usize, fill: impl FnOnce(&mut Taking<'_>) -> bool) -> Read {
+        let Some(settings) = self.zones.get(usize::from(zone)).map(|zone| Arc::clone(&zone.settings)) else {
+            return Read::default();
+        };
+        let room = room * NAMES_A_RECORD.0 / NAMES_A_RECORD.1;
+        let mut rules = self.rules.without(zone, room);
+        let mut taking =
+            Taking { zone, settings: &settings, rules: &mut rules, count: 0, soa: None, read: Read::default() };
+        let all_there = fill(&mut taking);
+        let Taking { read, count, soa, .. } = taking;
+        if !all_there {
+            return read;
+        }
+        self.rules = rules;
+        self.zones[usize::from(zone)] = Zone { settings, serial: read.serial, soa, rules: count };
+        self.publish();
+        read
+    }
+
+    /// Takes records away from a zone and gives it others, as one change.
+    pub fn change<'a>(
+        &mut self,
+        zone: u8,
+        gone: impl IntoIterator<Item = ZoneRecord<'a>>,
+        come: impl IntoIterator<Item = ZoneRecord<'a>>,
+    ) -> Read {
+        let Some(Zone { settings, serial, soa, rules: count }) = self.zones.get(usize::from(zone)).cloned() else {
+            return Read::default();
+        };
+        let read = Read { serial, ..Read::default() };
+        let mut taking = Taking { zone, settings: &settings, rules: &mut self.rules, count, soa, read };
+        for record in gone {
+            taking.gone(record);
+        }
+        for record in come {
+            taking.record(0, Ok(record));
+        }
+        let Taking { read, count, soa, .. } = taking;
+        self.zones[usize::from(zone)] = Zone { settings, serial: read.serial, soa, rules: count };
+        self.publish();
+        read
+    }
+
+    fn publish(&mut self) {
+        self.generation += 1;
+        self.published.store(Arc::new(policy(self.secret, &self.zones, &self.rules, self.generation)));
+    }
+}
+
+fn policy(secret: Secret, zones: &[Zone], rules: &Rules, generation: u64) -> Policy {
+    let enabled = zones.iter().enumerate().filter(|(_, zone)| zone.settings.action != Override::Disabled);
+    Policy {
+        generation,
+        secret,
+        names: Arc::clone(rules.names.names()),
+        clients: Arc::clone(&rules.clients),
+        addresses: Arc::clone(&rules.addresses),
+        servers: Arc::clone(&rules.servers),
+        having: [Kind::ClientIp, Kind::Qname, Kind::Ip, Kind::Nsdname, Kind::Nsip].map(|kind| rules.having(kind)),
+        enabled: enabled.fold(0, |zones, (place, _)| zones | 1 << place),
+        zones: zones.into(),
+    }
+}
+
+/// Records on their way into a zone.
+#[derive(Debug)]
+pub struct Taking<'a> {
+    zone: u8,
+    settings: &'a ZoneSettings,
+    rules: &'a mut Rules,
+    count: usize,
+    soa: Option<Arc<LocalRecord>>,
+    read: Read,
+}
+
+impl Taking<'_> {
+    /// The zone's apex.
+    pub fn apex(&self) -> Option<Name> {
+        Some(self.settings.name)
+    }
+
+    /// A record that the zone has; a line of 0 where there are no lines.
+    pub fn record(&mut self, line: usize, record: Result<ZoneRecord<'_>, EntryError>) {
+        if let Err(why) = record.map_err(Conflict::from).and_then(|record| self.add(record)) {
+            self.read.refuse(line, why);
+        }
+    }
+
+    fn add(&mut self, record: ZoneRecord<'_>) -> Result<(), Conflict> {
+        if record.owner == self.settings.name && record.rtype == rtype::SOA {
+            self.read.serial = serial(record.data);
+            self.soa = Some(Arc::new(LocalRecord { rtype: record.rtype, ttl: record.ttl, data: record.data.into() }));
+            return Ok(());
+        }
+        let Some((trigger, part)) = record.rule(&self.settings.name)? else { return Ok(()) };
+        let mut conflict = None;
+        self.edit(&trigger, |current| match joined(current, part) {
+            Ok(action) => Some(action),
+            Err(why) => {
+                conflict = why;
+                current.cloned()
+            }
+        });
+        match conflict {
+            Some(why) => Err(Conflict::Taken(why)),
+            None => {
+                self.read.records += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// A record that the zone has no more. One that it never had changes nothing.
+    pub fn gone(&mut self, record: ZoneRecord<'_>) {
+        if let Ok(Some((trigger, part))) = record.rule(&self.settings.name) {
+            self.edit(&trigger, |current| left(current?, &part));
+        }
+    }
+
+    /// Puts another action in place of the one that a trigger has.
+    fn edit(&mut self, trigger: &Trigger, change: impl FnOnce(Option<&Action>) -> Option<Action>) {
+        let (zone, names) = (self.zone, &mut self.rules.names);
+        let by_name = match trigger {
+            Trigger::Name(name) => Some((Realm::Query, name, false)),
+            Trigger::Below(name) => Some((Realm::Query, name, true)),
+            Trigger::Server(name) => Some((Realm::Server, name, false)),
+            Trigger::ServerBelow(name) => Some((Realm::Server, name, true)),
+            _ => None,
+        };
+        let (before, after);
+        if let Some((realm, name, below)) = by_name {
+            let way = names.way(realm, name);
+            before = names.rule(zone, &way, below);
+            after = changed(names, before, change);
+            if after != before {
+                names.set(zone, &way, below, after);
+            }
+        } else {
+            let (networks, network) = match trigger {
+                Trigger::Client(network) => (&mut self.rules.clients, *network),
+                Trigger::Address(network) => (&mut self.rules.addresses, *network),
+                Trigger::ServerAddress(network) => (&mut self.rules.servers, *network),
+                _ => return,
+            };
+            before = networks.rule(zone, network);
+            after = changed(names, before, change);
+            if after != before {
+                Arc::make_mut(networks).set(zone, network, after);
+            }
+        }
+        let none = ActionId::default();
+        self.count = self.count + usize::from(before == none && after != none) - usize::from(before != none && after == none);
+    }
+}
+
+fn changed(names: &mut Writer, before: ActionId, change: impl FnOnce(Option<&Action>) -> Option<Action>) -> ActionId {
+    let current = names.actions().look(before);
+    match change(current) {
+        // The same needs no look-up.
+        Some(action) if current == Some(&action) => before,
+        Some(action) => names.action(action),
+        None => ActionId::default(),
+    }
+}
+
+impl Rules {
+    fn having(&self, kind: Kind) -> u64 {
+        match kind {
+            Kind::ClientIp => self.clients.zones(),
+            Kind::Qname => self.names.zones(Realm::Query),
+            Kind::Ip => self.addresses.zones(),
+            Kind::Nsdname => self.names.zones(Realm::Server),
+            Kind::Nsip => self.servers.zones(),
+        }
+    }
+
+    fn without(&self, zone: u8, room: usize) -> Self {
+        let mut names = self.names.without(zone, room);
+        let mut copy = |networks: &Networks| {
+            Arc::new(networks.without(zone, |id| names.copied(self.names.actions(), id)))
+        };
+        let (clients, addresses, servers) = (copy(&self.clients), copy(&self.addresses), copy(&self.servers));
+        Self { names, clients, addresses, servers }
+    }
+}
+
+/// The action that a trigger has with one record more; the one that stands where they do not go together, none where it is the same.
+fn joined(current: Option<&Action>, part: Part) -> Result<Action, Option<Action>> {
+    match (current, part) {
+        (None, Part::Whole(action)) => Ok(action),
+        (None, Part::Local(record)) => Ok(Action::Local([record].into())),
+        (Some(Action::Local(records)), Part::Local(record)) => {
+            if records.iter().any(|known| is_same(known, &record)) {
+                return Err(None);
+            }
+            Ok(Action::Local(records.iter().cloned().chain([record]).collect()))
+        }
+        (Some(current), Part::Whole(action)) if *current == action => Err(None),
+        (Some(current), _) => Err(Some(current.clone())),
+    }
+}
+
+/// The action that a trigger has without one record.
+fn left(current: &Action, part: &Part) -> Option<Action> {
+    match (current, part) {
+        (Action::Local(records), Part::Local(record)) => {
+            let rest: Box<[LocalRecord]> =
+                records.iter().filter(|known| !is_same(known, record)).cloned().collect();
+            if rest.is_empty() { None } else { Some(Action::Local(rest)) }
+        }
+        (Action::Cname { target, .. }, Part::Whole(Action::Cname { target: other, .. })) if target == other => None,
+        (Action::CnameBelow { target, .. }, Part::Whole(Action::CnameBelow { target: other, .. })) if target == other => None,
+        (current, Part::Whole(action)) if current == action => None,
+        (current, _) => Some(current.clone()),
+    }
+}
+
+/// A record is its type and data; how long it holds does not make it another (RFC 2181, 5).
+fn is_same(one: &LocalRecord, other: &LocalRecord) -> bool {
+    one.rtype == other.rtype && one.data == other.data
+}
+
+/// The serial of a SOA's data: after two names.
+fn serial(data: &[u8]) -> Option<u32> {
+    let (_, primary) = Name::from_wire(data).ok()?;
+    let (_, mailbox) = Name::from_wire(data.get(primary..)?).ok()?;
+    let at = primary + mailbox;
+    Some(u32::from_be_bytes(data.get(at..at + 4)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::from_text(text.as_bytes(), &Name::ROOT).unwrap()
+    }
+
+    fn editor() -> Editor {
+        let zones = ["one.", "two."].map(|zone| ZoneSettings::new(name(zone)));
+        Editor::new(Secret([9; 16]), zones.into())
+    }
+
+    fn of(editor: &Editor, asked: &str) -> Option<(u8, &'static str)> {
+        let policy = editor.published().load_full();
+        policy.of_question(None, &name(asked), policy.zones_for(0)).map(|verdict| (verdict.zone, verdict.action.label()))
+    }
+
+    #[test]
+    fn a_file_becomes_rules_and_what_it_says_twice_is_told() {
+        let mut editor = editor();
+        let text = b"@ SOA ns. host. 7 1 1 1 1\na CNAME .\na CNAME *.\n*.b A 192.0.2.1\n*.b A 192.0.2.2\n*.b A 192.0.2.1\nc..d CNAME .\n";
+        let read = editor.replace_by_file(1, text);
+        assert_eq!((read.serial, read.records, read.refused_count), (Some(7), 4, 2));
+        assert_eq!(read.refused[0], Refused { line: 3, why: Conflict::Taken(Action::Nxdomain) });
+        assert_eq!(read.refused[1].line, 7);
+        assert_eq!(editor.zone(1).unwrap().rules, 2);
+        assert_eq!(of(&editor, "a."), Some((1, "nxdomain")));
+        assert_eq!(of(&editor, "x.b."), Some((1, "local-data")));
+        // An earlier zone comes first; a later version takes the place of all that was.
+        editor.replace_by_file(0, b"a CNAME rpz-drop.\n");
+        assert_eq!(of(&editor, "a."), Some((0, "drop")));
+        editor.replace_by_file(0, b"q CNAME rpz-drop.\n");
+        assert_eq!(of(&editor, "a."), Some((1, "nxdomain")));
+        assert_eq!(of(&editor, "x.b."), Some((1, "local-data")));
+    }
+
+    #[test]
+    fn a_change_takes_away_and_adds() {
+        let mut editor = editor();
+        editor.replace_by_file(0, b"@ SOA ns. host. 7 1 1 1 1\na CNAME .\nb A 192.0.2.1\nb A 192.0.2.2\n24.0.2.0.192.rpz-ip CNAME .\n");
+        let record = |owner: &str, rtype, data: &'static [u8]| ZoneRecord { owner: name(owner), rtype, ttl: 1, data };
+        let gone = [record("b.one.", rtype::A, &[192, 0, 2, 1]), record("a.one.", rtype::CNAME, &[0])];
+        let come = [record("c.one.", rtype::CNAME, &[0]), record("32.1.2.0.192.rpz-client-ip.one.", rtype::CNAME, &[0])];
+        let read = editor.change(0, gone, come);
+        assert_eq!((read.serial, read.records, read.refused_count), (Some(7), 2, 0));
+        assert_eq!([of(&editor, "a."), of(&editor, "b."), of(&editor, "c.")], [None, Some((0, "local-data")), Some((0, "nxdomain"))]);
+        let policy = editor.published().load_full();
+        assert_eq!(policy.zones[0].rules, 4);
+        let client = Some("192.0.2.1".parse().unwrap());
+        let verdict = policy.of_question(client, &name("other."), 1).unwrap();
+        assert_eq!(verdict.kind, Kind::ClientIp);
+        assert_eq!(policy.waits_for_answer(None, 1), 1);
+        assert_eq!(policy.waits_for_answer(Some(&verdict), 1), 0);
+        let verdict = policy.of_answer(["192.0.2.9".parse().unwrap()].into_iter(), None, 1).unwrap();
+        assert_eq!((verdict.kind, verdict.action), (Kind::Ip, &Action::Nxdomain));
+    }
+}

@@ -1,0 +1,304 @@
+//! The resolver: everything that a question may need, and the slow half of answering it.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use hashbrown::HashMap;
+use tokio::sync::OnceCell;
+
+use crate::cache::{Cache, Wanted};
+use crate::client::{Access, Client};
+use crate::clock::Clock;
+use crate::forward::Forward;
+use crate::message::{Cookies, Query, Reply, Unasked, flag, opcode, rcode};
+use crate::name::{Name, Secret};
+use crate::policy::rule::rtype;
+use crate::policy::{Policy, Servers};
+use crate::recurse::Recurse;
+use crate::step::Step;
+use crate::walk::{Told, Walked};
+
+/// Seconds for which a failure is remembered (RFC 9520, 3.2).
+const FAILURE_S: u32 = 5;
+/// Things that one question may make the resolver fetch.
+const FETCHED_MAX: usize = 24;
+/// Zones above a name whose servers are looked up through a forwarder.
+const ZONES_ABOVE_MAX: usize = 6;
+/// Servers of such a zone whose addresses are looked up.
+const SERVERS_MAX: usize = 8;
+
+/// What the operator says of answers.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Sections that nobody asked for are left out.
+    pub minimal_responses: bool,
+    /// Rules change signed answers even for clients that check signatures.
+    pub break_dnssec: bool,
+    /// Octets sent over UDP at most.
+    pub udp_octets: u16,
+    /// Seconds for which an answer may be too old when nobody can be asked; 0: none is.
+    pub stale_s: u32,
+    /// Octets of the cache.
+    pub cache_octets: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            minimal_responses: true,
+            break_dnssec: false,
+            udp_octets: crate::exchange::UDP_OCTETS,
+            stale_s: 86_400,
+            cache_octets: 256 << 20,
+        }
+    }
+}
+
+/// Who is asked for what is not known.
+#[derive(Debug)]
+pub enum BackEnd {
+    /// The operator's resolvers.
+    Forward(Forward),
+    /// The world, from the root down.
+    Recurse(Recurse),
+}
+
+/// Everything that a question may need.
+#[derive(Debug)]
+pub struct Resolver {
+    pub(crate) settings: Settings,
+    pub(crate) policy: Arc<ArcSwap<Policy>>,
+    pub(crate) cache: Cache,
+    pub(crate) clock: Clock,
+    access: ArcSwap<Access>,
+    cookies: Cookies,
+    back_end: BackEnd,
+    /// What is being fetched, so that it is fetched once.
+    fetching: Mutex<HashMap<Wanted, Arc<OnceCell<Arc<Step>>>>>,
+}
+
+/// What becomes of a message at once.
+#[derive(Debug)]
+pub enum AtOnce {
+    /// It is answered.
+    Answered(Option<Told>),
+    /// Nothing is sent.
+    Silent(Option<Told>),
+    /// It takes longer: [`Resolver::resolve`].
+    Later,
+    /// A zone's primary says that there is a new version.
+    Notified(Name),
+}
+
+impl Resolver {
+    /// Everything put together.
+    pub fn new(
+        settings: Settings,
+        secret: Secret,
+        policy: Arc<ArcSwap<Policy>>,
+        access: Access,
+        back_end: BackEnd,
+        clock: Clock,
+    ) -> Self {
+        let cache = Cache::new(secret, settings.cache_octets);
+        Self {
+            settings,
+            policy,
+            cache,
+            clock,
+            access: ArcSwap::from_pointee(access),
+            cookies: Cookies::new(secret),
+            back_end,
+            fetching: Mutex::default(),
+        }
+    }
+
+    /// The policy as it stands.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.policy.load_full()
+    }
+
+    /// Lets other networks ask from now on.
+    pub fn set_access(&self, access: Access) {
+        self.access.store(Arc::new(access));
+    }
+
+    /// What is known already.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// Answers a message into `out` if that can be done without waiting.
+    #[inline]
+    pub fn answer(&self, policy: &Policy, wire: &[u8], from: IpAddr, by_stream: bool, out: &mut Vec<u8>) -> AtOnce {
+        let query = match Query::read(wire) {
+            Ok(query) => query,
+            Err(Unasked::Silence) => return AtOnce::Silent(None),
+            Err(Unasked::Code(code)) => {
+                bare(out, wire, code);
+                return AtOnce::Answered(None);
+            }
+        };
+        if query.opcode == opcode::NOTIFY {
+            return self.notified(policy, &query, out);
+        }
+        let Some(tags) = self.access.load().of(from) else {
+            return refused(out, &query, rcode::REFUSED);
+        };
+        if matches!(query.rtype, rtype::AXFR | rtype::IXFR) || query.class != 1 {
+            return refused(out, &query, rcode::REFUSED);
+        }
+        let client = self.client(&query, from, by_stream, tags);
+        match self.walk(policy, &query, &client, &[], out) {
+            Walked::Answered(told) => AtOnce::Answered(Some(told)),
+            Walked::Dropped(told) => AtOnce::Silent(Some(told)),
+            Walked::Missing(_) if query.flags() & flag::RD == 0 => refused(out, &query, rcode::REFUSED),
+            Walked::Missing(_) => AtOnce::Later,
+        }
+    }
+
+    fn client(&self, query: &Query<'_>, address: IpAddr, by_stream: bool, tags: u64) -> Client {
+        let own_part = query.edns.and_then(|edns| edns.cookie).and_then(|cookie| cookie.first_chunk::<8>());
+        let cookie = own_part.map(|own_part| self.cookies.make(*own_part, address, unix_s()));
+        Client { address, by_stream, tags, cookie }
+    }
+
+    /// Answers a message that could not be answered at once; `None` where there shall be no answer.
+    pub async fn resolve(&self, wire: &[u8], from: IpAddr, by_stream: bool) -> Option<(Vec<u8>, Told)> {
+        let query = Query::read(wire).ok()?;
+        let tags = self.access.load().of(from)?;
+        let client = self.client(&query, from, by_stream, tags);
+        let mut out = Vec::with_capacity(512);
+        let mut fresh: Vec<(Wanted, Arc<Step>)> = Vec::new();
+        for _ in 0..FETCHED_MAX {
+            let policy = self.policy.load_full();
+            match self.walk(&policy, &query, &client, &fresh, &mut out) {
+                Walked::Answered(told) => return Some((out, told)),
+                Walked::Dropped(_) => return None,
+                Walked::Missing(wanted) => {
+                    let step = self.fetch(&wanted, &policy).await;
+                    fresh.push((wanted, step));
+                }
+            }
+        }
+        bare(&mut out, wire, rcode::SERVFAIL);
+        Some((out, Told { code: rcode::SERVFAIL, ..Told::default() }))
+    }
+
+    /// Fetches what nearly ran out, before anybody has to wait for it.
+    pub async fn refresh(&self, wanted: &Wanted) {
+        let policy = self.policy.load_full();
+        self.fetch(wanted, &policy).await;
+    }
+
+    /// What is wanted, from the back end; by whoever asks first, for all who ask meanwhile.
+    async fn fetch(&self, wanted: &Wanted, policy: &Policy) -> Arc<Step> {
+        let cell = Arc::clone(self.fetching().entry(*wanted).or_default());
+        let step = cell.get_or_init(|| self.fetch_now(wanted, policy)).await;
+        self.fetching().remove(wanted);
+        Arc::clone(step)
+    }
+
+    fn fetching(&self) -> std::sync::MutexGuard<'_, HashMap<Wanted, Arc<OnceCell<Arc<Step>>>>> {
+        self.fetching.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn fetch_now(&self, wanted: &Wanted, policy: &Policy) -> Arc<Step> {
+        let mut steps = match &self.back_end {
+            BackEnd::Forward(forward) => forward.ask(wanted).await,
+            BackEnd::Recurse(recurse) => recurse.ask(wanted).await,
+        };
+        let now_s = self.clock.now_s();
+        let failed = steps.first().is_none_or(|(_, step)| !matches!(step.code, rcode::NOERROR | rcode::NXDOMAIN));
+        if failed && let Some(old) = self.stale(wanted, now_s) {
+            return old;
+        }
+        if steps.is_empty() {
+            steps.push((*wanted, Step::failed(&wanted.name, None, now_s, FAILURE_S)));
+        }
+        let mut first = None;
+        for (of, mut step) in steps {
+            if step.code == rcode::SERVFAIL {
+                step.until_s = now_s + FAILURE_S;
+            }
+            if step.servers.is_none() && policy.asks_for_servers(!0) {
+                step.servers = Some(Arc::new(self.servers(&of.name).await));
+            }
+            let step = Arc::new(step);
+            if step.is_fresh(now_s) {
+                self.cache.keep(&of, Arc::clone(&step));
+            }
+            first.get_or_insert(step);
+        }
+        first.unwrap_or_else(|| Arc::new(Step::failed(&wanted.name, None, now_s, 0)))
+    }
+
+    /// What was known and is too old, but better than nothing.
+    fn stale(&self, wanted: &Wanted, now_s: u32) -> Option<Arc<Step>> {
+        let step = self.cache.find(wanted)?;
+        (step.code != rcode::SERVFAIL && now_s < step.until_s.saturating_add(self.settings.stale_s)).then_some(step)
+    }
+
+    /// The servers of a name's zone and of the zones above, looked up through the forwarder, which does not tell them with an answer.
+    async fn servers(&self, name: &Name) -> Servers {
+        let BackEnd::Forward(forward) = &self.back_end else { return Servers::default() };
+        let mut servers = Servers::default();
+        let mut zone = Some(*name);
+        for _ in 0..ZONES_ABOVE_MAX {
+            let Some(at) = zone.filter(|zone| !zone.is_root()) else { break };
+            let found = records(forward, at, rtype::NS).await;
+            let names = found.iter().filter_map(|(_, data)| Name::from_wire(data).ok()).map(|(name, _)| name);
+            for server in names.take(SERVERS_MAX) {
+                for kind in [rtype::A, rtype::AAAA] {
+                    let found = records(forward, server, kind).await;
+                    servers.addresses.extend(found.iter().filter_map(|(kind, data)| crate::step::address(*kind, data)));
+                }
+                servers.names.push(server);
+            }
+            zone = at.parent();
+        }
+        servers
+    }
+
+    /// A primary says that its zone has a new version (RFC 1996).
+    fn notified(&self, policy: &Policy, query: &Query<'_>, out: &mut Vec<u8>) -> AtOnce {
+        if policy.zones.iter().any(|zone| zone.settings.name == query.name) {
+            let mut reply = Reply::new(out, query, flag::AA);
+            reply.code(rcode::NOERROR);
+            reply.finish();
+            return AtOnce::Notified(query.name);
+        }
+        refused(out, query, rcode::NOTAUTH)
+    }
+}
+
+/// Records of one type, through a forwarder.
+async fn records(forward: &Forward, name: Name, kind: u16) -> Vec<(u16, Vec<u8>)> {
+    let wanted = Wanted { name, rtype: kind, dnssec_ok: false, checking_disabled: false };
+    let steps = forward.ask(&wanted).await;
+    let last = steps.last().map(|(_, step)| step.answer.iter().map(|rr| (rr.rtype, rr.data.to_vec())).collect());
+    last.unwrap_or_default()
+}
+
+fn refused(out: &mut Vec<u8>, query: &Query<'_>, code: u16) -> AtOnce {
+    let mut reply = Reply::new(out, query, 0);
+    reply.code(code);
+    reply.finish();
+    AtOnce::Answered(None)
+}
+
+/// A header with a code, and an OPT record where the code needs one.
+fn bare(out: &mut Vec<u8>, wire: &[u8], code: u16) {
+    let mut reply = Reply::to_header(out, wire, code);
+    if code > 15 {
+        reply.edns(&crate::message::ReplyEdns { udp_octets: crate::exchange::UDP_OCTETS, code, ..Default::default() });
+    }
+    reply.finish();
+}
+
+/// Seconds since 1970, for cookies.
+#[allow(clippy::disallowed_methods, reason = "cookies are compared by servers that share a secret, so by the calendar")]
+fn unix_s() -> u32 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32)
+}

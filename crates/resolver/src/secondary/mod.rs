@@ -1,0 +1,206 @@
+//! Zones that are fetched from a primary, and kept up to date.
+//!
+//! A zone is fetched when its primary says so (NOTIFY, RFC 1996) and when its SOA says so. What changed is applied to the policy
+//! before it is written to disk: who is killed between has the version before, and fetches again.
+
+pub mod kept;
+pub mod transfer;
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::name::Name;
+use crate::policy::rule::rtype;
+use crate::policy::{Editor, Read};
+pub use domain::tsig::Key;
+use kept::Kept;
+pub use transfer::{Change, Primary, Timers, TransferError, Transferred};
+
+/// Seconds between two questions to a primary at least, whatever its SOA says; NOTIFY does not wait.
+const REFRESH_S_MIN: u32 = 5;
+/// Seconds at most.
+const REFRESH_S_MAX: u32 = 86_400;
+/// Where no SOA is known yet.
+const RETRY_S: u32 = 10;
+
+/// A zone that is fetched.
+#[derive(Debug)]
+pub struct Secondary {
+    place: u8,
+    zone: Name,
+    primaries: Vec<Primary>,
+    kept: Kept,
+    editor: Arc<Mutex<Editor>>,
+    wake: Arc<Notify>,
+    standing: Mutex<Standing>,
+}
+
+/// How a zone stands.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// What its SOA says.
+    pub timers: Option<Timers>,
+    /// What the last attempt failed with.
+    pub failure: Option<String>,
+    /// Whole transfers so far.
+    pub whole: u64,
+    /// Changes so far.
+    pub changes: u64,
+}
+
+impl Secondary {
+    /// A zone that is fetched from `primaries` and kept in `kept`.
+    pub fn new(place: u8, zone: Name, primaries: Vec<Primary>, kept: Kept, editor: Arc<Mutex<Editor>>) -> Self {
+        Self { place, zone, primaries, kept, editor, wake: Arc::default(), standing: Mutex::default() }
+    }
+
+    /// The zone's apex.
+    pub fn zone(&self) -> &Name {
+        &self.zone
+    }
+
+    /// Somebody says that there is a new version; it is believed when it is one of the primaries.
+    pub fn notified(&self, by: IpAddr) -> bool {
+        let known = self.primaries.iter().any(|primary| primary.address.ip() == by);
+        if known {
+            self.wake.notify_one();
+        }
+        known
+    }
+
+    /// Looks for a new version soon.
+    pub fn hurry(&self) {
+        self.wake.notify_one();
+    }
+
+    /// How it stands.
+    pub fn standing(&self) -> Standing {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn editor(&self) -> std::sync::MutexGuard<'_, Editor> {
+        self.editor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads what is kept; `None` where nothing is.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the disk says; a damaged file is fetched anew.
+    pub fn restore(&self) -> std::io::Result<Option<Read>> {
+        let (mut soa, mut changes, mut failure) = (None, None, None);
+        let read = self.editor().replace_if(self.place, |taking| {
+            let result = self.kept.read(|record| {
+                soa = Timers::of(record.rtype, record.data).or(soa);
+                taking.record(0, Ok(record));
+            });
+            match result {
+                Ok(found) => changes = found,
+                Err(error) => failure = Some(error),
+            }
+            changes.is_some()
+        });
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        for change in changes.iter().flatten() {
+            self.apply(change);
+            soa = change.come.iter().find_map(|record| Timers::of(record.rtype, &record.data)).or(soa);
+        }
+        self.lock().timers = soa;
+        Ok(changes.map(|_| read))
+    }
+
+    fn apply(&self, change: &Change) -> Read {
+        let gone = change.gone.iter().map(transfer::OwnedRecord::lend);
+        let come = change.come.iter().map(transfer::OwnedRecord::lend);
+        self.editor().change(self.place, gone, come)
+    }
+
+    /// Keeps the zone up to date, for ever. `told` hears what became of each attempt.
+    pub async fn follow(&self, told: impl Fn(&Name, &Result<Transferred, TransferError>) + Sync) {
+        let mut failed = false;
+        let mut known = self.lock().timers.is_some();
+        loop {
+            if known {
+                let wait_s = match (self.lock().timers, failed) {
+                    (Some(timers), false) => timers.refresh_s,
+                    (Some(timers), true) => timers.retry_s,
+                    (None, _) => RETRY_S,
+                };
+                let wait = Duration::from_secs(wait_s.clamp(REFRESH_S_MIN, REFRESH_S_MAX).into());
+                let _ = tokio::time::timeout(wait, self.wake.notified()).await;
+            }
+            known = true;
+            let result = self.update().await;
+            failed = result.is_err();
+            self.lock().failure = result.as_ref().err().map(ToString::to_string);
+            told(&self.zone, &result);
+        }
+    }
+
+    /// Asks the primaries in turn until one says something.
+    ///
+    /// # Errors
+    ///
+    /// What the last one said.
+    pub async fn update(&self) -> Result<Transferred, TransferError> {
+        let mut result = Ok(Transferred::UpToDate);
+        for primary in &self.primaries {
+            let serial = self.lock().timers.map(|timers| timers.serial);
+            result = self.update_from(primary, serial).await;
+            if let (Err(TransferError::Refused(_) | TransferError::Malformed(_)), Some(_)) = (&result, serial) {
+                // It does not know what changed, or does not tell.
+                result = self.update_from(primary, None).await;
+            }
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
+
+    async fn update_from(&self, primary: &Primary, serial: Option<u32>) -> Result<Transferred, TransferError> {
+        let mut whole = None;
+        let transferred = transfer::fetch(&self.zone, serial, primary, |record| {
+            if whole.is_none() {
+                whole = Some(self.kept.whole()?);
+            }
+            whole.as_mut().map_or(Ok(()), |whole| whole.record(&record))
+        })
+        .await?;
+        match &transferred {
+            Transferred::UpToDate => {}
+            Transferred::Whole => {
+                // A million rules take a second, in which other tasks go on.
+                tokio::task::block_in_place(|| {
+                    whole.map_or(Ok(()), kept::Whole::end)?;
+                    self.restore()
+                })?;
+                self.lock().whole += 1;
+            }
+            Transferred::Changes(changes) => {
+                for change in changes {
+                    self.apply(change);
+                    let timers = change.come.iter().find(|record| record.rtype == rtype::SOA);
+                    let timers = timers.and_then(|soa| Timers::of(soa.rtype, &soa.data));
+                    let mut standing = self.lock();
+                    standing.timers = timers.or(standing.timers);
+                    standing.changes += 1;
+                }
+                // Where it cannot be written, a start begins with an older version.
+                for change in changes {
+                    self.kept.append(change)?;
+                }
+            }
+        }
+        Ok(transferred)
+    }
+}

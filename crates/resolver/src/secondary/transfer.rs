@@ -1,0 +1,356 @@
+//! One transfer of a zone from its primary: all of it (RFC 5936) or what changed (RFC 1995), signed where a key is agreed on
+//! (RFC 8945). `domain` reads the messages and checks the signatures.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::base::iana::{Class, Rtype};
+use domain::base::message_builder::AdditionalBuilder;
+use domain::base::rdata::ComposeRecordData as _;
+use domain::base::{Message, MessageBuilder, Name as DomainName, Serial, StreamTarget, ToName as _, Ttl};
+use domain::net::xfr::protocol::{ParsedRecord, XfrResponseInterpreter};
+use domain::rdata::Soa;
+use domain::rdata::tsig::Time48;
+use domain::tsig::{Algorithm, ClientSequence, Key, KeyName};
+use domain::zonetree::types::ZoneUpdate;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::name::Name;
+use crate::policy::rule::{ZoneRecord, rtype};
+
+/// How long a primary may take to be reached, and for each message.
+const WAIT: Duration = Duration::from_secs(20);
+/// Records of a zone at most.
+pub const RECORDS_MAX: usize = 30_000_000;
+/// Records of changes that are kept in memory; a primary that has more is asked for the whole zone.
+const CHANGED_MAX: usize = 1_000_000;
+
+/// Where a zone is fetched from.
+#[derive(Clone, Debug)]
+pub struct Primary {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The key that both know.
+    pub key: Option<Arc<Key>>,
+}
+
+impl Primary {
+    /// A key of two who trust each other: its name, `hmac-sha1`, `hmac-sha256`, `hmac-sha384` or `hmac-sha512`, and the secret itself. `None`,
+    /// when one of them cannot be.
+    pub fn key(name: &Name, algorithm: &str, secret: &[u8]) -> Option<Arc<Key>> {
+        let algorithm = match algorithm {
+            "hmac-sha1" => Algorithm::Sha1,
+            "hmac-sha256" => Algorithm::Sha256,
+            "hmac-sha384" => Algorithm::Sha384,
+            "hmac-sha512" => Algorithm::Sha512,
+            _ => return None,
+        };
+        let name = KeyName::from_octets(name.wire().try_into().ok()?).ok()?;
+        Key::new(algorithm, secret, name, None, None).ok().map(Arc::new)
+    }
+}
+
+/// Why a transfer failed.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// The connection broke, or what was fetched could not be kept.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// Nothing came in time.
+    #[error("silence for {WAIT:?}")]
+    Silence,
+    /// The primary does not give it to us.
+    #[error("the primary says {0}")]
+    Refused(String),
+    /// What came is no transfer, or breaks off.
+    #[error("{0}")]
+    Malformed(String),
+    /// A signature is missing or wrong.
+    #[error("signature: {0}")]
+    Signature(String),
+    /// More than [`RECORDS_MAX`].
+    #[error("more than {RECORDS_MAX} records")]
+    Long,
+}
+
+/// A record that outlives its message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnedRecord {
+    /// Its owner, absolute.
+    pub owner: Name,
+    /// The type's number.
+    pub rtype: u16,
+    /// In seconds.
+    pub ttl: u32,
+    /// Data in wire form, its names uncompressed.
+    pub data: Vec<u8>,
+}
+
+impl OwnedRecord {
+    /// The same, lent.
+    pub fn lend(&self) -> ZoneRecord<'_> {
+        ZoneRecord { owner: self.owner, rtype: self.rtype, ttl: self.ttl, data: &self.data }
+    }
+}
+
+/// What changed from one version to another. The new SOA is among what came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// The version that it changes.
+    pub from: u32,
+    /// The version that it makes.
+    pub to: u32,
+    /// Records that are gone.
+    pub gone: Vec<OwnedRecord>,
+    /// Records that came.
+    pub come: Vec<OwnedRecord>,
+}
+
+/// What a primary had to say.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Transferred {
+    /// We have its version.
+    UpToDate,
+    /// These changes, one after the other.
+    Changes(Vec<Change>),
+    /// The whole zone, whose records were handed over.
+    Whole,
+}
+
+/// Fetches a zone: what changed since version `serial` where one is known, and else (or where the primary prefers) all of it, whose
+/// records go to `take` one by one.
+///
+/// # Errors
+///
+/// [`TransferError`], why it failed. What was handed over until then is nothing.
+pub async fn fetch(
+    zone: &Name,
+    serial: Option<u32>,
+    primary: &Primary,
+    take: impl FnMut(ZoneRecord<'_>) -> io::Result<()>,
+) -> Result<Transferred, TransferError> {
+    let reached = timeout(WAIT, TcpStream::connect(primary.address)).await;
+    let mut stream = reached.map_err(|_| TransferError::Silence)??;
+    let (question, mut signed) = question(zone, serial, primary.key.clone())?;
+    stream.write_all(&question).await?;
+    let mut taking = Taking { zone: *zone, serial, changes: Vec::new(), take, whole: false, count: 0, soa: None };
+    let mut interpreter = XfrResponseInterpreter::new();
+    loop {
+        let message = timeout(WAIT, receive(&mut stream)).await.map_err(|_| TransferError::Silence)??;
+        let mut message = Message::from_octets(message).map_err(|error| malformed(&error))?;
+        if let Some(sequence) = &mut signed {
+            sequence.answer(&mut message, Time48::now()).map_err(|error| TransferError::Signature(error.to_string()))?;
+        }
+        let code = message.header().rcode();
+        if code != domain::base::iana::Rcode::NOERROR {
+            return Err(TransferError::Refused(code.to_string()));
+        }
+        let message = Message::from_octets(Bytes::from(message.into_octets())).map_err(|error| malformed(&error))?;
+        // Where we have the version already, the answer is its SOA alone (RFC 1995, 4).
+        if taking.count == 0 && serial.is_some() && is_single_soa(&message) {
+            return match lone_serial(&message) {
+                Some(theirs) if serial.is_some_and(|ours| is_newer(theirs, ours)) => {
+                    Err(TransferError::Malformed("a newer version, and nothing of it".into()))
+                }
+                _ => Ok(Transferred::UpToDate),
+            };
+        }
+        let updates = interpreter.interpret_response(message).map_err(|error| malformed(&error))?;
+        for update in updates {
+            taking.update(update.map_err(|error| malformed(&format!("{error:?}")))?)?;
+        }
+        if interpreter.is_finished() {
+            break;
+        }
+    }
+    if let Some(sequence) = signed {
+        sequence.done().map_err(|error| TransferError::Signature(error.to_string()))?;
+    }
+    taking.end()
+}
+
+fn malformed(error: &impl ToString) -> TransferError {
+    TransferError::Malformed(error.to_string())
+}
+
+/// Whether version `one` came after `other` (RFC 1982).
+pub fn is_newer(one: u32, other: u32) -> bool {
+    one != other && one.wrapping_sub(other) < 1 << 31
+}
+
+type Signed = Option<ClientSequence<Arc<Key>>>;
+
+/// The question for a transfer, with its length before it.
+fn question(zone: &Name, serial: Option<u32>, key: Option<Arc<Key>>) -> Result<(Vec<u8>, Signed), TransferError> {
+    let apex = DomainName::from_octets(zone.wire().to_vec()).map_err(|error| malformed(&error))?;
+    let full = |error: domain::base::message_builder::PushError| malformed(&error);
+    let mut message = MessageBuilder::from_target(StreamTarget::new_vec()).map_err(|error| malformed(&error))?;
+    message.header_mut().set_id(fastrand::u16(..));
+    let mut message = message.question();
+    let kind = if serial.is_some() { Rtype::IXFR } else { Rtype::AXFR };
+    message.push((&apex, kind, Class::IN)).map_err(full)?;
+    let mut message = message.authority();
+    if let Some(serial) = serial {
+        let none = Ttl::ZERO;
+        let root: DomainName<Vec<u8>> = DomainName::root();
+        let soa = Soa::new(root.clone(), root, Serial(serial), none, none, none, none);
+        message.push((&apex, Class::IN, none, soa)).map_err(full)?;
+    }
+    let mut message: AdditionalBuilder<StreamTarget<Vec<u8>>> = message.additional();
+    let signed = match key {
+        Some(key) => Some(ClientSequence::request(key, &mut message, Time48::now()).map_err(full)?),
+        None => None,
+    };
+    Ok((message.finish().as_stream_slice().to_vec(), signed))
+}
+
+async fn receive(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut message = vec![0; usize::from(stream.read_u16().await?)];
+    stream.read_exact(&mut message).await?;
+    Ok(message)
+}
+
+fn is_single_soa(message: &Message<Bytes>) -> bool {
+    message.header_counts().ancount() == 1 && lone_serial(message).is_some()
+}
+
+fn lone_serial(message: &Message<Bytes>) -> Option<u32> {
+    let answer = message.answer().ok()?;
+    let soa = answer.limit_to::<Soa<_>>().next()?.ok()?;
+    Some(soa.data().serial().into_int())
+}
+
+/// A transfer that comes in.
+struct Taking<F> {
+    zone: Name,
+    serial: Option<u32>,
+    changes: Vec<Change>,
+    take: F,
+    whole: bool,
+    count: usize,
+    soa: Option<OwnedRecord>,
+}
+
+impl<F: FnMut(ZoneRecord<'_>) -> io::Result<()>> Taking<F> {
+    fn update(&mut self, update: ZoneUpdate<ParsedRecord>) -> Result<(), TransferError> {
+        self.count += 1;
+        if self.count > RECORDS_MAX {
+            return Err(TransferError::Long);
+        }
+        match update {
+            ZoneUpdate::DeleteAllRecords => self.whole = true,
+            ZoneUpdate::BeginBatchDelete(soa) => {
+                let from = serial_of(&owned(&soa)?)?;
+                self.changes.push(Change { from, ..Change::default() });
+            }
+            ZoneUpdate::BeginBatchAdd(soa) => {
+                let soa = owned(&soa)?;
+                let to = serial_of(&soa)?;
+                let change = self.change()?;
+                change.to = to;
+                change.come.push(soa);
+            }
+            ZoneUpdate::DeleteRecord(record) => {
+                let record = owned(&record)?;
+                self.change()?.gone.push(record);
+            }
+            ZoneUpdate::AddRecord(record) => {
+                let record = owned(&record)?;
+                if self.whole {
+                    (self.take)(record.lend())?;
+                } else {
+                    self.change()?.come.push(record);
+                }
+            }
+            ZoneUpdate::Finished(soa) => self.soa = Some(owned(&soa)?),
+            _ => return Err(TransferError::Malformed("an update of unknown kind".into())),
+        }
+        if !self.whole && self.count > CHANGED_MAX {
+            return Err(TransferError::Malformed(format!("more than {CHANGED_MAX} records changed")));
+        }
+        Ok(())
+    }
+
+    fn change(&mut self) -> Result<&mut Change, TransferError> {
+        self.changes.last_mut().ok_or_else(|| TransferError::Malformed("a record outside of any change".into()))
+    }
+
+    fn end(mut self) -> Result<Transferred, TransferError> {
+        let soa = self.soa.ok_or_else(|| TransferError::Malformed("it breaks off".into()))?;
+        if soa.owner != self.zone {
+            return Err(TransferError::Malformed(format!("it is of {}", soa.owner)));
+        }
+        if self.whole {
+            (self.take)(soa.lend())?;
+            return Ok(Transferred::Whole);
+        }
+        let mut at = self.serial;
+        for change in &self.changes {
+            if at != Some(change.from) {
+                return Err(TransferError::Malformed(format!("a change of version {}, which is not ours", change.from)));
+            }
+            at = Some(change.to);
+        }
+        Ok(Transferred::Changes(self.changes))
+    }
+}
+
+fn owned(record: &ParsedRecord) -> Result<OwnedRecord, TransferError> {
+    let owner: DomainName<Vec<u8>> = record.owner().to_name();
+    let (owner, _) = Name::from_wire(owner.as_slice()).map_err(|error| malformed(&error))?;
+    let mut data = Vec::new();
+    record.data().compose_rdata(&mut data).map_err(|_| TransferError::Malformed("data too long".into()))?;
+    Ok(OwnedRecord { owner, rtype: record.rtype().to_int(), ttl: record.ttl().as_secs(), data })
+}
+
+fn serial_of(soa: &OwnedRecord) -> Result<u32, TransferError> {
+    Timers::of(soa.rtype, &soa.data).map(|timers| timers.serial).ok_or_else(|| malformed(&"no SOA"))
+}
+
+/// What a SOA says of its zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timers {
+    /// The version.
+    pub serial: u32,
+    /// Seconds until the primary is asked again.
+    pub refresh_s: u32,
+    /// Seconds until it is asked again after it did not answer.
+    pub retry_s: u32,
+    /// Seconds without an answer after which the zone is out of date.
+    pub expire_s: u32,
+}
+
+impl Timers {
+    /// What a record's data says, if it is a SOA.
+    pub fn of(kind: u16, data: &[u8]) -> Option<Self> {
+        if kind != rtype::SOA {
+            return None;
+        }
+        let (_, primary) = Name::from_wire(data).ok()?;
+        let (_, mailbox) = Name::from_wire(data.get(primary..)?).ok()?;
+        let at = |place: usize| {
+            let start = primary + mailbox + place * 4;
+            Some(u32::from_be_bytes(data.get(start..start + 4)?.try_into().ok()?))
+        };
+        Some(Self { serial: at(0)?, refresh_s: at(1)?, retry_s: at(2)?, expire_s: at(3)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_go_round() {
+        assert!(is_newer(2, 1));
+        assert!(!is_newer(1, 2));
+        assert!(!is_newer(1, 1));
+        assert!(is_newer(0, u32::MAX));
+        assert!(is_newer(1 << 31, 1));
+    }
+}

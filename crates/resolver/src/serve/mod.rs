@@ -1,0 +1,136 @@
+//! Where questions come in and answers go out.
+//!
+//! ```text
+//!   udp      one thread and socket for each core: a batch in, a batch out; what takes longer goes to the runtime
+//!   stream   TCP and what runs over it: a task for each connection
+//! ```
+
+mod counts;
+pub mod stream;
+pub mod udp;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub use counts::{Counts, Sums};
+use nix::ifaddrs::getifaddrs;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::name::Name;
+use crate::resolver::Resolver;
+
+/// Questions that wait for other servers at most, of all clients.
+const WAITING_MAX: usize = 20_000;
+/// Octets of a UDP socket's buffers that the kernel is asked for.
+const SOCKET_OCTETS: usize = 4 << 20;
+const BACKLOG: i32 = 1024;
+
+/// What all who serve have in common.
+#[derive(Clone, Debug)]
+pub struct Serving {
+    /// Who answers.
+    pub resolver: Arc<Resolver>,
+    /// Where what takes longer runs.
+    pub runtime: tokio::runtime::Handle,
+    /// What is counted.
+    pub counts: Arc<Counts>,
+    /// Zones of which a primary said that there is a new version, and who said it.
+    pub notified: mpsc::Sender<(Name, IpAddr)>,
+    waiting: Arc<Semaphore>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Serving {
+    /// Serves by `resolver`; where zones are told of that have new versions.
+    pub fn new(resolver: Arc<Resolver>, runtime: tokio::runtime::Handle) -> (Self, mpsc::Receiver<(Name, IpAddr)>) {
+        let (notified, told) = mpsc::channel(64);
+        let serving = Self {
+            resolver,
+            runtime,
+            counts: Arc::default(),
+            notified,
+            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+            stop: Arc::default(),
+        };
+        (serving, told)
+    }
+
+    /// Ends serving: what was begun is finished.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    fn stops(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// Sockets for UDP at an address, one for each worker, among which the kernel divides clients.
+///
+/// # Errors
+///
+/// Whatever the kernel says.
+pub fn udp_sockets(address: SocketAddr, workers: usize) -> io::Result<Vec<std::net::UdpSocket>> {
+    let mut address = address;
+    let mut sockets = Vec::new();
+    for _ in 0..workers.max(1) {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_reuse_port(true)?;
+        // The kernel gives less where its own limit says so.
+        socket.set_recv_buffer_size(SOCKET_OCTETS)?;
+        socket.set_send_buffer_size(SOCKET_OCTETS)?;
+        socket.bind(&address.into())?;
+        let socket = std::net::UdpSocket::from(socket);
+        // All share the port that the first was given.
+        address = socket.local_addr()?;
+        sockets.push(socket);
+    }
+    Ok(sockets)
+}
+
+/// A socket for TCP at an address.
+///
+/// # Errors
+///
+/// Whatever the kernel says.
+pub fn tcp_socket(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// The addresses that an address stands for: all of this machine, of the same family, for "any". An answer must come from the
+/// address that was asked, so each has a socket of its own.
+///
+/// # Errors
+///
+/// Whatever the kernel says.
+pub fn expanded(address: SocketAddr) -> io::Result<Vec<SocketAddr>> {
+    if !address.ip().is_unspecified() {
+        return Ok(vec![address]);
+    }
+    let mut all = Vec::new();
+    for interface in getifaddrs().map_err(io::Error::from)? {
+        let Some(own) = interface.address else { continue };
+        let v4 = own.as_sockaddr_in().map(|own| IpAddr::from(own.ip()));
+        // A link-local address is one only together with its interface.
+        let v6 = own.as_sockaddr_in6().filter(|own| !own.ip().is_unicast_link_local()).map(|own| IpAddr::from(own.ip()));
+        let own = v4.or(v6).filter(|own| own.is_ipv4() == address.is_ipv4());
+        all.extend(own.map(|own| SocketAddr::new(own, address.port())));
+    }
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
+}
