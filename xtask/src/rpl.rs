@@ -78,6 +78,9 @@ fn translate(scenario: &Value) -> Result<String> {
         }
         writeln!(out, "tags = {:?}", words(&text(&zone["tags"])))?;
         writeln!(out, "signal-nxdomain-ra = {}", is(&zone["rpz-signal-nxdomain-ra"], "yes"))?;
+        if is(&server["ede"], "yes") {
+            writeln!(out, "extended-error = \"blocked\"")?;
+        }
     }
     for zone in scenario["stubs"].as_array().into_iter().flatten() {
         let is_stub = is(&zone["kind"], "stub-zone");

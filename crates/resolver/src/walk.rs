@@ -194,7 +194,7 @@ impl Resolver {
         way.ttl_max = zone.settings.ttl_max_s;
         way.authentic = false;
         way.code = rcode::NOERROR;
-        if is_authoritative(verdict) {
+        if is_authoritative(verdict, way.client.is_none()) {
             way.reply.set(flag::AA);
         }
         let by_servers = matches!(verdict.kind, Kind::Nsdname | Kind::Nsip);
@@ -279,13 +279,13 @@ impl Resolver {
 
 /// Whether an answer is given as by the zone's own server. What a rule makes of the world's answer is not, nor where it sends on from there; other
 /// resolvers do the same.
-fn is_authoritative(verdict: &Verdict<'_>) -> bool {
+fn is_authoritative(verdict: &Verdict<'_>, behind_alias: bool) -> bool {
+    let sends_on = matches!(verdict.action, Action::Cname { .. } | Action::CnameBelow { .. });
     match verdict.kind {
-        Kind::ClientIp | Kind::Qname => true,
+        Kind::ClientIp => true,
+        Kind::Qname => !(sends_on && behind_alias),
         Kind::Ip => false,
-        Kind::Nsdname | Kind::Nsip => {
-            !matches!(verdict.action, Action::Cname { .. } | Action::CnameBelow { .. } | Action::TcpOnly)
-        }
+        Kind::Nsdname | Kind::Nsip => !sends_on && !matches!(verdict.action, Action::TcpOnly),
     }
 }
 

@@ -166,7 +166,7 @@ impl Zones {
                 Ok(Some(read)) => eprintln!(
                     "{} serial {}: {} records, as they were fetched before",
                     zone.zone(),
-                    zone.standing().timers.map_or(0, |timers| timers.serial),
+                    zone.timers().map_or(0, |timers| timers.serial),
                     read.records
                 ),
                 Ok(None) => {}
@@ -194,9 +194,11 @@ impl Zones {
                 fetched.hurry();
                 continue;
             };
-            let text = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
             let begun = crate::resolver::now();
-            let read = editor.replace_by_file(zone, &text);
+            let reading = || format!("reading {}", path.display());
+            let file = std::fs::File::open(path).with_context(reading)?;
+            let octets = file.metadata().with_context(reading)?.len();
+            let read = editor.replace_by_file(zone, file, octets).with_context(reading)?;
             told.push(tell(&editor, zone, path, &read, begun));
         }
         Ok(told)

@@ -1,5 +1,6 @@
 //! Who changes the policy: records of zones become rules, one writer at a time, and each change is published as a whole.
 
+use std::io;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -13,6 +14,8 @@ use crate::name::{Name, Realm, Secret};
 
 /// Refused lines of a zone that are kept, at most; the others are counted.
 pub const REFUSED_MAX: usize = 1000;
+/// Octets of a record in a zone's file, about.
+const OCTETS_A_RECORD: usize = 35;
 /// Names in the table for each record of a list, about: there are names above those with rules.
 const NAMES_A_RECORD: (usize, usize) = (3, 2);
 
@@ -114,26 +117,26 @@ impl Editor {
         self.zones.get(usize::from(place))
     }
 
-    /// Replaces a zone's rules by those of a file. Until they are all there, the old ones hold.
-    pub fn replace_by_file(&mut self, zone: u8, text: &[u8]) -> Read {
-        let lines = memchr::memchr_iter(b'\n', text).count();
-        self.replace(zone, lines, |take| {
-            let Some(apex) = take.apex() else { return };
-            zonefile::read(text, &apex, |line, record| take.record(line, record));
-        })
+    /// Replaces a zone's rules by those of a file of so many octets. Until they are all there, the old ones hold, and when the file cannot
+    /// be read to its end they stay.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the file says when it is read.
+    pub fn replace_by_file(&mut self, zone: u8, file: impl io::Read, octets: u64) -> io::Result<Read> {
+        let mut result = Ok(());
+        let room = usize::try_from(octets).unwrap_or(usize::MAX) / OCTETS_A_RECORD;
+        let read = self.replace_by(zone, room, |taking| {
+            let apex = taking.settings.name;
+            result = zonefile::read(file, &apex, |line, record| taking.record(line, record));
+            result.is_ok()
+        });
+        result.map(|()| read)
     }
 
     /// Replaces a zone's rules by those that `fill` hands over, if it says in the end that they are all there.
     pub fn replace_if(&mut self, zone: u8, fill: impl FnOnce(&mut Taking<'_>) -> bool) -> Read {
         self.replace_by(zone, 0, fill)
-    }
-
-    /// Replaces a zone's rules by those that `fill` hands over; `room` is about how many.
-    pub fn replace(&mut self, zone: u8, room: usize, fill: impl FnOnce(&mut Taking<'_>)) -> Read {
-        self.replace_by(zone, room, |taking| {
-            fill(taking);
-            true
-        })
     }
 
     fn replace_by(&mut self, zone: u8, room: usize, fill: impl FnOnce(&mut Taking<'_>) -> bool) -> Read {
@@ -212,11 +215,6 @@ pub struct Taking<'a> {
 }
 
 impl Taking<'_> {
-    /// The zone's apex.
-    pub fn apex(&self) -> Option<Name> {
-        Some(self.settings.name)
-    }
-
     /// A record that the zone has; a line of 0 where there are no lines.
     pub fn record(&mut self, line: usize, record: Result<ZoneRecord<'_>, EntryError>) {
         if let Err(why) = record.map_err(Conflict::from).and_then(|record| self.add(record)) {
@@ -388,7 +386,7 @@ mod tests {
     fn a_file_becomes_rules_and_what_it_says_twice_is_told() {
         let mut editor = editor();
         let text = b"@ SOA ns. host. 7 1 1 1 1\na CNAME .\na CNAME *.\n*.b A 192.0.2.1\n*.b A 192.0.2.2\n*.b A 192.0.2.1\nc..d CNAME .\n";
-        let read = editor.replace_by_file(1, text);
+        let read = editor.replace_by_file(1, text.as_slice(), 0).unwrap();
         assert_eq!((read.serial, read.records, read.refused_count), (Some(7), 4, 2));
         assert_eq!(read.refused[0], Refused { line: 3, why: Conflict::Taken(Action::Nxdomain) });
         assert_eq!(read.refused[1].line, 7);
@@ -396,9 +394,9 @@ mod tests {
         assert_eq!(of(&editor, "a."), Some((1, "nxdomain")));
         assert_eq!(of(&editor, "x.b."), Some((1, "local-data")));
         // An earlier zone comes first; a later version takes the place of all that was.
-        editor.replace_by_file(0, b"a CNAME rpz-drop.\n");
+        editor.replace_by_file(0, &b"a CNAME rpz-drop.\n"[..], 0).unwrap();
         assert_eq!(of(&editor, "a."), Some((0, "drop")));
-        editor.replace_by_file(0, b"q CNAME rpz-drop.\n");
+        editor.replace_by_file(0, &b"q CNAME rpz-drop.\n"[..], 0).unwrap();
         assert_eq!(of(&editor, "a."), Some((1, "nxdomain")));
         assert_eq!(of(&editor, "x.b."), Some((1, "local-data")));
     }
@@ -406,7 +404,8 @@ mod tests {
     #[test]
     fn a_change_takes_away_and_adds() {
         let mut editor = editor();
-        editor.replace_by_file(0, b"@ SOA ns. host. 7 1 1 1 1\na CNAME .\nb A 192.0.2.1\nb A 192.0.2.2\n24.0.2.0.192.rpz-ip CNAME .\n");
+        let text = b"@ SOA ns. host. 7 1 1 1 1\na CNAME .\nb A 192.0.2.1\nb A 192.0.2.2\n24.0.2.0.192.rpz-ip CNAME .\n";
+        editor.replace_by_file(0, text.as_slice(), 0).unwrap();
         let record = |owner: &str, rtype, data: &'static [u8]| ZoneRecord { owner: name(owner), rtype, ttl: 1, data };
         let gone = [record("b.one.", rtype::A, &[192, 0, 2, 1]), record("a.one.", rtype::CNAME, &[0])];
         let come = [record("c.one.", rtype::CNAME, &[0]), record("32.1.2.0.192.rpz-client-ip.one.", rtype::CNAME, &[0])];

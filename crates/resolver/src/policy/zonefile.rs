@@ -4,6 +4,7 @@
 //! cut into entries here and each is read alone. Nearly all of them are `NAME CNAME TARGET` or an address, which are read here
 //! without a copy; every other entry is given to `domain`.
 
+use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use bytes::Bytes;
@@ -51,25 +52,46 @@ pub enum EntryError {
     Other(String),
 }
 
+/// Octets that are read at a time.
+const CHUNK_OCTETS: usize = 512 * 1024;
+
 /// Reads a file's records from first to last, giving each with its line to `take`, or why it is none.
 ///
-/// Names without a last dot are taken below `apex` until `$ORIGIN` says otherwise.
-pub fn read(text: &[u8], apex: &Name, mut take: impl FnMut(usize, Result<ZoneRecord<'_>, EntryError>)) {
+/// Names without a last dot are taken below `apex` until `$ORIGIN` says otherwise. Of the file no more than a part is in memory.
+///
+/// # Errors
+///
+/// Whatever the file says when it is read.
+pub fn read(
+    mut file: impl io::Read,
+    apex: &Name,
+    mut take: impl FnMut(usize, Result<ZoneRecord<'_>, EntryError>),
+) -> io::Result<()> {
     let mut reader = Reader { origin: *apex, owner: None, ttl: None, ttl_before: TTL_DEFAULT_S };
-    let (mut rest, mut line) = (text, 1);
-    while !rest.is_empty() {
-        let here = line;
-        match entry(rest) {
-            Ok((entry, after, lines)) => {
-                (rest, line) = (after, line + lines);
-                reader.entry(entry, |result| take(here, result));
-            }
-            Err((error, after)) => {
-                (rest, line) = (after, line + 1);
-                take(here, Err(error));
+    let (mut text, mut line, mut is_whole) = (Vec::with_capacity(CHUNK_OCTETS * 2), 1, false);
+    while !is_whole {
+        let before = text.len();
+        (&mut file).take(CHUNK_OCTETS as u64).read_to_end(&mut text)?;
+        is_whole = text.len() == before;
+        let mut rest = text.as_slice();
+        // Where more is to come, an entry could end behind what is there.
+        while rest.len() > if is_whole { 0 } else { ENTRY_OCTETS_MAX + 1 } {
+            let here = line;
+            match entry(rest) {
+                Ok((entry, after, lines)) => {
+                    (rest, line) = (after, line + lines);
+                    reader.entry(entry, |result| take(here, result));
+                }
+                Err((error, after)) => {
+                    (rest, line) = (after, line + 1);
+                    take(here, Err(error));
+                }
             }
         }
+        let done = text.len() - rest.len();
+        text.drain(..done);
     }
+    Ok(())
 }
 
 /// The entry at the beginning, what is after it, and how many lines it takes. After an error it goes on with the next line.
@@ -275,7 +297,8 @@ mod tests {
                 good.push(format!("{line} {} {} {} {}", record.owner, record.ttl, record.rtype, record.data.len()));
             }
             Err(error) => bad.push((line, error)),
-        });
+        })
+        .unwrap();
         (good, bad)
     }
 
@@ -310,6 +333,21 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_read_in_parts_and_nothing_falls_between_them() {
+        let mut text = String::from("$TTL 5\n");
+        let mut wanted = 0;
+        while text.len() < CHUNK_OCTETS * 3 {
+            text += &format!("n{wanted} TXT ( \"{}\"\n ; between\n \"x\" )\n", "t".repeat(wanted % 200));
+            wanted += 1;
+        }
+        text += &format!("long TXT {}\n{}", "\"x\" ".repeat(ENTRY_OCTETS_MAX / 4), "last A 192.0.2.1");
+        let (good, bad) = records(&text);
+        assert_eq!((good.len(), bad.len()), (wanted + 1, 1));
+        assert_eq!(bad[0], (wanted * 3 + 2, EntryError::Long));
+        assert_eq!(good[wanted], format!("{} last.rpz.test. 5 1 4", wanted * 3 + 3));
+    }
+
+    #[test]
     fn times_have_units() {
         assert_eq!(seconds(b"1h30m"), Some(5400));
         assert_eq!(seconds(b"90"), Some(90));
@@ -321,7 +359,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_text_makes_it_panic(text: Vec<u8>) {
-            read(&text, &Name::ROOT, |_, _| {});
+            read(text.as_slice(), &Name::ROOT, |_, _| {}).unwrap();
         }
     }
 }

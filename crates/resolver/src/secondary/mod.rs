@@ -13,7 +13,6 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::name::Name;
-use crate::policy::rule::rtype;
 use crate::policy::{Editor, Read};
 pub use domain::tsig::Key;
 use kept::Kept;
@@ -41,8 +40,6 @@ pub struct Secondary {
 /// How a zone stands.
 #[derive(Clone, Debug, Default)]
 pub struct Standing {
-    /// What its SOA says.
-    pub timers: Option<Timers>,
     /// What the last attempt failed with.
     pub failure: Option<String>,
     /// Whole transfers so far.
@@ -76,6 +73,13 @@ impl Secondary {
         self.wake.notify_one();
     }
 
+    /// What the SOA of the version that holds says.
+    pub fn timers(&self) -> Option<Timers> {
+        let editor = self.editor();
+        let soa = editor.zone(self.place)?.soa.as_ref()?;
+        Timers::of(soa.rtype, &soa.data)
+    }
+
     /// How it stands.
     pub fn standing(&self) -> Standing {
         self.lock().clone()
@@ -95,13 +99,9 @@ impl Secondary {
     ///
     /// Whatever the disk says; a damaged file is fetched anew.
     pub fn restore(&self) -> std::io::Result<Option<Read>> {
-        let (mut soa, mut changes, mut failure) = (None, None, None);
+        let (mut changes, mut failure) = (None, None);
         let read = self.editor().replace_if(self.place, |taking| {
-            let result = self.kept.read(|record| {
-                soa = Timers::of(record.rtype, record.data).or(soa);
-                taking.record(0, Ok(record));
-            });
-            match result {
+            match self.kept.read(|record| taking.record(0, Ok(record))) {
                 Ok(found) => changes = found,
                 Err(error) => failure = Some(error),
             }
@@ -112,9 +112,7 @@ impl Secondary {
         }
         for change in changes.iter().flatten() {
             self.apply(change);
-            soa = change.come.iter().find_map(|record| Timers::of(record.rtype, &record.data)).or(soa);
         }
-        self.lock().timers = soa;
         Ok(changes.map(|_| read))
     }
 
@@ -127,10 +125,10 @@ impl Secondary {
     /// Keeps the zone up to date, for ever. `told` hears what became of each attempt.
     pub async fn follow(&self, told: impl Fn(&Name, &Result<Transferred, TransferError>) + Sync) {
         let mut failed = false;
-        let mut known = self.lock().timers.is_some();
+        let mut known = self.kept.is_whole();
         loop {
             if known {
-                let wait_s = match (self.lock().timers, failed) {
+                let wait_s = match (self.timers(), failed) {
                     (Some(timers), false) => timers.refresh_s,
                     (Some(timers), true) => timers.retry_s,
                     (None, _) => RETRY_S,
@@ -154,7 +152,7 @@ impl Secondary {
     pub async fn update(&self) -> Result<Transferred, TransferError> {
         let mut result = Ok(Transferred::UpToDate);
         for primary in &self.primaries {
-            let serial = self.lock().timers.map(|timers| timers.serial);
+            let serial = self.timers().map(|timers| timers.serial);
             result = self.update_from(primary, serial).await;
             if let (Err(TransferError::Refused(_) | TransferError::Malformed(_)), Some(_)) = (&result, serial) {
                 // It does not know what changed, or does not tell.
@@ -189,14 +187,10 @@ impl Secondary {
             Transferred::Changes(changes) => {
                 for change in changes {
                     self.apply(change);
-                    let timers = change.come.iter().find(|record| record.rtype == rtype::SOA);
-                    let timers = timers.and_then(|soa| Timers::of(soa.rtype, &soa.data));
-                    let mut standing = self.lock();
-                    standing.timers = timers.or(standing.timers);
-                    standing.changes += 1;
                 }
-                // Where it cannot be written, a start begins with an older version.
-                for change in changes {
+                self.lock().changes += changes.len() as u64;
+                // Where it cannot be written, a start begins with an older version. What changes the operator's own file is fetched again.
+                for change in changes.iter().filter(|_| self.kept.is_whole()) {
                     self.kept.append(change)?;
                 }
             }
