@@ -20,7 +20,7 @@ pub mod name;
 pub mod policy;
 pub mod recurse;
 pub mod resolver;
-pub mod secondary;
 pub mod serve;
 pub mod step;
 pub mod walk;
+pub mod zone;

@@ -12,9 +12,10 @@ use noroshi_resolver::name::{Name, Secret};
 use noroshi_resolver::policy::{Editor, Read};
 use noroshi_resolver::recurse::Recurse;
 use noroshi_resolver::resolver::{BackEnd, Resolver};
-use noroshi_resolver::secondary::kept::Kept;
-use noroshi_resolver::secondary::{Secondary, TransferError, Transferred};
 use noroshi_resolver::serve::{self, Serving, stream};
+use noroshi_resolver::zone::kept::Kept;
+use noroshi_resolver::zone::secondary::Secondary;
+use noroshi_resolver::zone::transfer::{TransferError, Transferred};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::Serialize;
 

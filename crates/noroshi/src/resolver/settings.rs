@@ -16,7 +16,8 @@ use noroshi_resolver::policy::rule::Action;
 use noroshi_resolver::policy::{Override, ZoneSettings};
 use noroshi_resolver::recurse::RecurseSettings;
 use noroshi_resolver::resolver::Settings;
-use noroshi_resolver::secondary::{Key, Primary};
+use noroshi_resolver::zone::Key;
+use noroshi_resolver::zone::transfer::Primary;
 use serde::{Deserialize, Serialize};
 
 use crate::sources::secret;

@@ -1,7 +1,8 @@
-//! A transferred zone on disk, so that a resolver that starts has its rules before it has reached anybody.
+//! A zone on disk: one that was transferred, so that a resolver that starts has its rules before it has reached anybody; and one that is
+//! given to others, who ask what changed.
 //!
 //! ```text
-//!   NAME.zone     the whole zone, as it was last transferred; a checksum ends it
+//!   NAME.zone     the whole zone, as it was once; its version and a checksum end it
 //!   NAME.changes  what changed since, each with its length and checksum
 //! ```
 //!
@@ -10,19 +11,28 @@
 //! primary had.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Read, Write as _};
+use std::hash::Hasher as _;
+use std::io::{self, BufReader, BufWriter, Read, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use ring::digest::{Context, Digest, SHA256, digest};
 
-use super::transfer::{Change, OwnedRecord, Timers};
+use hashbrown::HashMap;
+use siphasher::sip::SipHasher13;
+
+use super::{Change, OwnedRecord, Timers, is_newer};
 use crate::name::{Name, OCTETS_MAX};
-use crate::policy::rule::ZoneRecord;
+use crate::policy::rule::{ZoneRecord, rtype};
 
 /// How a whole zone's file begins.
 const MAGIC: &[u8; 8] = b"norozon1";
 /// Ends the records of a whole zone: no name begins like that.
 const END: u8 = 0xff;
+/// What stands after the records: [`END`], whether there is a version, the version, the checksum.
+const TRAILER_OCTETS: u64 = 1 + 1 + 4 + SUM_OCTETS as u64;
+const SUM_OCTETS: usize = 32;
+/// Records that changed, as a part of all, from which on a zone is written anew.
+const CHANGED_PART: usize = 4;
 /// Octets of a change at most.
 const CHANGE_OCTETS_MAX: u32 = 1 << 30;
 
@@ -39,15 +49,27 @@ pub struct Whole {
     part: PathBuf,
     kept: Kept,
     file: BufWriter<File>,
-    sum: Context2,
+    sum: Sum,
+    serial: Option<u32>,
 }
 
-struct Context2(Context);
+struct Sum(Context);
 
-impl std::fmt::Debug for Context2 {
+impl std::fmt::Debug for Sum {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SHA-256")
     }
+}
+
+/// What a zone's new records are beside those that are kept.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Renewed {
+    /// The same.
+    Same,
+    /// These changed.
+    Change(Change),
+    /// So many changed that the zone was written anew, or nothing was kept.
+    Whole,
 }
 
 impl Kept {
@@ -85,7 +107,8 @@ impl Kept {
             file: BufWriter::with_capacity(1 << 20, File::create(&part)?),
             part,
             kept: self.clone(),
-            sum: Context2(Context::new(&SHA256)),
+            sum: Sum(Context::new(&SHA256)),
+            serial: None,
         };
         whole.write(MAGIC)?;
         Ok(whole)
@@ -123,16 +146,148 @@ impl Kept {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        check(&file)?;
-        let mut reader = BufReader::with_capacity(1 << 20, File::open(&self.zone)?);
-        let mut magic = [0; MAGIC.len()];
-        reader.read_exact(&mut magic)?;
-        let (mut serial, mut data) = (None, Vec::new());
+        let serial = check(&file)?;
+        let mut file = file;
+        file.seek(io::SeekFrom::Start(MAGIC.len() as u64))?;
+        let mut reader = BufReader::with_capacity(1 << 20, file);
+        let mut data = Vec::new();
         while let Some(record) = get(&mut reader, &mut data)? {
-            serial = Timers::of(record.rtype, record.data).map(|timers| timers.serial).or(serial);
             take(record);
         }
         self.changes_since(serial).map(Some)
+    }
+
+    /// Gives every record of the newest version to `take`, its SOA first. `None` where there is no whole zone.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the disk says, or `take`.
+    pub fn current(&self, mut take: impl FnMut(ZoneRecord<'_>) -> io::Result<()>) -> io::Result<Option<u32>> {
+        let hasher = hasher();
+        let (mut soa, mut first) = (None, None);
+        let Some(changes) = self.read(|record| {
+            if record.rtype == rtype::SOA && first.is_none() {
+                first = Some(owned(&record));
+            }
+        })?
+        else {
+            return Ok(None);
+        };
+        // What became of each record in all changes together.
+        let mut net: HashMap<u64, (i32, Option<OwnedRecord>)> = HashMap::new();
+        for change in changes {
+            for record in change.gone {
+                net.entry(hash(&hasher, &record.lend())).or_default().0 -= 1;
+            }
+            for record in change.come {
+                if record.rtype == rtype::SOA {
+                    soa = Some(record);
+                    continue;
+                }
+                let entry = net.entry(hash(&hasher, &record.lend())).or_default();
+                *entry = (entry.0 + 1, Some(record));
+            }
+        }
+        let Some(soa) = soa.or(first) else { return Ok(None) };
+        take(soa.lend())?;
+        let mut result = Ok(());
+        self.read(|record| {
+            if result.is_ok() && record.rtype != rtype::SOA && net.get(&hash(&hasher, &record)).is_none_or(|(net, _)| *net >= 0) {
+                result = take(record);
+            }
+        })?;
+        result?;
+        for record in net.into_values().filter(|(net, _)| *net > 0).filter_map(|(_, record)| record) {
+            take(record.lend())?;
+        }
+        Ok(Timers::of(soa.rtype, &soa.data).map(|timers| timers.serial))
+    }
+
+    /// What changed after a version; `None` where that is not known any more.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the disk says.
+    pub fn since(&self, serial: u32) -> io::Result<Option<Vec<Change>>> {
+        let all = match File::open(&self.zone) {
+            Ok(file) => self.changes_since(check(&file)?)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let at = all.iter().position(|change| change.from == serial);
+        Ok(at.map(|at| all.into_iter().skip(at).collect()))
+    }
+
+    /// Takes over the records that `read` hands over, as a new version. Their SOA's version is used where it is newer, else the next.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the disk says, or `read`. What is kept stays as it is.
+    pub fn renew(&self, read: impl Fn(&mut dyn FnMut(ZoneRecord<'_>)) -> io::Result<()>) -> io::Result<Renewed> {
+        let hasher = hasher();
+        let (mut before, mut soa, mut count) = (HashMap::new(), None, 0usize);
+        let is_whole = self.current(|record| {
+            if record.rtype == rtype::SOA {
+                soa = Some(owned(&record));
+            } else {
+                before.insert(hash(&hasher, &record), true);
+                count += 1;
+            }
+            Ok(())
+        });
+        // A damaged file is written anew.
+        let Ok(Some(serial)) = is_whole else { return self.write_anew(read, None) };
+        let mut change = Change { from: serial, ..Change::default() };
+        let mut new_soa = None;
+        read(&mut |record| {
+            if record.rtype == rtype::SOA {
+                new_soa = Some(owned(&record));
+            } else if let Some(is_gone) = before.get_mut(&hash(&hasher, &record)) {
+                *is_gone = false;
+            } else if change.come.len() <= count / CHANGED_PART {
+                change.come.push(owned(&record));
+            }
+        })?;
+        before.retain(|_, is_gone| *is_gone);
+        if change.come.len() + before.len() > count / CHANGED_PART {
+            return self.write_anew(read, Some(serial));
+        }
+        let old_soa = soa.unwrap_or_else(|| synthetic_soa(&change, serial));
+        let new_soa = new_soa.unwrap_or_else(|| old_soa.clone());
+        if change.come.is_empty() && before.is_empty() && new_soa.data == old_soa.data {
+            return Ok(Renewed::Same);
+        }
+        self.current(|record| {
+            if before.contains_key(&hash(&hasher, &record)) {
+                change.gone.push(owned(&record));
+            }
+            Ok(())
+        })?;
+        let new_soa = newer(new_soa, serial);
+        change.to = Timers::of(rtype::SOA, &new_soa.data).map_or(serial, |timers| timers.serial);
+        change.come.insert(0, new_soa);
+        self.append(&change)?;
+        Ok(Renewed::Change(change))
+    }
+
+    fn write_anew(
+        &self,
+        read: impl Fn(&mut dyn FnMut(ZoneRecord<'_>)) -> io::Result<()>,
+        serial: Option<u32>,
+    ) -> io::Result<Renewed> {
+        let mut whole = self.whole()?;
+        let mut result = Ok(());
+        read(&mut |record| {
+            if result.is_ok() {
+                result = match serial {
+                    Some(serial) if record.rtype == rtype::SOA => whole.record(&newer(owned(&record), serial).lend()),
+                    _ => whole.record(&record),
+                };
+            }
+        })?;
+        result?;
+        whole.end()?;
+        Ok(Renewed::Whole)
     }
 
     fn changes_since(&self, serial: Option<u32>) -> io::Result<Vec<Change>> {
@@ -173,6 +328,7 @@ impl Whole {
     ///
     /// Whatever the disk says.
     pub fn record(&mut self, record: &ZoneRecord<'_>) -> io::Result<()> {
+        self.serial = Timers::of(record.rtype, record.data).map(|timers| timers.serial).or(self.serial);
         let mut octets = Vec::with_capacity(64);
         put(&mut octets, record);
         self.write(&octets)
@@ -189,7 +345,8 @@ impl Whole {
     ///
     /// Whatever the disk says.
     pub fn end(mut self) -> io::Result<()> {
-        self.write(&[END])?;
+        let [a, b, c, d] = self.serial.unwrap_or(0).to_be_bytes();
+        self.write(&[END, u8::from(self.serial.is_some()), a, b, c, d])?;
         let sum: Digest = self.sum.0.clone().finish();
         self.file.write_all(sum.as_ref())?;
         self.file.flush()?;
@@ -246,11 +403,14 @@ fn get<'d>(reader: &mut impl Read, data: &'d mut Vec<u8>) -> io::Result<Option<Z
     }))
 }
 
-/// Reads a whole zone's file through to its checksum.
-fn check(mut file: &File) -> io::Result<()> {
+/// Reads a whole zone's file through to its checksum; its version.
+fn check(mut file: &File) -> io::Result<Option<u32>> {
     let damaged = || io::Error::new(io::ErrorKind::InvalidData, "the zone's file is damaged");
     let len = file.metadata()?.len();
-    let body = len.checked_sub(32).filter(|body| *body > MAGIC.len() as u64).ok_or_else(damaged)?;
+    if len < MAGIC.len() as u64 + TRAILER_OCTETS {
+        return Err(damaged());
+    }
+    let body = len - SUM_OCTETS as u64;
     let mut sum = Context::new(&SHA256);
     let mut reader = (&mut file).take(body);
     let mut chunk = vec![0; 1 << 20];
@@ -265,9 +425,52 @@ fn check(mut file: &File) -> io::Result<()> {
         }
         sum.update(&chunk[..read]);
     }
-    let mut wanted = [0; 32];
+    let mut wanted = [0; SUM_OCTETS];
     file.read_exact(&mut wanted)?;
-    if sum.finish().as_ref() == wanted { Ok(()) } else { Err(damaged()) }
+    if sum.finish().as_ref() != wanted {
+        return Err(damaged());
+    }
+    let mut version = [0; 5];
+    file.seek(io::SeekFrom::End(-(version.len() as i64 + SUM_OCTETS as i64)))?;
+    file.read_exact(&mut version)?;
+    let [has, serial @ ..] = version;
+    Ok((has == 1).then_some(u32::from_be_bytes(serial)))
+}
+
+fn owned(record: &ZoneRecord<'_>) -> OwnedRecord {
+    OwnedRecord { owner: record.owner, rtype: record.rtype, ttl: record.ttl, data: record.data.to_vec() }
+}
+
+/// Records are compared by a hash with a key of the moment: nobody can make two that look the same.
+fn hasher() -> SipHasher13 {
+    SipHasher13::new_with_keys(fastrand::u64(..), fastrand::u64(..))
+}
+
+fn hash(hasher: &SipHasher13, record: &ZoneRecord<'_>) -> u64 {
+    let mut hasher = *hasher;
+    hasher.write(record.owner.wire());
+    hasher.write_u16(record.rtype);
+    hasher.write_u32(record.ttl);
+    hasher.write(record.data);
+    hasher.finish()
+}
+
+/// A SOA of a version after `serial`.
+fn newer(mut soa: OwnedRecord, serial: u32) -> OwnedRecord {
+    let is = Timers::of(soa.rtype, &soa.data).map(|timers| timers.serial);
+    if is.is_none_or(|is| !is_newer(is, serial)) && soa.data.len() >= 20 {
+        let at = soa.data.len() - 20;
+        soa.data[at..at + 4].copy_from_slice(&serial.wrapping_add(1).to_be_bytes());
+    }
+    soa
+}
+
+/// Of a zone without one: nothing is known but its version.
+fn synthetic_soa(change: &Change, serial: u32) -> OwnedRecord {
+    let mut data = vec![0, 0];
+    data.extend([serial, 3600, 600, 604_800, 300].iter().flat_map(|number| number.to_be_bytes()));
+    let owner = change.come.first().map_or(Name::ROOT, |record| record.owner);
+    OwnedRecord { owner, rtype: rtype::SOA, ttl: 300, data }
 }
 
 /// The next change that is whole, and how many octets it takes.
@@ -330,6 +533,45 @@ mod tests {
     }
 
     #[test]
+    fn new_records_become_a_change_of_the_old_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Kept::new(folder.path(), &name("rpz."));
+        let with = |serial: u32, owners: &[String]| {
+            let records: Vec<OwnedRecord> = [soa(serial)].into_iter().chain(owners.iter().map(|owner| rule(owner))).collect();
+            kept.renew(|take| {
+                records.iter().for_each(|record| take(record.lend()));
+                Ok(())
+            })
+            .unwrap()
+        };
+        let mut owners: Vec<String> = (0..40).map(|at| format!("n{at}.rpz.")).collect();
+        assert_eq!(with(7, &owners), Renewed::Whole);
+        assert_eq!(with(7, &owners), Renewed::Same);
+        owners[3] = "other.rpz.".into();
+        // The version is the old one, so the next is made.
+        let Renewed::Change(change) = with(7, &owners) else { panic!("one record is another") };
+        assert_eq!((change.from, change.to), (7, 8));
+        assert_eq!((change.gone, change.come), (vec![rule("n3.rpz.")], vec![soa(8), rule("other.rpz.")]));
+        owners.push("more.rpz.".into());
+        assert!(matches!(with(20, &owners), Renewed::Change(Change { from: 8, to: 20, .. })));
+        assert_eq!(kept.since(8).unwrap().unwrap().len(), 1);
+        assert_eq!(kept.since(7).unwrap().unwrap().len(), 2);
+        assert_eq!(kept.since(20).unwrap(), None);
+        let mut now = Vec::new();
+        let serial = kept.current(|record| {
+            now.push(record.owner.to_string());
+            Ok(())
+        });
+        assert_eq!(serial.unwrap(), Some(20));
+        assert_eq!(now.remove(0), "rpz.");
+        now.sort_unstable();
+        owners.sort_unstable();
+        assert_eq!(now, owners);
+        assert_eq!(with(21, &owners[..10]), Renewed::Whole, "too many are gone");
+        assert_eq!(kept.since(20).unwrap(), None);
+    }
+
+    #[test]
     fn wherever_it_is_cut_off_what_is_read_is_a_version() {
         let folder = tempfile::tempdir().unwrap();
         let kept = Kept::new(folder.path(), &name("rpz."));
@@ -359,6 +601,7 @@ mod tests {
         whole.end().unwrap();
         fs::write(&kept.changes, &all).unwrap();
         assert_eq!(read(&kept).unwrap(), (vec!["rpz.".to_owned()], vec![]));
+        assert_eq!(kept.since(30).unwrap(), None);
         // A whole zone that is damaged is none.
         let zone = fs::read(&kept.zone).unwrap();
         for at in 0..zone.len() {

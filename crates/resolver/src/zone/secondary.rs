@@ -3,9 +3,6 @@
 //! A zone is fetched when its primary says so (NOTIFY, RFC 1996) and when its SOA says so. What changed is applied to the policy
 //! before it is written to disk: who is killed between has the version before, and fetches again.
 
-pub mod kept;
-pub mod transfer;
-
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,9 +11,9 @@ use tokio::sync::Notify;
 
 use crate::name::Name;
 use crate::policy::{Editor, Read};
-pub use domain::tsig::Key;
-use kept::Kept;
-pub use transfer::{Change, Primary, Timers, TransferError, Transferred};
+use super::kept::{Kept, Whole};
+use super::transfer::{self, Primary, TransferError, Transferred};
+use super::{Change, OwnedRecord, Timers};
 
 /// Seconds between two questions to a primary at least, whatever its SOA says; NOTIFY does not wait.
 const REFRESH_S_MIN: u32 = 5;
@@ -117,8 +114,8 @@ impl Secondary {
     }
 
     fn apply(&self, change: &Change) -> Read {
-        let gone = change.gone.iter().map(transfer::OwnedRecord::lend);
-        let come = change.come.iter().map(transfer::OwnedRecord::lend);
+        let gone = change.gone.iter().map(OwnedRecord::lend);
+        let come = change.come.iter().map(OwnedRecord::lend);
         self.editor().change(self.place, gone, come)
     }
 
@@ -179,7 +176,7 @@ impl Secondary {
             Transferred::Whole => {
                 // A million rules take a second, in which other tasks go on.
                 tokio::task::block_in_place(|| {
-                    whole.map_or(Ok(()), kept::Whole::end)?;
+                    whole.map_or(Ok(()), Whole::end)?;
                     self.restore()
                 })?;
                 self.lock().whole += 1;

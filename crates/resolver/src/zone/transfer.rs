@@ -20,8 +20,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::{Change, OwnedRecord, Timers, is_newer};
 use crate::name::Name;
-use crate::policy::rule::{ZoneRecord, rtype};
+use crate::policy::rule::ZoneRecord;
+
 
 /// How long a primary may take to be reached, and for each message.
 const WAIT: Duration = Duration::from_secs(20);
@@ -76,39 +78,6 @@ pub enum TransferError {
     /// More than [`RECORDS_MAX`].
     #[error("more than {RECORDS_MAX} records")]
     Long,
-}
-
-/// A record that outlives its message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnedRecord {
-    /// Its owner, absolute.
-    pub owner: Name,
-    /// The type's number.
-    pub rtype: u16,
-    /// In seconds.
-    pub ttl: u32,
-    /// Data in wire form, its names uncompressed.
-    pub data: Vec<u8>,
-}
-
-impl OwnedRecord {
-    /// The same, lent.
-    pub fn lend(&self) -> ZoneRecord<'_> {
-        ZoneRecord { owner: self.owner, rtype: self.rtype, ttl: self.ttl, data: &self.data }
-    }
-}
-
-/// What changed from one version to another. The new SOA is among what came.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Change {
-    /// The version that it changes.
-    pub from: u32,
-    /// The version that it makes.
-    pub to: u32,
-    /// Records that are gone.
-    pub gone: Vec<OwnedRecord>,
-    /// Records that came.
-    pub come: Vec<OwnedRecord>,
 }
 
 /// What a primary had to say.
@@ -176,11 +145,6 @@ pub async fn fetch(
 
 fn malformed(error: &impl ToString) -> TransferError {
     TransferError::Malformed(error.to_string())
-}
-
-/// Whether version `one` came after `other` (RFC 1982).
-pub fn is_newer(one: u32, other: u32) -> bool {
-    one != other && one.wrapping_sub(other) < 1 << 31
 }
 
 type Signed = Option<ClientSequence<Arc<Key>>>;
@@ -310,47 +274,4 @@ fn owned(record: &ParsedRecord) -> Result<OwnedRecord, TransferError> {
 
 fn serial_of(soa: &OwnedRecord) -> Result<u32, TransferError> {
     Timers::of(soa.rtype, &soa.data).map(|timers| timers.serial).ok_or_else(|| malformed(&"no SOA"))
-}
-
-/// What a SOA says of its zone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timers {
-    /// The version.
-    pub serial: u32,
-    /// Seconds until the primary is asked again.
-    pub refresh_s: u32,
-    /// Seconds until it is asked again after it did not answer.
-    pub retry_s: u32,
-    /// Seconds without an answer after which the zone is out of date.
-    pub expire_s: u32,
-}
-
-impl Timers {
-    /// What a record's data says, if it is a SOA.
-    pub fn of(kind: u16, data: &[u8]) -> Option<Self> {
-        if kind != rtype::SOA {
-            return None;
-        }
-        let (_, primary) = Name::from_wire(data).ok()?;
-        let (_, mailbox) = Name::from_wire(data.get(primary..)?).ok()?;
-        let at = |place: usize| {
-            let start = primary + mailbox + place * 4;
-            Some(u32::from_be_bytes(data.get(start..start + 4)?.try_into().ok()?))
-        };
-        Some(Self { serial: at(0)?, refresh_s: at(1)?, retry_s: at(2)?, expire_s: at(3)? })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_go_round() {
-        assert!(is_newer(2, 1));
-        assert!(!is_newer(1, 2));
-        assert!(!is_newer(1, 1));
-        assert!(is_newer(0, u32::MAX));
-        assert!(is_newer(1 << 31, 1));
-    }
 }
