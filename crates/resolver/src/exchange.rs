@@ -64,6 +64,32 @@ pub async fn ask_by_stream(
     timeout(wait, over_tcp(server, name, asking)).await.map_err(|_| ExchangeError::Silence(wait))?
 }
 
+/// Tells a server that a zone has a new version (RFC 1996).
+///
+/// # Errors
+///
+/// [`ExchangeError`], why it did not say that it heard.
+pub async fn notify(server: SocketAddr, zone: &Name, wait: Duration) -> Result<(), ExchangeError> {
+    let any: SocketAddr = if server.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
+    let socket = UdpSocket::bind(any).await?;
+    socket.connect(server).await?;
+    let mut told = fastrand::u16(..).to_be_bytes().to_vec();
+    told.extend([0x24, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    told.extend_from_slice(zone.wire());
+    told.extend([0, 6, 0, 1]);
+    socket.send(&told).await?;
+    let mut answer = [0; 512];
+    let heard = async {
+        loop {
+            let len = socket.recv(&mut answer).await?;
+            if len >= HEADER_OCTETS && answer[..2] == told[..2] && answer[2] & 0x80 != 0 {
+                return Ok(());
+            }
+        }
+    };
+    timeout(wait, heard).await.map_err(|_| ExchangeError::Silence(wait))?
+}
+
 /// What a server says; `None` where that was in another case.
 async fn over_udp(server: SocketAddr, name: &Name, asking: Asking) -> Result<Option<Heard>, ExchangeError> {
     let any: SocketAddr = if server.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };

@@ -18,6 +18,7 @@ use crate::policy::{Policy, Servers};
 use crate::recurse::Recurse;
 use crate::step::Step;
 use crate::walk::{Told, Walked};
+use crate::zone::primary::Given;
 
 /// Seconds for which a failure is remembered (RFC 9520, 3.2).
 const FAILURE_S: u32 = 5;
@@ -74,6 +75,7 @@ pub struct Resolver {
     access: ArcSwap<Access>,
     cookies: Cookies,
     back_end: BackEnd,
+    given: Vec<Given>,
     /// What is being fetched, so that it is fetched once.
     fetching: Mutex<HashMap<Wanted, Arc<OnceCell<Arc<Step>>>>>,
 }
@@ -89,6 +91,8 @@ pub enum AtOnce {
     Later,
     /// A zone's primary says that there is a new version.
     Notified(Name),
+    /// It is for a zone that is given to others, by its place among them: [`Resolver::given`].
+    Given(usize),
 }
 
 impl Resolver {
@@ -110,8 +114,20 @@ impl Resolver {
             access: ArcSwap::from_pointee(access),
             cookies: Cookies::new(secret),
             back_end,
+            given: Vec::new(),
             fetching: Mutex::default(),
         }
+    }
+
+    /// Gives zones to others.
+    #[must_use]
+    pub fn giving(self, given: Vec<Given>) -> Self {
+        Self { given, ..self }
+    }
+
+    /// A zone that is given to others.
+    pub fn given(&self, place: usize) -> Option<&Given> {
+        self.given.get(place)
     }
 
     /// The policy as it stands.
@@ -122,6 +138,11 @@ impl Resolver {
     /// Lets other networks ask from now on.
     pub fn set_access(&self, access: Access) {
         self.access.store(Arc::new(access));
+    }
+
+    /// The tags of a client that may ask; `None` of one that may not.
+    pub fn tags_of(&self, client: IpAddr) -> Option<u64> {
+        self.access.load().of(client)
     }
 
     /// What is known already.
@@ -142,6 +163,9 @@ impl Resolver {
         };
         if query.opcode == opcode::NOTIFY {
             return self.notified(policy, &query, out);
+        }
+        if let Some(place) = self.given.iter().position(|given| given.is_asked(&query)) {
+            return AtOnce::Given(place);
         }
         let Some(tags) = self.access.load().of(from) else {
             return refused(out, &query, rcode::REFUSED);

@@ -3,6 +3,7 @@
 //! Who may write to the folder may speak to it; nobody else.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::IpAddr;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,6 +29,13 @@ pub enum Request {
     },
     /// How it stands.
     Status,
+    /// Which rules a name meets.
+    Explain {
+        /// The name.
+        name: String,
+        /// Who asks.
+        client: IpAddr,
+    },
 }
 
 /// Where the socket is.

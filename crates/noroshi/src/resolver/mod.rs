@@ -3,8 +3,10 @@
 mod control;
 mod running;
 mod settings;
+mod status;
+mod zones;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -50,6 +52,18 @@ enum What {
         /// Zones [default: all that have a file]
         #[arg(value_name = "ZONE")]
         zones: Vec<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Which rules a name meets, and which of them decides
+    Explain {
+        /// The name
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Who asks
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+        client: IpAddr,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -102,6 +116,14 @@ pub fn run(at: &Where, command: ResolverCommand) -> anyhow::Result<ExitCode> {
                 }
             }
         }
+        What::Explain { name, client, json } => {
+            let told = control::ask(&config.data_dir, &Request::Explain { name, client })?;
+            if json {
+                report::json(&told)?;
+            } else {
+                explain(&told);
+            }
+        }
         What::Status { json } => {
             let told = control::ask(&config.data_dir, &Request::Status)?;
             if json {
@@ -112,6 +134,33 @@ pub fn run(at: &Where, command: ResolverCommand) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints which rules a name meets.
+fn explain(told: &serde_json::Value) {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let list = |value: &serde_json::Value| {
+        value.as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(" ")
+    };
+    if told["may_ask"] == false {
+        say!("{} may not ask", text(&told["client"]));
+        return;
+    }
+    let rules = told["rules"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for rule in rules {
+        let (zone, trigger, action) = (text(&rule["zone"]), text(&rule["trigger"]), text(&rule["action"]));
+        let besides = if rule["for_client"] == false { " (not for this client)" } else { "" };
+        say!("{zone} serial {}: {trigger} {} → {action}{besides}", rule["serial"], text(&rule["rule"]));
+    }
+    match &told["decides"] {
+        serde_json::Value::Null if rules.is_empty() => say!("no rule is for {}", text(&told["name"])),
+        serde_json::Value::Null => say!("none of them decides"),
+        rule => say!("decides: {} by {}: {}", text(&rule["zone"]), text(&rule["trigger"]), text(&rule["action"])),
+    }
+    let waits = list(&told["may_still_decide_by_the_answer"]);
+    if !waits.is_empty() {
+        say!("by the answer or its servers may decide before that: {waits}");
+    }
 }
 
 /// The moment, for telling how long something took.

@@ -89,6 +89,12 @@ pub struct RpzFile {
     pub primary: Vec<String>,
     /// The key with which transfers are signed: one of `[resolver.key]`.
     pub key: Option<String>,
+    /// Networks that may fetch it from here, by AXFR and IXFR.
+    pub transfer: Vec<IpNet>,
+    /// The key with which they must sign: one of `[resolver.key]`.
+    pub transfer_key: Option<String>,
+    /// Servers that are told of a new version: addresses, with a port where it is not 53.
+    pub notify: Vec<String>,
     /// What is done instead of what rules say: `given`, `nxdomain`, `nodata`, `passthru`, `drop`, `tcp-only`, `disabled`, or
     /// `cname NAME`.
     pub r#override: Option<String>,
@@ -163,6 +169,19 @@ pub struct PlannedZone {
     pub file: Option<PathBuf>,
     /// Whom it is fetched from.
     pub primaries: Vec<Primary>,
+    /// To whom it is given.
+    pub given: Option<PlannedGiving>,
+}
+
+/// To whom a zone is given.
+#[derive(Debug)]
+pub struct PlannedGiving {
+    /// Who may have it.
+    pub access: Access,
+    /// The key with which they must sign.
+    pub key: Option<Arc<Key>>,
+    /// Who is told of a new version.
+    pub notify: Vec<SocketAddr>,
 }
 
 /// Who is asked for what is not known.
@@ -243,7 +262,20 @@ impl ResolverFile {
         let primary = |text: &String| Ok(Primary { address: address(text)?, key: key.clone() });
         let primaries = zone.primary.iter().map(primary).collect::<anyhow::Result<Vec<_>>>().with_context(at)?;
         ensure!(zone.file.is_some() || !primaries.is_empty(), "{}: it has neither file nor primary", at());
-        Ok(PlannedZone { settings: zone.settings(tags)?, file: zone.file.clone(), primaries })
+        let given = self.giving(zone).with_context(at)?;
+        Ok(PlannedZone { settings: zone.settings(tags)?, file: zone.file.clone(), primaries, given })
+    }
+
+    fn giving(&self, zone: &RpzFile) -> anyhow::Result<Option<PlannedGiving>> {
+        if zone.transfer.is_empty() {
+            ensure!(zone.transfer_key.is_none() && zone.notify.is_empty(), "transfer-key and notify go with transfer");
+            return Ok(None);
+        }
+        let mut access = Access::default();
+        zone.transfer.iter().for_each(|network| access.grant(*network, true));
+        let key = zone.transfer_key.as_ref().map(|name| self.key(name)).transpose()?;
+        let notify = zone.notify.iter().map(|server| address(server)).collect::<Result<_, _>>()?;
+        Ok(Some(PlannedGiving { access, key, notify }))
     }
 
     fn key(&self, key_name: &str) -> anyhow::Result<Arc<Key>> {

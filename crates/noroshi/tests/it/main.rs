@@ -25,6 +25,8 @@ mod outcome;
 mod pages;
 mod postgres;
 mod reference;
+#[cfg(target_os = "linux")]
+mod resolver;
 mod returns;
 #[cfg(target_os = "linux")]
 mod sensors;

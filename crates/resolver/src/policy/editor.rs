@@ -57,7 +57,7 @@ pub struct Read {
 
 impl Read {
     /// Counts a line that is none.
-    fn refuse(&mut self, line: usize, why: Conflict) {
+    pub fn refuse(&mut self, line: usize, why: Conflict) {
         self.refused_count += 1;
         if self.refused.len() < REFUSED_MAX {
             self.refused.push(Refused { line, why });

@@ -96,6 +96,19 @@ pub enum Kind {
     Nsip,
 }
 
+impl Kind {
+    /// Its name in zones and reports.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::ClientIp => "rpz-client-ip",
+            Self::Qname => "qname",
+            Self::Ip => "rpz-ip",
+            Self::Nsdname => "rpz-nsdname",
+            Self::Nsip => "rpz-nsip",
+        }
+    }
+}
+
 /// A rule that decides.
 #[derive(Clone, Copy, Debug)]
 pub struct Verdict<'p> {
@@ -161,6 +174,27 @@ impl Policy {
             (None, Some((zone, action))) => self.verdict(zone, Kind::ClientIp, action),
             (None, None) => None,
         }
+    }
+
+    /// Every rule of `zones` for a question, zone by zone, with its owner as a zone writes it: what is explained to a person.
+    pub fn all_of_question(&self, client: IpAddr, name: &Name, zones: u64) -> Vec<(Verdict<'_>, String)> {
+        let mut all = Vec::new();
+        for zone in (0..self.zones.len() as u8).filter(|zone| zones >> zone & 1 == 1) {
+            if let Some(found) = self.clients.find(client, 1 << zone) {
+                let verdict = self.verdict(zone, Kind::ClientIp, found.action);
+                all.extend(verdict.map(|verdict| (verdict, found.network.to_string())));
+            }
+            if let Some(found) = self.names.find(&self.secret, Realm::Query, name, 1 << zone) {
+                let mut owner = *name;
+                while owner.label_count() > usize::from(found.labels) {
+                    owner = owner.parent().unwrap_or(Name::ROOT);
+                }
+                let star = if found.below { "*." } else { "" };
+                let verdict = self.verdict(zone, Kind::Qname, found.action);
+                all.extend(verdict.map(|verdict| (verdict, format!("{star}{owner}"))));
+            }
+        }
+        all
     }
 
     /// The zones among `zones` that may still decide before `verdict` once the answer is known.

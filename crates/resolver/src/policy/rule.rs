@@ -142,6 +142,14 @@ pub struct ZoneRecord<'a> {
     pub data: &'a [u8],
 }
 
+impl ZoneRecord<'_> {
+    /// The same, to be kept.
+    pub fn to_owned_record(&self) -> crate::zone::OwnedRecord {
+        let (owner, rtype, ttl) = (self.owner, self.rtype, self.ttl);
+        crate::zone::OwnedRecord { owner, rtype, ttl, data: self.data.to_vec() }
+    }
+}
+
 /// Why a record is no rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {

@@ -24,6 +24,8 @@ use crate::resolver::Resolver;
 
 /// Questions that wait for other servers at most, of all clients.
 const WAITING_MAX: usize = 20_000;
+/// Zones that are given to others at the same time, at most.
+const GIVING_MAX: usize = 8;
 /// Octets of a UDP socket's buffers that the kernel is asked for.
 const SOCKET_OCTETS: usize = 4 << 20;
 const BACKLOG: i32 = 1024;
@@ -40,6 +42,7 @@ pub struct Serving {
     /// Zones of which a primary said that there is a new version, and who said it.
     pub notified: mpsc::Sender<(Name, IpAddr)>,
     waiting: Arc<Semaphore>,
+    giving: Arc<Semaphore>,
     stop: Arc<AtomicBool>,
 }
 
@@ -53,6 +56,7 @@ impl Serving {
             counts: Arc::default(),
             notified,
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+            giving: Arc::new(Semaphore::new(GIVING_MAX)),
             stop: Arc::default(),
         };
         (serving, told)

@@ -144,6 +144,11 @@ pub async fn connection(
                 counted.silent += 1;
                 told.iter().for_each(|told| counted.told(told));
             }
+            AtOnce::Given(at) => {
+                counted.at_once += 1;
+                drop(place);
+                give(serving, at, question, from, answers.clone()).await;
+            }
             AtOnce::Notified(zone) => {
                 counted.at_once += 1;
                 let _ = serving.notified.try_send((zone, from.ip()));
@@ -166,4 +171,19 @@ pub async fn connection(
     // What is under way is still answered.
     let _ = timeout(IDLE, writing).await;
     Ok(())
+}
+
+/// Gives a zone to whoever asks, message by message; one zone of a connection at a time.
+async fn give(serving: &Serving, place: usize, question: Vec<u8>, from: SocketAddr, answers: mpsc::Sender<Vec<u8>>) {
+    let Ok(permit) = Arc::clone(&serving.giving).acquire_owned().await else { return };
+    let resolver = Arc::clone(&serving.resolver);
+    let given = tokio::task::spawn_blocking(move || {
+        let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
+        let given = resolver.given(place)?;
+        Some(given.answer(&question, from.ip(), true, |answer| answers.blocking_send(answer).map_err(|_| gone())))
+    });
+    if let Ok(Some(Err(error))) = given.await {
+        tracing::debug!(%from, %error, "giving a zone");
+    }
+    drop(permit);
 }

@@ -104,6 +104,10 @@ impl Worker<'_> {
                     told.iter().for_each(|told| self.counted.told(told));
                 }
                 AtOnce::Later => later(self.serving, &mut self.counted, &self.socket, question.to_vec(), client),
+                AtOnce::Given(place) => {
+                    self.counted.at_once += 1;
+                    give(self.serving, &self.socket, place, question.to_vec(), client);
+                }
                 AtOnce::Notified(zone) => {
                     self.counted.at_once += 1;
                     to[at] = *address;
@@ -161,6 +165,21 @@ fn later(serving: &Serving, counted: &mut Batch, socket: &Arc<UdpSocket>, questi
         if let Some((answer, _)) = answer {
             // A client that is gone does not mind.
             let _ = socket.send_to(&answer, client);
+        }
+        drop(permit);
+    });
+}
+
+/// Answers a question for a zone that is given to others; that takes a look at the disk.
+fn give(serving: &Serving, socket: &Arc<UdpSocket>, place: usize, question: Vec<u8>, client: SocketAddr) {
+    let Ok(permit) = Arc::clone(&serving.giving).try_acquire_owned() else { return };
+    let (resolver, socket) = (Arc::clone(&serving.resolver), Arc::clone(socket));
+    serving.runtime.spawn_blocking(move || {
+        let sent = resolver.given(place).map(|given| {
+            given.answer(&question, client.ip(), false, |answer| socket.send_to(&answer, client).map(drop))
+        });
+        if let Some(Err(error)) = sent {
+            tracing::debug!(%client, %error, "giving a zone");
         }
         drop(permit);
     });

@@ -167,7 +167,7 @@ impl Kept {
         let (mut soa, mut first) = (None, None);
         let Some(changes) = self.read(|record| {
             if record.rtype == rtype::SOA && first.is_none() {
-                first = Some(owned(&record));
+                first = Some(record.to_owned_record());
             }
         })?
         else {
@@ -228,7 +228,7 @@ impl Kept {
         let (mut before, mut soa, mut count) = (HashMap::new(), None, 0usize);
         let is_whole = self.current(|record| {
             if record.rtype == rtype::SOA {
-                soa = Some(owned(&record));
+                soa = Some(record.to_owned_record());
             } else {
                 before.insert(hash(&hasher, &record), true);
                 count += 1;
@@ -241,11 +241,11 @@ impl Kept {
         let mut new_soa = None;
         read(&mut |record| {
             if record.rtype == rtype::SOA {
-                new_soa = Some(owned(&record));
+                new_soa = Some(record.to_owned_record());
             } else if let Some(is_gone) = before.get_mut(&hash(&hasher, &record)) {
                 *is_gone = false;
             } else if change.come.len() <= count / CHANGED_PART {
-                change.come.push(owned(&record));
+                change.come.push(record.to_owned_record());
             }
         })?;
         before.retain(|_, is_gone| *is_gone);
@@ -259,7 +259,7 @@ impl Kept {
         }
         self.current(|record| {
             if before.contains_key(&hash(&hasher, &record)) {
-                change.gone.push(owned(&record));
+                change.gone.push(record.to_owned_record());
             }
             Ok(())
         })?;
@@ -280,7 +280,7 @@ impl Kept {
         read(&mut |record| {
             if result.is_ok() {
                 result = match serial {
-                    Some(serial) if record.rtype == rtype::SOA => whole.record(&newer(owned(&record), serial).lend()),
+                    Some(serial) if record.rtype == rtype::SOA => whole.record(&newer(record.to_owned_record(), serial).lend()),
                     _ => whole.record(&record),
                 };
             }
@@ -435,10 +435,6 @@ fn check(mut file: &File) -> io::Result<Option<u32>> {
     file.read_exact(&mut version)?;
     let [has, serial @ ..] = version;
     Ok((has == 1).then_some(u32::from_be_bytes(serial)))
-}
-
-fn owned(record: &ZoneRecord<'_>) -> OwnedRecord {
-    OwnedRecord { owner: record.owner, rtype: record.rtype, ttl: record.ttl, data: record.data.to_vec() }
 }
 
 /// Records are compared by a hash with a key of the moment: nobody can make two that look the same.

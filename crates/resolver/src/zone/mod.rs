@@ -7,6 +7,7 @@
 //! ```
 
 pub mod kept;
+pub mod primary;
 pub mod secondary;
 pub mod transfer;
 

@@ -1,0 +1,224 @@
+//! Policy zones of a resolver that runs: where each comes from, and to whom it is given.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use noroshi_resolver::name::Name;
+use noroshi_resolver::policy::rule::ZoneRecord;
+use noroshi_resolver::policy::zonefile::{self, EntryError};
+use noroshi_resolver::policy::{Editor, Read};
+use noroshi_resolver::zone::kept::{Kept, Renewed};
+use noroshi_resolver::zone::primary::Given;
+use noroshi_resolver::zone::secondary::Secondary;
+use noroshi_resolver::zone::transfer::{TransferError, Transferred};
+use noroshi_resolver::zone::{Change, OwnedRecord};
+use serde::Serialize;
+use tokio::runtime::Handle;
+
+use super::settings::{PlannedZone, name};
+use crate::report::plain;
+
+/// Lines that are told of a zone's file at most.
+const TOLD_MAX: usize = 20;
+
+/// All zones, in their order.
+pub struct Zones {
+    editor: Arc<Mutex<Editor>>,
+    all: Vec<Source>,
+}
+
+/// Where a zone comes from, and to whom it is given.
+struct Source {
+    name: Name,
+    file: Option<PathBuf>,
+    fetched: Option<Arc<Secondary>>,
+    given: Option<Given>,
+}
+
+/// What became of a zone that was read.
+#[derive(Debug, Serialize)]
+pub struct ZoneTold {
+    zone: String,
+    serial: Option<u32>,
+    /// Records that were read: all, or, of a zone that is given to others, those that changed.
+    records: usize,
+    rules: usize,
+    refused: usize,
+    wall_s: f64,
+}
+
+impl Zones {
+    /// As planned, with what is kept in `folder`.
+    pub fn new(editor: Editor, planned: Vec<PlannedZone>, folder: &Path) -> Self {
+        let editor = Arc::new(Mutex::new(editor));
+        let source = |(place, zone): (usize, PlannedZone)| {
+            let (name, kept) = (zone.settings.name, Kept::new(folder, &zone.settings.name));
+            let given = zone.given.map(|given| Given {
+                zone: name,
+                kept: kept.clone(),
+                access: given.access,
+                key: given.key,
+                notify: given.notify,
+            });
+            let fetched = (!zone.primaries.is_empty())
+                .then(|| Arc::new(Secondary::new(place as u8, name, zone.primaries, kept, Arc::clone(&editor))));
+            Source { name, file: zone.file, fetched, given }
+        };
+        let all = planned.into_iter().enumerate().map(source).collect();
+        Self { editor, all }
+    }
+
+    /// Those that are given to others.
+    pub fn given(&self) -> Vec<Given> {
+        self.all.iter().filter_map(|zone| zone.given.clone()).collect()
+    }
+
+    /// How each zone that is fetched stands.
+    pub fn fetched(&self) -> impl Iterator<Item = &Secondary> {
+        self.all.iter().filter_map(|zone| zone.fetched.as_deref())
+    }
+
+    /// What was fetched before.
+    pub fn restore(&self) {
+        for zone in self.fetched() {
+            match zone.restore() {
+                Ok(Some(read)) => eprintln!(
+                    "{} serial {}: {} records, as they were fetched before",
+                    zone.zone(),
+                    zone.timers().map_or(0, |timers| timers.serial),
+                    read.records
+                ),
+                Ok(None) => {}
+                Err(error) => {
+                    eprintln!("{}: what was fetched before cannot be read ({error}); it is fetched again", zone.zone());
+                }
+            }
+        }
+    }
+
+    /// Keeps all that is fetched up to date from now on.
+    pub fn follow(&self, runtime: &Handle) {
+        for zone in &self.all {
+            let Some(fetched) = zone.fetched.clone() else { continue };
+            let given = zone.given.clone();
+            runtime.spawn(async move { fetched.follow(|zone, result| tell_transfer(zone, result, given.as_ref())).await });
+        }
+    }
+
+    /// Somebody says that a zone has a new version; whether that is one of its primaries.
+    pub fn notified(&self, name: &Name, by: IpAddr) -> bool {
+        self.fetched().any(|zone| zone.zone() == name && zone.notified(by))
+    }
+
+    /// Reads zones again: those named, or all that have a file.
+    pub fn read(&self, names: &[String], runtime: &Handle) -> anyhow::Result<Vec<ZoneTold>> {
+        let wanted: Vec<usize> = if names.is_empty() {
+            (0..self.all.len()).filter(|place| self.all[*place].file.is_some()).collect()
+        } else {
+            let place = |text: &String| {
+                let name = name(text)?;
+                self.all.iter().position(|zone| zone.name == name).with_context(|| format!("no zone is called {text}"))
+            };
+            names.iter().map(place).collect::<anyhow::Result<_>>()?
+        };
+        let mut told = Vec::new();
+        for place in wanted {
+            let zone = &self.all[place];
+            match (&zone.file, &zone.fetched) {
+                (Some(path), _) => told.push(self.read_file(place as u8, path, zone.given.as_ref(), runtime)?),
+                (None, Some(fetched)) => fetched.hurry(),
+                (None, None) => bail!("{} is read from nowhere", zone.name),
+            }
+        }
+        Ok(told)
+    }
+
+    fn read_file(&self, place: u8, path: &Path, given: Option<&Given>, runtime: &Handle) -> anyhow::Result<ZoneTold> {
+        let begun = super::now();
+        let reading = || format!("reading {}", path.display());
+        let file = File::open(path).with_context(reading)?;
+        let octets = file.metadata().with_context(reading)?.len();
+        let renewed = match given {
+            Some(given) => renew(given, path).with_context(reading)?,
+            None => (Renewed::Whole, Read::default()),
+        };
+        let mut editor = self.editor();
+        let is_empty = editor.zone(place).is_none_or(|zone| zone.serial.is_none());
+        let read = match renewed {
+            (Renewed::Same, read) if !is_empty => read,
+            (Renewed::Change(change), mut read) if !is_empty => {
+                let applied = apply(&mut editor, place, &change);
+                (read.records, read.serial) = (applied.records, applied.serial);
+                read.refused_count += applied.refused_count;
+                read
+            }
+            _ => editor.replace_by_file(place, file, octets).with_context(reading)?,
+        };
+        if let Some(given) = given.cloned() {
+            runtime.spawn(async move { given.tell().await });
+        }
+        Ok(tell(&editor, place, path, &read, begun))
+    }
+
+    fn editor(&self) -> MutexGuard<'_, Editor> {
+        self.editor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn apply(editor: &mut Editor, place: u8, change: &Change) -> Read {
+    let gone = change.gone.iter().map(OwnedRecord::lend);
+    let come = change.come.iter().map(OwnedRecord::lend);
+    editor.change(place, gone, come)
+}
+
+/// Compares a file with what is kept, so that others can be told what changed; lines that cannot be read are counted.
+fn renew(given: &Given, path: &Path) -> io::Result<(Renewed, Read)> {
+    let refused = RefCell::new(Vec::new());
+    let renewed = given.kept.renew(|take: &mut dyn FnMut(ZoneRecord<'_>)| {
+        refused.borrow_mut().clear();
+        zonefile::read(File::open(path)?, &given.zone, |line, record: Result<_, EntryError>| match record {
+            Ok(record) => take(record),
+            Err(why) => refused.borrow_mut().push((line, why)),
+        })
+    })?;
+    let mut read = Read::default();
+    refused.into_inner().into_iter().for_each(|(line, why)| read.refuse(line, why.into()));
+    Ok((renewed, read))
+}
+
+fn tell(editor: &Editor, place: u8, path: &Path, read: &Read, begun: Instant) -> ZoneTold {
+    for refused in read.refused.iter().take(TOLD_MAX) {
+        eprintln!("{}:{}: {}", path.display(), refused.line, plain(&refused.why.to_string()));
+    }
+    if read.refused_count > TOLD_MAX {
+        eprintln!("{}: {} more lines are no rules", path.display(), read.refused_count - TOLD_MAX);
+    }
+    let zone = editor.zone(place);
+    ZoneTold {
+        zone: zone.map(|zone| zone.settings.name.to_string()).unwrap_or_default(),
+        serial: zone.and_then(|zone| zone.serial),
+        records: read.records,
+        rules: zone.map_or(0, |zone| zone.rules),
+        refused: read.refused_count,
+        wall_s: begun.elapsed().as_secs_f64(),
+    }
+}
+
+fn tell_transfer(zone: &Name, result: &Result<Transferred, TransferError>, given: Option<&Given>) {
+    match result {
+        Ok(Transferred::UpToDate) => tracing::debug!(%zone, "up to date"),
+        Ok(Transferred::Whole) => tracing::info!(%zone, "transferred"),
+        Ok(Transferred::Changes(changes)) => tracing::info!(%zone, changes = changes.len(), "changed"),
+        Err(error) => tracing::warn!(%zone, %error, "transfer"),
+    }
+    let is_new = matches!(result, Ok(Transferred::Whole | Transferred::Changes(_)));
+    if let Some(given) = given.filter(|_| is_new).cloned() {
+        tokio::spawn(async move { given.tell().await });
+    }
+}

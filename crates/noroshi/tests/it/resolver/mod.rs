@@ -1,0 +1,8 @@
+//! The policy resolver among others: they subscribe to its zones and it to theirs, it asks real servers, and a validator behind it still
+//! validates.
+
+mod peers;
+mod scenarios;
+mod transfers;
+mod upstream;
+mod world;
