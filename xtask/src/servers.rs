@@ -16,6 +16,8 @@
 //! NOROSHI_TEST_IMAP_FOLDER  DIR with mail/USER/ (maildirs), cert.pem
 //! NOROSHI_TEST_NATS         nats://127.0.0.1:PORT                       NATS with JetStream
 //! NOROSHI_TEST_DNS          127.0.0.1:PORT                              unbound, see `unbound.rs` for its zones
+//! NOROSHI_TEST_RESOLVERS    1                                           named, nsupdate, dig, pdns_recursor, kdig are there
+//! NOROSHI_TEST_DNSPYTHON    /PATH/TO/python3                            with dnspython
 //! NOROSHI_TEST_KEA          the program kea-dhcp4, which tests start and kill
 //! NOROSHI_TEST_FREERADIUS   the program freeradius, likewise
 //! NOROSHI_TEST_SLAPD        the program slapd, likewise
@@ -80,12 +82,13 @@ impl Servers {
         servers.add("Dovecot", dovecot::start, dovecot::HOW);
         servers.add("NATS", nats::start, nats::HOW);
         servers.add("unbound", unbound::start, unbound::HOW);
+        servers.add("BIND, PowerDNS and kdig", program::resolvers, program::HOW_RESOLVERS);
         servers.add("Kea", program::kea, program::HOW_KEA);
         servers.add("FreeRADIUS", program::freeradius, program::HOW_FREERADIUS);
         servers.add("OpenLDAP", program::slapd, program::HOW_SLAPD);
         servers.add("nftables", program::networks, program::HOW_NETWORKS);
         servers.add("Chromium", chromium::find, chromium::HOW);
-        servers.add("aics-tlog and dkimpy", judges::find, judges::HOW);
+        servers.add("aics-tlog, dkimpy and dnspython", judges::find, judges::HOW);
         servers.add_shared_data(root);
         servers
     }

@@ -11,6 +11,9 @@ use crate::name::Name;
 use crate::policy::Servers;
 use crate::policy::rule::rtype;
 
+/// Seconds for which an answer holds that is older than it should be (RFC 8767, 5).
+const STALE_TTL_S: u32 = 30;
+
 /// A record that is on its way into a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rr {
@@ -154,6 +157,11 @@ impl Step {
         now_s < self.until_s
     }
 
+    /// Whether it held once and does no more. What must not be kept at all never did.
+    pub fn is_stale(&self, now_s: u32) -> bool {
+        self.until_s > self.since_s && !self.is_fresh(now_s)
+    }
+
     /// Whether it is old enough to be fetched anew while it still holds: in the last tenth of its time.
     pub fn is_waning(&self, now_s: u32) -> bool {
         let whole = self.until_s - self.since_s;
@@ -184,14 +192,15 @@ impl Step {
             Section::Authority => &self.authority,
             Section::Additional => &self.additional,
         };
-        let age = now_s.saturating_sub(self.since_s);
+        let (age, is_stale) = (now_s.saturating_sub(self.since_s), self.is_stale(now_s));
         let mut alias = None;
         for record in records.iter() {
             let owner = match record.owner {
                 KeptOwner::Tail(at) => Owner::At(name_at + usize::from(at)),
                 KeptOwner::Wire(wire) => Owner::Wire(wire),
             };
-            let ttl = record.ttl.saturating_sub(age).min(ttl_max);
+            let ttl = if is_stale { STALE_TTL_S } else { record.ttl.saturating_sub(age) };
+            let ttl = ttl.min(ttl_max);
             let data_at = reply.record(section, owner, record.rtype, ttl, record.data);
             if record.rtype == rtype::CNAME {
                 alias = Some(data_at);

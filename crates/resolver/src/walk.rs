@@ -17,8 +17,6 @@ use crate::step::Step;
 
 /// Links of a chain, of aliases in the world and in rules together, at most.
 pub const LINKS_MAX: usize = 16;
-/// Seconds for which an answer holds that is older than it should be (RFC 8767, 5).
-const STALE_TTL_S: u32 = 30;
 
 /// Where a walk ended.
 #[derive(Debug)]
@@ -139,7 +137,7 @@ impl Resolver {
         if let Some(verdict) = by_answer.or(by_question) && !(spares_signed && step.is_signed()) {
             return Ok(self.act(policy, way, client, &verdict));
         }
-        way.told.stale |= !step.is_fresh(now_s);
+        way.told.stale |= step.is_stale(now_s);
         if step.is_waning(now_s) {
             way.told.waning = Some(wanted);
         }
@@ -155,7 +153,7 @@ impl Resolver {
 
     /// Writes what the world says, and goes on along its alias.
     fn follow(&self, way: &mut Way<'_, '_>, step: &Step, now_s: u32) -> Next {
-        let ttl_max = if step.is_fresh(now_s) { way.ttl_max } else { STALE_TTL_S };
+        let ttl_max = way.ttl_max;
         way.authentic &= step.authentic;
         way.code = step.code;
         let alias_at = step.write(&mut way.reply, Section::Answer, way.name_at, now_s, ttl_max);

@@ -1,5 +1,5 @@
 //! A Python with judges that are not ours: aics-tlog, an implementation of C2SP tlog-tiles, of our evidence log, and dkimpy of
-//! the signatures on our mails. They want a newer Python than many machines call `python3`, so several places are looked
+//! the signatures on our mails; and dnspython, which plays scenarios against our resolver. They want a newer Python than many machines call `python3`, so several places are looked
 //! into, and it gets a folder of its own in `target`, kept between runs.
 
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ const NAMES: [&str; 5] = ["python3.14", "python3.13", "python3.12", "python3", "
 const NEW_ENOUGH: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))";
 const VERSION: &str = "0.2.1";
 const DKIMPY: &str = "1.1.8";
+const DNSPYTHON: &str = "2.9.2";
 
 pub fn find() -> Result<Ready> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/aics-tlog");
@@ -28,6 +29,7 @@ pub fn find() -> Result<Ready> {
         environment: vec![
             ("NOROSHI_TEST_AICS", python.display().to_string()),
             ("NOROSHI_TEST_DKIMPY", python.display().to_string()),
+            ("NOROSHI_TEST_DNSPYTHON", python.display().to_string()),
         ],
         _keeper: None,
     })
@@ -35,8 +37,8 @@ pub fn find() -> Result<Ready> {
 
 fn has_it(python: &Path) -> bool {
     let script = format!(
-        "import aics_tlog, dkim, sys, importlib.metadata as m; \
-         sys.exit(aics_tlog.__version__ != '{VERSION}' or m.version('dkimpy') != '{DKIMPY}')"
+        "import aics_tlog, dkim, dns, sys, importlib.metadata as m; \
+         sys.exit(aics_tlog.__version__ != '{VERSION}' or m.version('dkimpy') != '{DKIMPY}' or m.version('dnspython') != '{DNSPYTHON}')"
     );
     output_of(Command::new(python).args(["-c", &script])).is_ok()
 }
@@ -55,7 +57,7 @@ fn make(folder: &Path) -> Result<()> {
     output_of(
         Command::new(&python)
             .args(pip)
-            .args([format!("aics-tlog=={VERSION}"), format!("dkimpy[ed25519]=={DKIMPY}")]),
+            .args([format!("aics-tlog=={VERSION}"), format!("dkimpy[ed25519]=={DKIMPY}"), format!("dnspython=={DNSPYTHON}")]),
     )?;
     Ok(())
 }

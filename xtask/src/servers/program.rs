@@ -44,12 +44,32 @@ pub fn freeradius() -> Result<Ready> {
 pub const HOW_NETWORKS: &str = "install iproute2 and nftables (Debian: apt-get install iproute2 nftables)";
 
 /// What makes networks of their own, and links between them that lose packets. (netem would, where the kernel has it.)
+pub const HOW_RESOLVERS: &str =
+    "install BIND, PowerDNS Recursor and knot-dnsutils (Debian: apt-get install bind9 bind9-dnsutils pdns-recursor knot-dnsutils)";
+
 pub fn networks() -> Result<Ready> {
     found("ip", "iproute2")?;
     let program = found("nft", "nftables")?;
     let version = output_of(Command::new(&program).arg("--version"))?;
     let version = version.split_whitespace().nth(1).unwrap_or("of unknown version").to_owned();
     Ok(Ready { version, environment: Vec::new(), _keeper: None })
+}
+
+/// Other people's resolvers and what asks them. Each test starts its own.
+pub fn resolvers() -> Result<Ready> {
+    let named = found("named", "bind9")?;
+    for (program, package) in [
+        ("nsupdate", "bind9-dnsutils"),
+        ("dig", "bind9-dnsutils"),
+        ("pdns_recursor", "pdns-recursor"),
+        ("kdig", "knot-dnsutils"),
+        ("unshare", "util-linux"),
+    ] {
+        found(program, package)?;
+    }
+    let version = output_of(Command::new(named).arg("-v"))?;
+    let version = version.split_whitespace().nth(1).unwrap_or("of unknown version").to_owned();
+    Ok(Ready { version, environment: vec![("NOROSHI_TEST_RESOLVERS", "1".to_owned())], _keeper: None })
 }
 
 fn found(program: &str, package: &str) -> Result<PathBuf> {

@@ -13,7 +13,7 @@ fn primary(folder: &Path, at: u16, notify: u16) -> crate::world::Killed {
     if !file.exists() {
         std::fs::write(&file, ZONE).unwrap();
     }
-    let options = format!("recursion no; notify explicit; also-notify {{ 127.0.0.1 port {notify}; }};");
+    let options = format!("recursion no; max-ixfr-ratio unlimited; notify explicit; also-notify {{ 127.0.0.1 port {notify}; }};");
     let zone = format!(
         "zone \"rpz.test\" {{ type primary; file \"{}\"; allow-transfer {{ key \"test.\"; }}; allow-update {{ key \"test.\"; }}; }};",
         file.display()

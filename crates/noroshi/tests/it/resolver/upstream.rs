@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::world::{Running, addresses, ask, ask_with, bind, others, port, until};
 use crate::world::Killed;
 
-const ZONE: &str = "$TTL 300\n@ SOA ns.signed.test. host.signed.test. 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\nwww A 192.0.2.1\n\
+const ZONE: &str = "$TTL 300\n@ SOA ns.signed.test. host.signed.test. 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\nwww A 192.0.2.1\nbrief 1 A 192.0.2.9\n\
     alias CNAME www\nbig TXT \"";
 
 #[test]
@@ -71,11 +71,15 @@ fn a_validator_behind_us_still_validates_and_signed_answers_are_left_alone() {
     ours.kill();
     ours.again();
     assert_eq!(ask_with(ours.port, "www.signed.test.", 1, true).unwrap().code, 3);
-    // Nobody answers any more: what was known still holds, for a while.
-    assert_eq!(ask(ours.port, "alias.signed.test.", 28).unwrap().code, 0);
+    assert_eq!(ask(ours.port, "alias.signed.test.", 1).unwrap().code, 3, "it leads to the listed name");
+    // Nobody answers any more: what was known still holds, for a while, and says so.
+    assert_eq!(addresses(&ask(ours.port, "brief.signed.test.", 1).unwrap()), (0, vec![vec![192, 0, 2, 9]]));
     drop(bind);
-    assert_eq!(ask(ours.port, "alias.signed.test.", 28).unwrap().code, 0);
-    std::thread::sleep(Duration::from_millis(10));
+    std::thread::sleep(Duration::from_millis(2100));
+    let stale = ask(ours.port, "brief.signed.test.", 1).unwrap();
+    assert_eq!((addresses(&stale), stale.answer[0].ttl), ((0, vec![vec![192, 0, 2, 9]]), 30));
+    assert_eq!(ask(ours.port, "unknown.signed.test.", 1).unwrap().code, 2);
+    assert_eq!(ours.asked(&["status"])["stale"], 1);
 }
 
 #[test]
