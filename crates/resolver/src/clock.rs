@@ -49,4 +49,15 @@ impl Clock {
     }
 }
 
+impl Clock {
+    /// Milliseconds since the start; they go round after seven weeks.
+    #[inline]
+    pub fn now_ms(&self) -> u32 {
+        match &self.0 {
+            Kind::Real(start) => start.elapsed().as_millis() as u32,
+            Kind::Set(now) => now.load(Ordering::Relaxed).wrapping_mul(1000),
+        }
+    }
+}
+
 const START_S: u32 = 86_400;

@@ -17,6 +17,7 @@ pub mod forward;
 pub mod heard;
 pub mod message;
 pub mod name;
+pub mod pace;
 pub mod policy;
 pub mod recurse;
 pub mod resolver;

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::forward::Forward;
 use crate::message::{Cookies, Query, Reply, Unasked, flag, opcode, rcode};
 use crate::name::{Name, Secret};
+use crate::pace::{Pace, Paced};
 use crate::policy::rule::rtype;
 use crate::policy::{Policy, Servers};
 use crate::recurse::Recurse;
@@ -42,6 +43,8 @@ pub struct Settings {
     pub stale_s: u32,
     /// Octets of the cache.
     pub cache_octets: u64,
+    /// Answers a second over UDP to a network of clients (IPv4 /24, IPv6 /56) at most; 0: as many as it asks for.
+    pub answers_s_max: u32,
 }
 
 impl Default for Settings {
@@ -52,6 +55,7 @@ impl Default for Settings {
             udp_octets: crate::exchange::UDP_OCTETS,
             stale_s: 86_400,
             cache_octets: 256 << 20,
+            answers_s_max: 0,
         }
     }
 }
@@ -74,6 +78,7 @@ pub struct Resolver {
     pub(crate) clock: Clock,
     access: ArcSwap<Access>,
     cookies: Cookies,
+    pace: Option<Pace>,
     back_end: BackEnd,
     given: Vec<Given>,
     /// What is being fetched, so that it is fetched once.
@@ -106,6 +111,7 @@ impl Resolver {
         clock: Clock,
     ) -> Self {
         let cache = Cache::new(secret, settings.cache_octets);
+        let pace = (settings.answers_s_max > 0).then(|| Pace::new(secret, settings.answers_s_max));
         Self {
             settings,
             policy,
@@ -113,6 +119,7 @@ impl Resolver {
             clock,
             access: ArcSwap::from_pointee(access),
             cookies: Cookies::new(secret),
+            pace,
             back_end,
             given: Vec::new(),
             fetching: Mutex::default(),
@@ -174,6 +181,11 @@ impl Resolver {
             return refused(out, &query, rcode::REFUSED);
         }
         let client = self.client(&query, from, by_stream, tags);
+        match self.paced(&query, &client) {
+            Paced::Send => {}
+            Paced::Truncate => return truncated(out, &query),
+            Paced::Drop => return AtOnce::Silent(None),
+        }
         match self.walk(policy, &query, &client, &[], out) {
             Walked::Answered(told) => AtOnce::Answered(Some(told)),
             Walked::Dropped(told) => AtOnce::Silent(Some(told)),
@@ -186,6 +198,17 @@ impl Resolver {
         let own_part = query.edns.and_then(|edns| edns.cookie).and_then(|cookie| cookie.first_chunk::<8>());
         let cookie = own_part.map(|own_part| self.cookies.make(*own_part, address, unix_s()));
         Client { address, by_stream, tags, cookie }
+    }
+
+    /// Whether a client gets an answer now. Who comes over a connection or shows our cookie is who it says.
+    #[inline]
+    fn paced(&self, query: &Query<'_>, client: &Client) -> Paced {
+        let Some(pace) = self.pace.as_ref().filter(|_| !client.by_stream) else { return Paced::Send };
+        let shown = query.edns.and_then(|edns| edns.cookie);
+        if shown.is_some_and(|cookie| self.cookies.is_ours(cookie, client.address, unix_s())) {
+            return Paced::Send;
+        }
+        pace.take(client.address, self.clock.now_ms())
     }
 
     /// Answers a message that could not be answered at once; `None` where there shall be no answer.
@@ -308,6 +331,14 @@ async fn records(forward: &Forward, name: Name, kind: u16) -> Vec<(u16, Vec<u8>)
 fn refused(out: &mut Vec<u8>, query: &Query<'_>, code: u16) -> AtOnce {
     let mut reply = Reply::new(out, query, 0);
     reply.code(code);
+    reply.finish();
+    AtOnce::Answered(None)
+}
+
+/// "Come over TCP".
+fn truncated(out: &mut Vec<u8>, query: &Query<'_>) -> AtOnce {
+    let mut reply = Reply::new(out, query, flag::RA);
+    reply.truncate();
     reply.finish();
     AtOnce::Answered(None)
 }

@@ -59,6 +59,8 @@ pub struct ResolverFile {
     pub break_dnssec: bool,
     /// Octets sent over UDP at most. Default: 1232.
     pub udp_octets: Option<u16>,
+    /// Answers a second over UDP to a network of clients (IPv4 /24, IPv6 /56) at most. Default: no limit.
+    pub answers_s_max: Option<u32>,
     /// Policy zones, in the order in which they decide.
     pub rpz: Vec<RpzFile>,
     /// Keys that are shared with primaries (TSIG), by name.
@@ -221,6 +223,7 @@ impl ResolverFile {
                 udp_octets: self.udp_octets.unwrap_or(defaults.udp_octets).max(512),
                 stale_s: self.stale_s.unwrap_or(STALE_S),
                 cache_octets: self.cache_mib.unwrap_or(CACHE_MIB).max(1) << 20,
+                answers_s_max: self.answers_s_max.unwrap_or(defaults.answers_s_max),
             },
             access,
             zones,
