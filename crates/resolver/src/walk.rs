@@ -309,3 +309,165 @@ fn local(way: &mut Way<'_, '_>, records: &[LocalRecord]) {
         way.reply.record(Section::Answer, Owner::At(way.name_at), record.rtype, ttl, &record.data);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Access;
+    use crate::clock::Clock;
+    use crate::forward::Forward;
+    use crate::heard::Heard;
+    use crate::message::{Asking, write_question};
+    use crate::name::Secret;
+    use crate::policy::{Editor, Servers, ZoneSettings};
+    use crate::resolver::{AtOnce, BackEnd, Settings};
+    use crate::step::Rr;
+
+    const SECRET: Secret = Secret([5; 16]);
+
+    fn name(text: &str) -> Name {
+        Name::from_text(text.as_bytes(), &Name::ROOT).unwrap()
+    }
+
+    /// A resolver that knows some of the world, with zones in their order.
+    struct World {
+        resolver: Resolver,
+        clock: Clock,
+    }
+
+    impl World {
+        fn with(zones: &[&str], settings: Settings) -> Self {
+            let named = |at: usize| ZoneSettings::new(name(&format!("rpz{at}.")));
+            let mut editor = Editor::new(SECRET, (0..zones.len()).map(named).collect());
+            for (at, text) in zones.iter().enumerate() {
+                let read = editor.replace_by_file(at as u8, text.as_bytes(), 0).unwrap();
+                assert_eq!(read.refused, []);
+            }
+            let clock = Clock::set();
+            let back_end = BackEnd::Forward(Forward::new([], clock.clone()));
+            let resolver = Resolver::new(settings, SECRET, editor.published(), Access::local(), back_end, clock.clone());
+            Self { resolver, clock }
+        }
+
+        fn new(zones: &[&str]) -> Self {
+            Self::with(zones, Settings::default())
+        }
+
+        /// Somebody knows these addresses, or where a name leads, for a minute.
+        fn knows(self, owner: &str, records: &[(u16, &[u8])]) -> Self {
+            self.knows_from(owner, records, None)
+        }
+
+        fn knows_from(self, owner: &str, records: &[(u16, &[u8])], servers: Option<Servers>) -> Self {
+            let owner = name(owner);
+            let rr = |(rtype, data): &(u16, &[u8])| Rr { owner, rtype: *rtype, ttl: 60, data: data.to_vec() };
+            let answer: Vec<Rr> = records.iter().map(rr).collect();
+            let heard = Heard { answer, ..Heard::default() };
+            let wanted = Wanted { name: owner, rtype: rtype::A, dnssec_ok: false, checking_disabled: false };
+            for dnssec_ok in [false, true] {
+                let wanted = Wanted { dnssec_ok, ..wanted };
+                let (_, mut step) = heard.steps(&wanted, &Name::ROOT, self.clock.now_s()).remove(0);
+                step.servers = servers.clone().map(Arc::new);
+                self.resolver.cache().keep(&wanted, Arc::new(step));
+            }
+            self
+        }
+
+        /// What a question comes to: the code and addresses, or why there is no answer.
+        fn ask_with(&self, asked: &str, dnssec_ok: bool) -> String {
+            let mut wire = Vec::new();
+            let asking = Asking { rtype: rtype::A, recursion: true, dnssec_ok, checking_disabled: false };
+            write_question(&mut wire, 1, &name(asked), asking, 1232);
+            let mut out = Vec::new();
+            let policy = self.resolver.policy();
+            match self.resolver.answer(&policy, &wire, [127, 0, 0, 1].into(), false, &mut out) {
+                AtOnce::Answered(_) => {
+                    let heard = Heard::read(&out).unwrap();
+                    let told = heard.answer.iter().map(|rr| match rr.rtype {
+                        rtype::CNAME => Name::from_wire(&rr.data).unwrap().0.to_string(),
+                        _ => format!("{:?}/{}", rr.data, rr.ttl),
+                    });
+                    format!("{} {}", heard.code, told.collect::<Vec<_>>().join(" ")).trim_end().to_owned()
+                }
+                AtOnce::Silent(_) => "silence".into(),
+                AtOnce::Later => "later".into(),
+                other => panic!("{other:?}"),
+            }
+        }
+
+        fn ask(&self, asked: &str) -> String {
+            self.ask_with(asked, false)
+        }
+    }
+
+    const ADDRESS: [u8; 4] = [192, 0, 2, 1];
+    const A: &[(u16, &[u8])] = &[(rtype::A, &ADDRESS)];
+
+    #[test]
+    fn an_earlier_zone_that_sees_the_answer_comes_before_a_later_one_that_sees_the_question() {
+        let by_answer = "32.1.2.0.192.rpz-ip CNAME .\n";
+        let by_question = "a.example CNAME *.\n";
+        // Nothing is known: the earlier zone could decide, so the answer is fetched first.
+        assert_eq!(World::new(&[by_answer, by_question]).ask("a.example."), "later");
+        assert_eq!(World::new(&[by_answer, by_question]).knows("a.example.", A).ask("a.example."), "3");
+        let elsewhere: &[(u16, &[u8])] = &[(rtype::A, &[192, 0, 2, 9])];
+        assert_eq!(World::new(&[by_answer, by_question]).knows("a.example.", elsewhere).ask("a.example."), "0");
+        // The other way round nobody waits.
+        assert_eq!(World::new(&[by_question, by_answer]).ask("a.example."), "0");
+        assert_eq!(World::new(&[by_question, by_answer]).knows("b.example.", A).ask("b.example."), "3");
+    }
+
+    #[test]
+    fn each_name_of_a_chain_is_looked_at_and_passthru_ends_it() {
+        let target = name("c.example.");
+        let chain = |world: World| {
+            world.knows("b.example.", &[(rtype::CNAME, target.wire())]).knows("c.example.", A)
+        };
+        let listed = "c.example CNAME .\n";
+        assert_eq!(chain(World::new(&[""])).ask("b.example."), "0 c.example. [192, 0, 2, 1]/60");
+        assert_eq!(chain(World::new(&[listed])).ask("b.example."), "3 c.example.");
+        let passing = "b.example CNAME rpz-passthru.\n";
+        assert_eq!(chain(World::new(&[passing, listed])).ask("b.example."), "0 c.example. [192, 0, 2, 1]/60");
+        assert_eq!(chain(World::new(&[passing, listed])).ask("c.example."), "3");
+        let rule = "*.x CNAME b.example.\n";
+        assert_eq!(chain(World::new(&[rule])).ask("y.x."), "0 b.example. c.example. [192, 0, 2, 1]/60");
+        let round = World::new(&["a CNAME b.\nb CNAME a.\n"]);
+        assert_eq!(round.ask("a."), "2", "a chain that goes round ends");
+        let long = format!("*.l CNAME *.{}.\n", ["x".repeat(63), "y".repeat(63), "z".repeat(63)].join("."));
+        assert_eq!(World::new(&[&long]).ask(&format!("{}.l.", "a".repeat(63))), "6", "it would be too long");
+    }
+
+    #[test]
+    fn by_its_name_servers_a_name_is_judged_once_they_are_known() {
+        let rules = "ns.bad.rpz-nsdname CNAME .\n24.0.2.0.192.rpz-nsip CNAME rpz-drop.\n";
+        let from = |server: &str, address: [u8; 4]| Servers { names: vec![name(server)], addresses: vec![address.into()] };
+        let world = |servers| World::new(&[rules]).knows_from("a.example.", A, servers);
+        assert_eq!(world(None).ask("a.example."), "later");
+        assert_eq!(world(Some(from("ns.good.", [198, 51, 100, 1]))).ask("a.example."), "0 [192, 0, 2, 1]/60");
+        assert_eq!(world(Some(from("ns.bad.", [192, 0, 2, 53]))).ask("a.example."), "3", "the name comes before the address");
+        assert_eq!(world(Some(from("ns.good.", [192, 0, 2, 53]))).ask("a.example."), "silence");
+    }
+
+    #[test]
+    fn who_checks_signatures_gets_what_is_signed_as_it_is() {
+        let signature = [&[0u8, 1][..], &[0; 16], &[0], &[9]].concat();
+        let signed: &[(u16, &[u8])] = &[(rtype::A, &ADDRESS), (rtype::RRSIG, &signature)];
+        let rules = "a.example CNAME .\nb.example CNAME .\n";
+        let world = |settings| World::with(&[rules], settings).knows("a.example.", signed).knows("b.example.", A);
+        let strict = world(Settings::default());
+        assert_eq!(strict.ask("a.example."), "3");
+        assert!(strict.ask_with("a.example.", true).starts_with("0 [192, 0, 2, 1]/60"));
+        assert_eq!(strict.ask_with("b.example.", true), "3", "it is not signed");
+        let breaking = world(Settings { break_dnssec: true, ..Settings::default() });
+        assert_eq!(breaking.ask_with("a.example.", true), "3");
+    }
+
+    #[test]
+    fn what_is_known_grows_old() {
+        let world = World::new(&[""]).knows("a.example.", A);
+        world.clock.advance(50);
+        assert_eq!(world.ask("a.example."), "0 [192, 0, 2, 1]/10");
+        world.clock.advance(10);
+        assert_eq!(world.ask("a.example."), "later");
+    }
+}

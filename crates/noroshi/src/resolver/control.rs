@@ -43,11 +43,13 @@ pub fn path(data_dir: &Path) -> PathBuf {
     data_dir.join(SOCKET)
 }
 
-/// Listens for requests, and gives each to `answer` until the program ends.
-pub fn listen(
+/// Listens for requests, and gives each to `answer` until the program ends. What `first` does is done on the same thread before, and waited
+/// for: tables are built and freed there, and memory that one thread has freed is not given to another.
+pub fn listen<T: Send + 'static>(
     data_dir: &Path,
+    first: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
     answer: impl Fn(Request) -> anyhow::Result<serde_json::Value> + Send + 'static,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<T> {
     std::fs::create_dir_all(data_dir).with_context(|| format!("making {}", data_dir.display()))?;
     let path = path(data_dir);
     if UnixStream::connect(&path).is_ok() {
@@ -56,14 +58,16 @@ pub fn listen(
     // Left by one that was killed.
     let _ = std::fs::remove_file(&path);
     let listener = UnixListener::bind(&path).with_context(|| format!("listening at {}", path.display()))?;
-    std::thread::Builder::new().name("resolver-control".into()).spawn(move || {
+    let (done, wait) = std::sync::mpsc::sync_channel(1);
+    std::thread::Builder::new().name("resolver-zones".into()).spawn(move || {
+        let _ = done.send(first());
         for stream in listener.incoming().flatten() {
             if let Err(error) = serve(&stream, &answer) {
                 tracing::debug!(%error, "control");
             }
         }
     })?;
-    Ok(())
+    wait.recv().context("the zones were not read")?
 }
 
 fn serve(

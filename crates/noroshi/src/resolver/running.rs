@@ -30,10 +30,6 @@ pub fn run(plan: Plan, data_dir: &Path) -> anyhow::Result<()> {
     let policy = editor.published();
     let zones = Arc::new(Zones::new(editor, plan.zones, &data_dir.join(ZONES)));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(plan.threads).enable_all().build()?;
-    for zone in zones.read(&[], runtime.handle())? {
-        tracing::info!(?zone, "read");
-    }
-    zones.restore();
     let back_end = match plan.asked {
         Asked::Forward(servers) => BackEnd::Forward(Forward::new(servers, clock.clone())),
         Asked::Recurse(settings) => BackEnd::Recurse(Recurse::new(settings, clock.clone())),
@@ -42,6 +38,25 @@ pub fn run(plan: Plan, data_dir: &Path) -> anyhow::Result<()> {
         .giving(zones.given());
     let resolver = Arc::new(resolver);
     let (serving, mut notified) = Serving::new(Arc::clone(&resolver), runtime.handle().clone());
+    let handle = runtime.handle().clone();
+    let read = {
+        let (zones, handle) = (Arc::clone(&zones), handle.clone());
+        move || {
+            for zone in zones.read(&[], &handle)? {
+                tracing::info!(?zone, "read");
+            }
+            zones.restore();
+            Ok(())
+        }
+    };
+    control::listen(data_dir, read, {
+        let (zones, counts) = (Arc::clone(&zones), Arc::clone(&serving.counts));
+        move |request| match request {
+            Request::Reload { zones: names } => Ok(serde_json::to_value(zones.read(&names, &handle)?)?),
+            Request::Status => Ok(status::status(&resolver, &counts, &zones)),
+            Request::Explain { name, client } => status::explain(&resolver, &name, client),
+        }
+    })?;
     zones.follow(runtime.handle());
     runtime.spawn({
         let zones = Arc::clone(&zones);
@@ -60,15 +75,6 @@ pub fn run(plan: Plan, data_dir: &Path) -> anyhow::Result<()> {
             listening.push(address);
         }
     }
-    let handle = runtime.handle().clone();
-    control::listen(data_dir, {
-        let (zones, counts) = (Arc::clone(&zones), Arc::clone(&serving.counts));
-        move |request| match request {
-            Request::Reload { zones: names } => Ok(serde_json::to_value(zones.read(&names, &handle)?)?),
-            Request::Status => Ok(status::status(&resolver, &counts, &zones)),
-            Request::Explain { name, client } => status::explain(&resolver, &name, client),
-        }
-    })?;
     for address in &listening {
         eprintln!("resolver {address} (udp, tcp)");
     }

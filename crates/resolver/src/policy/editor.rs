@@ -14,6 +14,8 @@ use crate::name::{Name, Realm, Secret};
 
 /// Refused lines of a zone that are kept, at most; the others are counted.
 pub const REFUSED_MAX: usize = 1000;
+/// Records that are taken before a worker may run that waits for the same processor: a tenth of a millisecond.
+const RECORDS_AT_ONCE: usize = 128;
 /// Octets of a record in a zone's file, about.
 const OCTETS_A_RECORD: usize = 35;
 /// Names in the table for each record of a list, about: there are names above those with rules.
@@ -146,7 +148,7 @@ impl Editor {
         let room = room * NAMES_A_RECORD.0 / NAMES_A_RECORD.1;
         let mut rules = self.rules.without(zone, room);
         let mut taking =
-            Taking { zone, settings: &settings, rules: &mut rules, count: 0, soa: None, read: Read::default() };
+            Taking { zone, settings: &settings, rules: &mut rules, count: 0, soa: None, read: Read::default(), handled: 0 };
         let all_there = fill(&mut taking);
         let Taking { read, count, soa, .. } = taking;
         if !all_there {
@@ -169,7 +171,7 @@ impl Editor {
             return Read::default();
         };
         let read = Read { serial, ..Read::default() };
-        let mut taking = Taking { zone, settings: &settings, rules: &mut self.rules, count, soa, read };
+        let mut taking = Taking { zone, settings: &settings, rules: &mut self.rules, count, soa, read, handled: 0 };
         for record in gone {
             taking.gone(record);
         }
@@ -212,11 +214,16 @@ pub struct Taking<'a> {
     count: usize,
     soa: Option<Arc<LocalRecord>>,
     read: Read,
+    handled: usize,
 }
 
 impl Taking<'_> {
     /// A record that the zone has; a line of 0 where there are no lines.
     pub fn record(&mut self, line: usize, record: Result<ZoneRecord<'_>, EntryError>) {
+        self.handled += 1;
+        if self.handled.is_multiple_of(RECORDS_AT_ONCE) {
+            std::thread::yield_now();
+        }
         if let Err(why) = record.map_err(Conflict::from).and_then(|record| self.add(record)) {
             self.read.refuse(line, why);
         }

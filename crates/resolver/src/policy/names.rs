@@ -91,7 +91,12 @@ pub struct NameMatch {
 
 impl Names {
     fn with(slots: usize, nodes: Arc<boxcar::Vec<Box<[Here]>>>, actions: Arc<Actions>) -> Self {
-        let slots = std::iter::repeat_with(Slot::default).take(slots.max(SLOTS_MIN)).collect();
+        let mut made = 0;
+        let slot = || {
+            let_others_run(&mut made);
+            Slot::default()
+        };
+        let slots = std::iter::repeat_with(slot).take(slots.max(SLOTS_MIN)).collect();
         Self { slots, nodes, actions }
     }
 
@@ -414,8 +419,10 @@ impl Writer {
     /// A larger table with the same rules; readers of the old one see no further change.
     fn grow(&mut self, slots: usize) {
         let new = Names::with(slots, Arc::clone(&self.names.nodes), Arc::clone(&self.names.actions));
+        let mut done = 0;
         self.used = 0;
         for slot in &self.names.slots {
+            let_others_run(&mut done);
             let (place, value) = (slot.place.load(Ordering::Relaxed), slot.value.load(Ordering::Relaxed));
             if value as u32 != 0 {
                 put(&new, place, value);
@@ -430,7 +437,9 @@ impl Writer {
     pub fn without(&self, zone: u8, room: usize) -> Self {
         let mut other = Self::new(self.secret, self.used + room);
         let mut nodes: HashMap<u32, u32> = HashMap::new();
+        let mut done = 0;
         for slot in &self.names.slots {
+            let_others_run(&mut done);
             let (place, value) = (slot.place.load(Ordering::Relaxed), slot.value.load(Ordering::Relaxed));
             let id = value as u32;
             if id == 0 {
@@ -475,6 +484,17 @@ pub struct Way {
 enum Change {
     Rule { below: bool, action: ActionId },
     Children(i32),
+}
+
+/// Steps of a long work between two moments in which others may run.
+const STEPS: u32 = 4096;
+
+/// Lets a worker run that waits for the processor on which a table is built: it answers somebody.
+fn let_others_run(step: &mut u32) {
+    *step += 1;
+    if step.is_multiple_of(STEPS) {
+        std::thread::yield_now();
+    }
 }
 
 /// Slots for so many names.

@@ -72,9 +72,11 @@ impl Secondary {
 
     /// What the SOA of the version that holds says.
     pub fn timers(&self) -> Option<Timers> {
-        let editor = self.editor();
-        let soa = editor.zone(self.place)?.soa.as_ref()?;
-        Timers::of(soa.rtype, &soa.data)
+        tokio::task::block_in_place(|| {
+            let editor = self.editor();
+            let soa = editor.zone(self.place)?.soa.as_ref()?;
+            Timers::of(soa.rtype, &soa.data)
+        })
     }
 
     /// How it stands.
@@ -86,6 +88,7 @@ impl Secondary {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whoever holds it may build a table, for a second: other tasks go on meanwhile on other threads.
     fn editor(&self) -> std::sync::MutexGuard<'_, Editor> {
         self.editor.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -116,7 +119,7 @@ impl Secondary {
     fn apply(&self, change: &Change) -> Read {
         let gone = change.gone.iter().map(OwnedRecord::lend);
         let come = change.come.iter().map(OwnedRecord::lend);
-        self.editor().change(self.place, gone, come)
+        tokio::task::block_in_place(|| self.editor().change(self.place, gone, come))
     }
 
     /// Keeps the zone up to date, for ever. `told` hears what became of each attempt.

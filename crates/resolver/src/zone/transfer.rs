@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::base::iana::{Class, Rtype};
+use domain::base::iana::{Class, Rcode, Rtype};
 use domain::base::message_builder::AdditionalBuilder;
 use domain::base::rdata::ComposeRecordData as _;
 use domain::base::{Message, MessageBuilder, Name as DomainName, Serial, StreamTarget, ToName as _, Ttl};
@@ -107,40 +107,73 @@ pub async fn fetch(
     let mut stream = reached.map_err(|_| TransferError::Silence)??;
     let (question, mut signed) = question(zone, serial, primary.key.clone())?;
     stream.write_all(&question).await?;
-    let mut taking = Taking { zone: *zone, serial, changes: Vec::new(), take, whole: false, count: 0, soa: None };
-    let mut interpreter = XfrResponseInterpreter::new();
+    let mut incoming = Incoming::new(zone, serial, take);
     loop {
         let message = timeout(WAIT, receive(&mut stream)).await.map_err(|_| TransferError::Silence)??;
         let mut message = Message::from_octets(message).map_err(|error| malformed(&error))?;
         if let Some(sequence) = &mut signed {
             sequence.answer(&mut message, Time48::now()).map_err(|error| TransferError::Signature(error.to_string()))?;
         }
-        let code = message.header().rcode();
-        if code != domain::base::iana::Rcode::NOERROR {
-            return Err(TransferError::Refused(code.to_string()));
-        }
-        let message = Message::from_octets(Bytes::from(message.into_octets())).map_err(|error| malformed(&error))?;
-        // Where we have the version already, the answer is its SOA alone (RFC 1995, 4).
-        if taking.count == 0 && serial.is_some() && is_single_soa(&message) {
-            return match lone_serial(&message) {
-                Some(theirs) if serial.is_some_and(|ours| is_newer(theirs, ours)) => {
-                    Err(TransferError::Malformed("a newer version, and nothing of it".into()))
-                }
-                _ => Ok(Transferred::UpToDate),
-            };
-        }
-        let updates = interpreter.interpret_response(message).map_err(|error| malformed(&error))?;
-        for update in updates {
-            taking.update(update.map_err(|error| malformed(&format!("{error:?}")))?)?;
-        }
-        if interpreter.is_finished() {
+        if incoming.message(message.into_octets().into())? {
             break;
         }
     }
     if let Some(sequence) = signed {
         sequence.done().map_err(|error| TransferError::Signature(error.to_string()))?;
     }
-    taking.end()
+    incoming.end()
+}
+
+/// A transfer as it comes in, message by message, whatever it comes over.
+pub struct Incoming<F> {
+    taking: Taking<F>,
+    interpreter: XfrResponseInterpreter,
+    is_up_to_date: bool,
+}
+
+impl<F: FnMut(ZoneRecord<'_>) -> io::Result<()>> Incoming<F> {
+    /// A transfer of `zone`, since version `serial` where one was asked for; records of a whole zone go to `take`.
+    pub fn new(zone: &Name, serial: Option<u32>, take: F) -> Self {
+        let taking = Taking { zone: *zone, serial, changes: Vec::new(), take, whole: false, count: 0, soa: None };
+        Self { taking, interpreter: XfrResponseInterpreter::new(), is_up_to_date: false }
+    }
+
+    /// Takes a message whose signature was checked; whether it was the last.
+    ///
+    /// # Errors
+    ///
+    /// [`TransferError`], why the transfer is none.
+    pub fn message(&mut self, message: Bytes) -> Result<bool, TransferError> {
+        let message = Message::from_octets(message).map_err(|error| malformed(&error))?;
+        let code = message.header().rcode();
+        if code != Rcode::NOERROR {
+            return Err(TransferError::Refused(code.to_string()));
+        }
+        let serial = self.taking.serial;
+        // Where we have the version already, the answer is its SOA alone (RFC 1995, 4).
+        if self.taking.count == 0 && serial.is_some() && is_single_soa(&message) {
+            let theirs = lone_serial(&message);
+            if theirs.zip(serial).is_some_and(|(theirs, ours)| is_newer(theirs, ours)) {
+                return Err(TransferError::Malformed("a newer version, and nothing of it".into()));
+            }
+            self.is_up_to_date = true;
+            return Ok(true);
+        }
+        let updates = self.interpreter.interpret_response(message).map_err(|error| malformed(&error))?;
+        for update in updates {
+            self.taking.update(update.map_err(|error| malformed(&format!("{error:?}")))?)?;
+        }
+        Ok(self.interpreter.is_finished())
+    }
+
+    /// What it came to, after the last message.
+    ///
+    /// # Errors
+    ///
+    /// [`TransferError`], why the transfer is none.
+    pub fn end(self) -> Result<Transferred, TransferError> {
+        if self.is_up_to_date { Ok(Transferred::UpToDate) } else { self.taking.end() }
+    }
 }
 
 fn malformed(error: &impl ToString) -> TransferError {
