@@ -435,9 +435,14 @@ impl Writer {
     /// A table of its own with all rules but those of `zone`, and room for so many names more.
     #[must_use]
     pub fn without(&self, zone: u8, room: usize) -> Self {
-        let mut other = Self::new(self.secret, self.used + room);
         let mut nodes: HashMap<u32, u32> = HashMap::new();
         let mut done = 0;
+        let is_kept = |slot: &&Slot| {
+            let node = slot.value.load(Ordering::Relaxed) as u32 as usize;
+            self.names.nodes[node].iter().any(|here| here.zone != zone)
+        };
+        let kept = self.names.slots.iter().filter(is_kept).count();
+        let mut other = Self::new(self.secret, kept + room);
         for slot in &self.names.slots {
             let_others_run(&mut done);
             let (place, value) = (slot.place.load(Ordering::Relaxed), slot.value.load(Ordering::Relaxed));

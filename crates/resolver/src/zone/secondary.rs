@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use crate::name::Name;
 use crate::policy::{Editor, Read};
@@ -32,6 +33,7 @@ pub struct Secondary {
     editor: Arc<Mutex<Editor>>,
     wake: Arc<Notify>,
     standing: Mutex<Standing>,
+    writing: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// How a zone stands.
@@ -48,7 +50,7 @@ pub struct Standing {
 impl Secondary {
     /// A zone that is fetched from `primaries` and kept in `kept`.
     pub fn new(place: u8, zone: Name, primaries: Vec<Primary>, kept: Kept, editor: Arc<Mutex<Editor>>) -> Self {
-        Self { place, zone, primaries, kept, editor, wake: Arc::default(), standing: Mutex::default() }
+        Self { place, zone, primaries, kept, editor, wake: Arc::default(), standing: Mutex::default(), writing: Mutex::default() }
     }
 
     /// The zone's apex.
@@ -86,6 +88,30 @@ impl Secondary {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Standing> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes changes to disk while the next ones may come in and hold already: a disk may take its time. Where it cannot be written, a start begins with an
+    /// older version.
+    fn write_later(&self, changes: Vec<Change>) {
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (before, kept, zone) = (writing.take(), self.kept.clone(), self.zone);
+        *writing = Some(tokio::spawn(async move {
+            if let Some(before) = before {
+                let _ = before.await;
+            }
+            let written = tokio::task::spawn_blocking(move || changes.iter().try_for_each(|change| kept.append(change)));
+            if let Ok(Err(error)) = written.await {
+                tracing::warn!(%zone, %error, "a change could not be written");
+            }
+        }));
+    }
+
+    /// Waits until all changes are on disk.
+    async fn written(&self) {
+        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writing) = writing {
+            let _ = writing.await;
+        }
     }
 
     /// Whoever holds it may build a table, for a second: other tasks go on meanwhile on other threads.
@@ -177,6 +203,7 @@ impl Secondary {
         match &transferred {
             Transferred::UpToDate => {}
             Transferred::Whole => {
+                self.written().await;
                 // A million rules take a second, in which other tasks go on.
                 tokio::task::block_in_place(|| {
                     whole.map_or(Ok(()), Whole::end)?;
@@ -189,9 +216,9 @@ impl Secondary {
                     self.apply(change);
                 }
                 self.lock().changes += changes.len() as u64;
-                // Where it cannot be written, a start begins with an older version. What changes the operator's own file is fetched again.
-                for change in changes.iter().filter(|_| self.kept.is_whole()) {
-                    self.kept.append(change)?;
+                // What changes the operator's own file is fetched again.
+                if self.kept.is_whole() {
+                    self.write_later(changes.clone());
                 }
             }
         }
