@@ -27,6 +27,15 @@ pub enum Request {
         /// Their names.
         zones: Vec<String>,
     },
+    /// Add and remove rules of a zone that is kept here.
+    Rule {
+        /// The zone.
+        zone: String,
+        /// Lines as in a zone's file.
+        add: Vec<String>,
+        /// The same.
+        remove: Vec<String>,
+    },
     /// How it stands.
     Status,
     /// Which rules a name meets.

@@ -56,6 +56,21 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// Add or remove rules of a zone that is kept here (`local = true`); they hold at once
+    Rule {
+        /// The zone
+        #[arg(value_name = "ZONE")]
+        zone: String,
+        /// A rule as a line of a zone's file: 'bad.example CNAME .'
+        #[arg(long, value_name = "LINE", required_unless_present = "remove")]
+        add: Vec<String>,
+        /// A rule that goes
+        #[arg(long, value_name = "LINE")]
+        remove: Vec<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Which rules a name meets, and which of them decides
     Explain {
         /// The name
@@ -103,17 +118,15 @@ pub fn run(at: &Where, command: ResolverCommand) -> anyhow::Result<ExitCode> {
             if json {
                 report::json(&told)?;
             } else {
-                for zone in told.as_array().context("what the resolver answered")? {
-                    say!(
-                        "{} serial {}: {} rules of {} records, {} lines are none ({:.2} s)",
-                        zone["zone"].as_str().unwrap_or_default(),
-                        zone["serial"],
-                        zone["rules"],
-                        zone["records"],
-                        zone["refused"],
-                        zone["wall_s"].as_f64().unwrap_or_default()
-                    );
-                }
+                told.as_array().context("what the resolver answered")?.iter().for_each(tell_zone);
+            }
+        }
+        What::Rule { zone, add, remove, json } => {
+            let told = control::ask(&config.data_dir, &Request::Rule { zone, add, remove })?;
+            if json {
+                report::json(&told)?;
+            } else {
+                tell_zone(&told);
             }
         }
         What::Explain { name, client, json } => {
@@ -134,6 +147,19 @@ pub fn run(at: &Where, command: ResolverCommand) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what became of a zone.
+fn tell_zone(zone: &serde_json::Value) {
+    say!(
+        "{} serial {}: {} rules; {} records read, {} lines are none ({:.3} s)",
+        zone["zone"].as_str().unwrap_or_default(),
+        zone["serial"],
+        zone["rules"],
+        zone["records"],
+        zone["refused"],
+        zone["wall_s"].as_f64().unwrap_or_default()
+    );
 }
 
 /// Prints which rules a name meets.

@@ -45,14 +45,16 @@ pub fn run(plan: Plan, data_dir: &Path) -> anyhow::Result<()> {
             for zone in zones.read(&[], &handle)? {
                 tracing::info!(?zone, "read");
             }
-            zones.restore();
-            Ok(())
+            zones.restore()
         }
     };
     control::listen(data_dir, read, {
         let (zones, counts) = (Arc::clone(&zones), Arc::clone(&serving.counts));
         move |request| match request {
             Request::Reload { zones: names } => Ok(serde_json::to_value(zones.read(&names, &handle)?)?),
+            Request::Rule { zone, add, remove } => {
+                Ok(serde_json::to_value(zones.change(&zone, &add, &remove, &handle)?)?)
+            }
             Request::Status => Ok(status::status(&resolver, &counts, &zones)),
             Request::Explain { name, client } => status::explain(&resolver, &name, client),
         }

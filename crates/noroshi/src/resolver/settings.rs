@@ -89,6 +89,8 @@ pub struct RpzFile {
     pub file: Option<PathBuf>,
     /// Whom it is fetched from, by AXFR and IXFR: addresses, with a port where it is not 53. With a file, that holds until it is fetched.
     pub primary: Vec<String>,
+    /// Its rules are added and removed here (`noroshi resolver rule`), and kept in the data folder.
+    pub local: bool,
     /// The key with which transfers are signed: one of `[resolver.key]`.
     pub key: Option<String>,
     /// Networks that may fetch it from here, by AXFR and IXFR.
@@ -171,6 +173,8 @@ pub struct PlannedZone {
     pub file: Option<PathBuf>,
     /// Whom it is fetched from.
     pub primaries: Vec<Primary>,
+    /// Whether its rules are added and removed here.
+    pub local: bool,
     /// To whom it is given.
     pub given: Option<PlannedGiving>,
 }
@@ -264,9 +268,11 @@ impl ResolverFile {
         };
         let primary = |text: &String| Ok(Primary { address: address(text)?, key: key.clone() });
         let primaries = zone.primary.iter().map(primary).collect::<anyhow::Result<Vec<_>>>().with_context(at)?;
-        ensure!(zone.file.is_some() || !primaries.is_empty(), "{}: it has neither file nor primary", at());
+        let from = [zone.file.is_some() || !primaries.is_empty(), zone.local];
+        ensure!(from != [false, false], "{}: it has neither file nor primary, and is not local", at());
+        ensure!(from != [true, true], "{}: it is local, so it has neither file nor primary", at());
         let given = self.giving(zone).with_context(at)?;
-        Ok(PlannedZone { settings: zone.settings(tags)?, file: zone.file.clone(), primaries, given })
+        Ok(PlannedZone { settings: zone.settings(tags)?, file: zone.file.clone(), primaries, local: zone.local, given })
     }
 
     fn giving(&self, zone: &RpzFile) -> anyhow::Result<Option<PlannedGiving>> {

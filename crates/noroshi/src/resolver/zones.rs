@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use noroshi_resolver::name::Name;
-use noroshi_resolver::policy::rule::ZoneRecord;
+use noroshi_resolver::policy::rule::{ZoneRecord, rtype};
 use noroshi_resolver::policy::zonefile::{self, EntryError};
 use noroshi_resolver::policy::{Editor, Read};
 use noroshi_resolver::zone::kept::{Kept, Renewed};
@@ -39,6 +39,16 @@ struct Source {
     file: Option<PathBuf>,
     fetched: Option<Arc<Secondary>>,
     given: Option<Given>,
+    /// Where it is kept, if its rules are added and removed here.
+    local: Option<Local>,
+}
+
+/// A zone whose rules are added and removed here.
+struct Local {
+    place: u8,
+    kept: Kept,
+    /// Reads what is kept; it has no primary and is never followed.
+    reader: Secondary,
 }
 
 /// What became of a zone that was read.
@@ -66,9 +76,14 @@ impl Zones {
                 key: given.key,
                 notify: given.notify,
             });
+            let local = zone.local.then(|| Local {
+                place: place as u8,
+                kept: kept.clone(),
+                reader: Secondary::new(place as u8, name, Vec::new(), kept.clone(), Arc::clone(&editor)),
+            });
             let fetched = (!zone.primaries.is_empty())
                 .then(|| Arc::new(Secondary::new(place as u8, name, zone.primaries, kept, Arc::clone(&editor))));
-            Source { name, file: zone.file, fetched, given }
+            Source { name, file: zone.file, fetched, given, local }
         };
         let all = planned.into_iter().enumerate().map(source).collect();
         Self { editor, all }
@@ -84,8 +99,16 @@ impl Zones {
         self.all.iter().filter_map(|zone| zone.fetched.as_deref())
     }
 
-    /// What was fetched before.
-    pub fn restore(&self) {
+    /// What was fetched before, and rules that were added here.
+    pub fn restore(&self) -> anyhow::Result<()> {
+        for (zone, local) in self.all.iter().filter_map(|zone| Some((zone, zone.local.as_ref()?))) {
+            let at = || format!("{}: its rules", zone.name);
+            if !local.kept.is_whole() {
+                let mut whole = local.kept.whole().with_context(at)?;
+                whole.record(&first_soa(zone.name).lend()).and_then(|()| whole.end()).with_context(at)?;
+            }
+            local.reader.restore().with_context(at)?;
+        }
         for zone in self.fetched() {
             match zone.restore() {
                 Ok(Some(read)) => eprintln!(
@@ -100,6 +123,38 @@ impl Zones {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Adds and removes rules of a zone that is kept here, each a line as in a zone's file. They hold from now on, and are on disk.
+    pub fn change(&self, name: &str, add: &[String], remove: &[String], runtime: &Handle) -> anyhow::Result<ZoneTold> {
+        let begun = super::now();
+        let apex = super::settings::name(name)?;
+        let zone = self.all.iter().find(|zone| zone.name == apex).with_context(|| format!("no zone is called {name}"))?;
+        let local = zone.local.as_ref().with_context(|| format!("{name} is not local: its rules come from elsewhere"))?;
+        let (mut gone, mut come) = (records(remove, &apex)?, records(add, &apex)?);
+        let mut editor = self.editor();
+        // What changes nothing must not be taken back below.
+        gone.retain(|record| editor.has(local.place, &record.lend()));
+        come.retain(|record| gone.contains(record) || !editor.has(local.place, &record.lend()));
+        let standing = editor.zone(local.place).and_then(|zone| Some((zone.serial?, zone.soa.clone()?)));
+        let (from, soa) = standing.context("the zone was not read")?;
+        let soa = ZoneRecord { owner: apex, rtype: soa.rtype, ttl: soa.ttl, data: &soa.data }.to_owned_record();
+        let to = from.wrapping_add(1);
+        come.insert(0, soa.with_serial(to));
+        let change = Change { from, to, gone, come };
+        let read = apply(&mut editor, local.place, &change);
+        if let Some(refused) = read.refused.first() {
+            // What could be applied is taken back: all of it holds, or nothing.
+            let come = [vec![soa], change.gone].concat();
+            apply(&mut editor, local.place, &Change { from: to, to: from, gone: change.come, come });
+            bail!("{}", refused.why);
+        }
+        local.kept.append(&change).context("the change holds, but cannot be written")?;
+        if let Some(given) = zone.given.clone() {
+            runtime.spawn(async move { given.tell().await });
+        }
+        Ok(told(&editor, local.place, &read, begun))
     }
 
     /// Keeps all that is fetched up to date from now on.
@@ -199,6 +254,35 @@ fn tell(editor: &Editor, place: u8, path: &Path, read: &Read, begun: Instant) ->
     if read.refused_count > TOLD_MAX {
         eprintln!("{}: {} more lines are no rules", path.display(), read.refused_count - TOLD_MAX);
     }
+    told(editor, place, read, begun)
+}
+
+/// Lines as records of a zone, each of which must be a rule.
+fn records(lines: &[String], apex: &Name) -> anyhow::Result<Vec<OwnedRecord>> {
+    let (mut all, mut wrong) = (Vec::new(), None);
+    let text = lines.join("\n");
+    zonefile::read(text.as_bytes(), apex, |_, record| match record {
+        Ok(record) => match record.rule(apex) {
+            Ok(Some(_)) => all.push(record.to_owned_record()),
+            Ok(None) => wrong = Some("it is no rule".to_owned()),
+            Err(error) => wrong = Some(error.to_string()),
+        },
+        Err(error) => wrong = Some(error.to_string()),
+    })?;
+    match wrong {
+        Some(wrong) => bail!("{}: {wrong}", lines.join("; ")),
+        None => Ok(all),
+    }
+}
+
+/// The first version of a zone that is kept here.
+fn first_soa(apex: Name) -> OwnedRecord {
+    let mut data = vec![0, 0];
+    data.extend([1u32, 3600, 600, 604_800, 60].iter().flat_map(|number| number.to_be_bytes()));
+    OwnedRecord { owner: apex, rtype: rtype::SOA, ttl: 60, data }
+}
+
+fn told(editor: &Editor, place: u8, read: &Read, begun: Instant) -> ZoneTold {
     let zone = editor.zone(place);
     ZoneTold {
         zone: zone.map(|zone| zone.settings.name.to_string()).unwrap_or_default(),

@@ -184,6 +184,14 @@ impl Editor {
         read
     }
 
+    /// Whether a zone has a rule that a record says, alone or with others.
+    pub fn has(&self, zone: u8, record: &ZoneRecord<'_>) -> bool {
+        let Some(settings) = self.zones.get(usize::from(zone)).map(|zone| &zone.settings) else { return false };
+        let Ok(Some((trigger, part))) = record.rule(&settings.name) else { return false };
+        let current = self.rules.names.actions().look(self.rules.current(zone, &trigger));
+        current.is_some_and(|current| left(current, &part).as_ref() != Some(current))
+    }
+
     fn publish(&mut self) {
         self.generation += 1;
         self.published.store(Arc::new(policy(self.secret, &self.zones, &self.rules, self.generation)));
@@ -314,6 +322,20 @@ impl Rules {
             Kind::Ip => self.addresses.zones(),
             Kind::Nsdname => self.names.zones(Realm::Server),
             Kind::Nsip => self.servers.zones(),
+        }
+    }
+
+    /// The action that a trigger has in a zone.
+    fn current(&self, zone: u8, trigger: &Trigger) -> ActionId {
+        let by_name = |realm, name, below| self.names.rule(zone, &self.names.way(realm, name), below);
+        match trigger {
+            Trigger::Name(name) => by_name(Realm::Query, name, false),
+            Trigger::Below(name) => by_name(Realm::Query, name, true),
+            Trigger::Server(name) => by_name(Realm::Server, name, false),
+            Trigger::ServerBelow(name) => by_name(Realm::Server, name, true),
+            Trigger::Client(network) => self.clients.rule(zone, *network),
+            Trigger::Address(network) => self.addresses.rule(zone, *network),
+            Trigger::ServerAddress(network) => self.servers.rule(zone, *network),
         }
     }
 

@@ -452,13 +452,9 @@ fn hash(hasher: &SipHasher13, record: &ZoneRecord<'_>) -> u64 {
 }
 
 /// A SOA of a version after `serial`.
-fn newer(mut soa: OwnedRecord, serial: u32) -> OwnedRecord {
+fn newer(soa: OwnedRecord, serial: u32) -> OwnedRecord {
     let is = Timers::of(soa.rtype, &soa.data).map(|timers| timers.serial);
-    if is.is_none_or(|is| !is_newer(is, serial)) && soa.data.len() >= 20 {
-        let at = soa.data.len() - 20;
-        soa.data[at..at + 4].copy_from_slice(&serial.wrapping_add(1).to_be_bytes());
-    }
-    soa
+    if is.is_some_and(|is| is_newer(is, serial)) { soa } else { soa.with_serial(serial.wrapping_add(1)) }
 }
 
 /// Of a zone without one: nothing is known but its version.

@@ -30,6 +30,16 @@ pub struct OwnedRecord {
 }
 
 impl OwnedRecord {
+    /// A SOA of another version.
+    #[must_use]
+    pub fn with_serial(&self, serial: u32) -> Self {
+        let mut soa = self.clone();
+        if let Some(at) = soa.data.len().checked_sub(20) {
+            soa.data[at..at + 4].copy_from_slice(&serial.to_be_bytes());
+        }
+        soa
+    }
+
     /// The same, lent.
     pub fn lend(&self) -> ZoneRecord<'_> {
         ZoneRecord { owner: self.owner, rtype: self.rtype, ttl: self.ttl, data: &self.data }

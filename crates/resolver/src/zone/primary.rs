@@ -143,11 +143,11 @@ impl Given {
         let mut answers = out.begin()?;
         out.record(&mut answers, &soa.lend())?;
         for change in &changes {
-            out.record(&mut answers, &with_serial(&soa, change.from).lend())?;
+            out.record(&mut answers, &soa.with_serial(change.from).lend())?;
             for record in &change.gone {
                 out.record(&mut answers, &record.lend())?;
             }
-            out.record(&mut answers, &with_serial(&soa, change.to).lend())?;
+            out.record(&mut answers, &soa.with_serial(change.to).lend())?;
             for record in change.come.iter().filter(|record| record.rtype != rtype::SOA) {
                 out.record(&mut answers, &record.lend())?;
             }
@@ -174,14 +174,6 @@ fn theirs(message: &Message<Vec<u8>>) -> Option<u32> {
     let authority = message.authority().ok()?;
     let soa = authority.limit_to::<Soa<_>>().next()?.ok()?;
     Some(soa.data().serial().into_int())
-}
-
-fn with_serial(soa: &OwnedRecord, serial: u32) -> OwnedRecord {
-    let mut soa = soa.clone();
-    if let Some(at) = soa.data.len().checked_sub(20) {
-        soa.data[at..at + 4].copy_from_slice(&serial.to_be_bytes());
-    }
-    soa
 }
 
 fn refusal(message: &Message<Vec<u8>>, code: Rcode) -> Vec<u8> {

@@ -108,3 +108,28 @@ fn it_finds_its_way_from_the_root_down() {
     let explained = ours.asked(&["explain", "www.world."]);
     assert_eq!(explained["rules"], serde_json::json!([]));
 }
+
+#[test]
+fn a_rule_that_is_added_here_holds_at_once_and_after_a_kill() {
+    let zone = "[[resolver.rpz]]\nname = \"own.\"\nlocal = true\ntags = [\"home\"]\n[[resolver.client]]\nnetwork = \"127.0.0.0/8\"\ntags = [\"home\"]\n";
+    let mut ours = Running::start("forward = [\"127.0.0.1:9\"]\n", zone);
+    let code = |ours: &Running, asked: &str| ask(ours.port, asked, 1).map(|heard| heard.code);
+    let added = ours.asked(&["rule", "own.", "--add", "bad.example CNAME .", "--add", "*.worse.example A 192.0.2.80"]);
+    assert_eq!((&added["serial"], &added["rules"]), (&2.into(), &2.into()));
+    assert_eq!(code(&ours, "bad.example."), Some(3));
+    ours.kill();
+    ours.again();
+    assert_eq!(code(&ours, "bad.example."), Some(3));
+    let told = ours.asked(&["explain", "x.worse.example."]);
+    assert_eq!((&told["decides"]["trigger"], &told["rules"][0]["rule"]), (&"qname".into(), &"*.worse.example.".into()), "{told}");
+    let gone = ours.asked(&["rule", "own.", "--remove", "bad.example CNAME ."]);
+    assert_eq!((&gone["serial"], &gone["rules"]), (&3.into(), &1.into()));
+    assert_ne!(code(&ours, "bad.example."), Some(3));
+    // What is none, or says otherwise than another, changes nothing.
+    for wrong in ["bad..example CNAME .", "x.rpz-other CNAME .", "*.worse.example CNAME ."] {
+        let refused = ours.refused(&["rule", "own.", "--add", "good.example CNAME .", "--add", wrong]);
+        assert!(!refused.is_empty());
+        assert_ne!(code(&ours, "good.example."), Some(3), "{wrong}");
+    }
+    assert_eq!(ours.serial(), Some(3));
+}

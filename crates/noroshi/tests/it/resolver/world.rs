@@ -137,6 +137,13 @@ impl Running {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    /// Why it would not.
+    pub fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     /// The first zone's version.
     pub fn serial(&self) -> Option<u64> {
         self.asked(&["status"])["zones"][0]["serial"].as_u64()
