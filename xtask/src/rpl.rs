@@ -33,7 +33,8 @@ pub fn run(root: &Path, mut args: impl Iterator<Item = String>) -> Result<ExitCo
 }
 
 fn build(root: &Path) -> Result<PathBuf> {
-    let built = cargo().args(["build", "--release", "--quiet", "--package", "noroshi"]).current_dir(root).status()?;
+    let built =
+        cargo().args(["build", "--release", "--quiet", "--package", "noroshi"]).current_dir(root).status()?;
     if !built.success() {
         bail!("the program cannot be built");
     }
@@ -48,8 +49,13 @@ fn translate(scenario: &Value) -> Result<String> {
     let mut allow = Vec::new();
     let mut deny = Vec::new();
     for line in strings(&server["access-control"]) {
-        let (network, what) = line.split_once(char::is_whitespace).context("access-control: NETWORK ACTION")?;
-        if what.trim().starts_with("allow") { allow.push(network.to_owned()) } else { deny.push(network.to_owned()) }
+        let (network, what) =
+            line.split_once(char::is_whitespace).context("access-control: NETWORK ACTION")?;
+        if what.trim().starts_with("allow") {
+            allow.push(network.to_owned())
+        } else {
+            deny.push(network.to_owned())
+        }
     }
     let mut out = String::from("[resolver]\n");
     writeln!(out, "listen = [{:?}]", text(&scenario["listen"]))?;
@@ -57,9 +63,14 @@ fn translate(scenario: &Value) -> Result<String> {
     writeln!(out, "minimal-responses = {}", !is(&server["minimal-responses"], "no"))?;
     writeln!(out, "qname-minimisation = {}", !is(&server["qname-minimisation"], "no"))?;
     // Unbound keeps what is too old only where it is told to, and its rules change signed answers as any other.
-    writeln!(out, "stale-s = {}\nbreak-dnssec = true", if is(&server["serve-expired"], "yes") { 86_400 } else { 0 })?;
+    writeln!(
+        out,
+        "stale-s = {}\nbreak-dnssec = true",
+        if is(&server["serve-expired"], "yes") { 86_400 } else { 0 }
+    )?;
     for line in strings(&server["access-control-tag"]) {
-        let (network, tags) = line.split_once(char::is_whitespace).context("access-control-tag: NETWORK TAGS")?;
+        let (network, tags) =
+            line.split_once(char::is_whitespace).context("access-control-tag: NETWORK TAGS")?;
         writeln!(out, "[[resolver.client]]\nnetwork = {network:?}\ntags = {:?}", words(tags))?;
     }
     for zone in scenario["rpz"].as_array().into_iter().flatten() {
@@ -67,13 +78,16 @@ fn translate(scenario: &Value) -> Result<String> {
         if zone["zonefile"].is_string() {
             writeln!(out, "file = {:?}", text(&zone["zonefile"]))?;
         }
-        let primaries: Vec<String> = [&zone["primary"], &zone["master"]].into_iter().flat_map(strings).collect();
+        let primaries: Vec<String> =
+            [&zone["primary"], &zone["master"]].into_iter().flat_map(strings).collect();
         if !primaries.is_empty() {
             writeln!(out, "primary = {primaries:?}")?;
         }
         match zone["rpz-action-override"].as_str() {
             None => {}
-            Some("cname") => writeln!(out, "override = {:?}", format!("cname {}", text(&zone["rpz-cname-override"])))?,
+            Some("cname") => {
+                writeln!(out, "override = {:?}", format!("cname {}", text(&zone["rpz-cname-override"])))?
+            }
             Some(action) => writeln!(out, "override = {action:?}")?,
         }
         writeln!(out, "tags = {:?}", words(&text(&zone["tags"])))?;

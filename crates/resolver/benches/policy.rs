@@ -110,7 +110,14 @@ fn answer_from_the_cache(bencher: Bencher<'_, '_>) {
     let clock = Clock::set();
     let policy = MILLION.published();
     let back_end = BackEnd::Forward(Forward::new([], clock.clone()));
-    let resolver = Resolver::new(Settings::default(), SECRET, Arc::clone(&policy), Access::local(), back_end, clock.clone());
+    let resolver = Resolver::new(
+        Settings::default(),
+        SECRET,
+        Arc::clone(&policy),
+        Access::local(),
+        back_end,
+        clock.clone(),
+    );
     let asked = name("www.some-name.example.com.");
     let now_s = clock.now_s();
     let rr = Rr { owner: asked, rtype: 1, ttl: 300, data: vec![192, 0, 2, 1] };

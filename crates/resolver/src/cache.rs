@@ -73,7 +73,13 @@ impl Cache {
         let items = usize::try_from(octets_max / 512).unwrap_or(usize::MAX).max(64);
         Self {
             secret,
-            map: Map::with(items, octets_max, ByOctets, BuildHasherDefault::default(), DefaultLifecycle::default()),
+            map: Map::with(
+                items,
+                octets_max,
+                ByOctets,
+                BuildHasherDefault::default(),
+                DefaultLifecycle::default(),
+            ),
         }
     }
 
@@ -125,8 +131,14 @@ mod tests {
     #[test]
     fn what_was_wanted_otherwise_is_something_else_and_memory_is_bounded() {
         let cache = Cache::new(Secret([2; 16]), 1 << 20);
-        let name = |number: u32| Name::from_text(format!("n{number}.example.").as_bytes(), &Name::ROOT).unwrap();
-        let wanted = |number, rtype, dnssec_ok| Wanted { name: name(number), rtype, dnssec_ok, checking_disabled: false };
+        let name =
+            |number: u32| Name::from_text(format!("n{number}.example.").as_bytes(), &Name::ROOT).unwrap();
+        let wanted = |number, rtype, dnssec_ok| Wanted {
+            name: name(number),
+            rtype,
+            dnssec_ok,
+            checking_disabled: false,
+        };
         let step = |number| Arc::new(Step::failed(&name(number), None, 0, 10));
         cache.keep(&wanted(1, 1, false), step(1));
         assert!(cache.find(&wanted(1, 1, false)).is_some());

@@ -43,7 +43,9 @@ impl Clock {
     #[inline]
     pub fn now_s(&self) -> u32 {
         match &self.0 {
-            Kind::Real(start) => START_S.saturating_add(u32::try_from(start.elapsed().as_secs()).unwrap_or(u32::MAX)),
+            Kind::Real(start) => {
+                START_S.saturating_add(u32::try_from(start.elapsed().as_secs()).unwrap_or(u32::MAX))
+            }
             Kind::Set(now) => now.load(Ordering::Relaxed),
         }
     }

@@ -43,7 +43,12 @@ pub enum ExchangeError {
 /// # Errors
 ///
 /// [`ExchangeError`], why there is no answer.
-pub async fn ask(server: SocketAddr, name: &Name, asking: Asking, wait: Duration) -> Result<Heard, ExchangeError> {
+pub async fn ask(
+    server: SocketAddr,
+    name: &Name,
+    asking: Asking,
+    wait: Duration,
+) -> Result<Heard, ExchangeError> {
     match timeout(wait, over_udp(server, name, asking)).await.map_err(|_| ExchangeError::Silence(wait))?? {
         Some(heard) if !heard.is_truncated() => Ok(heard),
         _ => ask_by_stream(server, name, asking, wait).await,
@@ -162,7 +167,9 @@ mod tests {
         assert_eq!(answers(&question, &answer), None, "a question is no answer");
         answer[2] |= 0x80;
         assert_eq!(answers(&question, &answer), Some(Repeated::Exactly));
-        for (at, wanted) in [(0, None), (1, None), (5, None), (14, Some(Repeated::InOtherCase)), (question.len() - 14, None)] {
+        for (at, wanted) in
+            [(0, None), (1, None), (5, None), (14, Some(Repeated::InOtherCase)), (question.len() - 14, None)]
+        {
             let mut other = answer.clone();
             other[at] ^= 0x20;
             assert_eq!(answers(&question, &other), wanted, "{at}");

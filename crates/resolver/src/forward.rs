@@ -54,7 +54,8 @@ pub struct Health {
 impl Forward {
     /// Asks these, which must not be none.
     pub fn new(addresses: impl IntoIterator<Item = SocketAddr>, clock: Clock) -> Self {
-        let server = |address| Server { address, usual_us: AtomicU64::new(0), rests_until_s: AtomicU32::new(0) };
+        let server =
+            |address| Server { address, usual_us: AtomicU64::new(0), rests_until_s: AtomicU32::new(0) };
         Self { servers: addresses.into_iter().map(server).collect(), clock }
     }
 
@@ -108,7 +109,13 @@ impl Forward {
 }
 
 impl Server {
-    async fn ask(&self, name: &Name, asking: Asking, round: u32, clock: &Clock) -> Result<Heard, ExchangeError> {
+    async fn ask(
+        &self,
+        name: &Name,
+        asking: Asking,
+        round: u32,
+        clock: &Clock,
+    ) -> Result<Heard, ExchangeError> {
         let usual = Duration::from_micros(self.usual_us.load(Ordering::Relaxed));
         let wait = (usual * 4).clamp(WAIT_MIN, WAIT_MAX) * 2u32.pow(round);
         let begun = clock.instant();

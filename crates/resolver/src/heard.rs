@@ -56,14 +56,16 @@ impl Heard {
         let message = Message::from_octets(wire).map_err(|_| HeardError::Unreadable)?;
         let header = message.header();
         let counts = message.header_counts();
-        if usize::from(counts.ancount()) + usize::from(counts.nscount()) + usize::from(counts.arcount()) > RECORDS_MAX {
+        if usize::from(counts.ancount()) + usize::from(counts.nscount()) + usize::from(counts.arcount())
+            > RECORDS_MAX
+        {
             return Err(HeardError::Long);
         }
         let mut heard = Self { flags: u16::from_be_bytes([wire[2], wire[3]]), ..Self::default() };
         heard.code = u16::from(header.rcode().to_int());
         let mut section = message.answer().map_err(|_| HeardError::Unreadable)?;
         for records in [&mut heard.answer, &mut heard.authority, &mut heard.additional] {
-            while let Some(record) = section.next() {
+            for record in section.by_ref() {
                 let record = record.map_err(|_| HeardError::Unreadable)?;
                 if record.rtype().to_int() == rtype::OPT {
                     heard.code |= ((record.ttl().as_secs() >> 24) << 4) as u16;
@@ -112,7 +114,9 @@ impl Heard {
     fn step(&self, wanted: &Wanted, is_first: bool, now_s: u32) -> Option<Step> {
         let any = wanted.rtype == rtype::ANY;
         let own = |rr: &&Rr| rr.owner == wanted.name;
-        let found = |rr: &Rr| rr.rtype == wanted.rtype || any || (rr.rtype == rtype::RRSIG && covers(rr, wanted.rtype));
+        let found = |rr: &Rr| {
+            rr.rtype == wanted.rtype || any || (rr.rtype == rtype::RRSIG && covers(rr, wanted.rtype))
+        };
         let has = self.answer.iter().filter(own).any(|rr| any || rr.rtype == wanted.rtype);
         let mut step = Step::failed(&wanted.name, None, now_s, 0);
         step.code = self.code;
@@ -129,7 +133,8 @@ impl Heard {
         } else if let Some(alias) = self.answer.iter().filter(own).find(|rr| rr.rtype == rtype::CNAME) {
             let of_alias = |rr: &&Rr| {
                 let own = rr.owner == wanted.name && (rr.rtype == rtype::CNAME || covers(rr, rtype::CNAME));
-                let above = wanted.name.is_below(&rr.owner) && (rr.rtype == rtype::DNAME || covers(rr, rtype::DNAME));
+                let above =
+                    wanted.name.is_below(&rr.owner) && (rr.rtype == rtype::DNAME || covers(rr, rtype::DNAME));
                 own || above
             };
             let records: Vec<&Rr> = self.answer.iter().filter(of_alias).collect();
@@ -167,7 +172,9 @@ fn minimum(data: &[u8]) -> u32 {
     last.map_or(0, u32::from_be_bytes)
 }
 
-fn rr(record: &Record<ParsedName<&[u8]>, AllRecordData<&[u8], ParsedName<&[u8]>>>) -> Result<Rr, HeardError> {
+type Parsed<'a> = Record<ParsedName<&'a [u8]>, AllRecordData<&'a [u8], ParsedName<&'a [u8]>>>;
+
+fn rr(record: &Parsed<'_>) -> Result<Rr, HeardError> {
     let owner = record.owner().to_vec();
     let (owner, _) = Name::from_wire(owner.as_slice()).map_err(|_| HeardError::Unreadable)?;
     let mut data = Vec::new();
@@ -197,13 +204,20 @@ mod tests {
             ],
             ..Heard::default()
         };
-        let wanted = Wanted { name: name("a.one."), rtype: rtype::A, dnssec_ok: false, checking_disabled: false };
+        let wanted =
+            Wanted { name: name("a.one."), rtype: rtype::A, dnssec_ok: false, checking_disabled: false };
         let all = heard.steps(&wanted, &Name::ROOT, 100);
-        let told: Vec<(String, u32, bool)> =
-            all.iter().map(|(wanted, step)| (wanted.name.to_string(), step.until_s, step.alias.is_some())).collect();
-        assert_eq!(told, [("a.one.".into(), 160, true), ("b.one.".into(), 150, true), ("c.two.".into(), 140, false)]);
+        let told: Vec<(String, u32, bool)> = all
+            .iter()
+            .map(|(wanted, step)| (wanted.name.to_string(), step.until_s, step.alias.is_some()))
+            .collect();
+        assert_eq!(
+            told,
+            [("a.one.".into(), 160, true), ("b.one.".into(), 150, true), ("c.two.".into(), 140, false)]
+        );
         assert_eq!(heard.steps(&wanted, &name("one."), 100).len(), 2);
-        let round = Heard { answer: vec![rr("a.one.", rtype::CNAME, 60, name("a.one.").wire())], ..Heard::default() };
+        let round =
+            Heard { answer: vec![rr("a.one.", rtype::CNAME, 60, name("a.one.").wire())], ..Heard::default() };
         assert_eq!(round.steps(&wanted, &Name::ROOT, 100).len(), 1);
     }
 
@@ -212,8 +226,13 @@ mod tests {
         let mut soa = [name("ns.one.").wire(), name("host.one.").wire()].concat();
         soa.extend([0; 16]);
         soa.extend(30u32.to_be_bytes());
-        let heard = Heard { code: rcode::NXDOMAIN, authority: vec![rr("one.", rtype::SOA, 300, &soa)], ..Heard::default() };
-        let wanted = Wanted { name: name("a.one."), rtype: rtype::A, dnssec_ok: false, checking_disabled: false };
+        let heard = Heard {
+            code: rcode::NXDOMAIN,
+            authority: vec![rr("one.", rtype::SOA, 300, &soa)],
+            ..Heard::default()
+        };
+        let wanted =
+            Wanted { name: name("a.one."), rtype: rtype::A, dnssec_ok: false, checking_disabled: false };
         let steps = heard.steps(&wanted, &name("one."), 100);
         assert_eq!((steps.len(), steps[0].1.code, steps[0].1.until_s), (1, rcode::NXDOMAIN, 130));
     }

@@ -514,7 +514,12 @@ mod tests {
         let mut out = Vec::new();
         let mut reply = Reply::new(&mut out, &query, flag::RA);
         reply.record(Section::Answer, Owner::At(12), rtype::A, 60, &[192, 0, 2, 1]);
-        reply.edns(&ReplyEdns { udp_octets: 1232, extended_error: Some(15), text: "listed", ..ReplyEdns::default() });
+        reply.edns(&ReplyEdns {
+            udp_octets: 1232,
+            extended_error: Some(15),
+            text: "listed",
+            ..ReplyEdns::default()
+        });
         reply.finish();
         assert_eq!(out[12..12 + query.question.len()], *query.question);
         let message = domain::base::Message::from_octets(out.as_slice()).unwrap();
@@ -547,11 +552,15 @@ mod tests {
     #[test]
     fn a_cookie_is_the_one_of_the_book() {
         // RFC 9018, appendix A.1.
-        let secret = [0xe5, 0xe9, 0x73, 0xe5, 0xa6, 0xb2, 0xa4, 0x3f, 0x48, 0xe7, 0xdc, 0x84, 0x9e, 0x37, 0xbf, 0xcf];
+        let secret =
+            [0xe5, 0xe9, 0x73, 0xe5, 0xa6, 0xb2, 0xa4, 0x3f, 0x48, 0xe7, 0xdc, 0x84, 0x9e, 0x37, 0xbf, 0xcf];
         let cookies = Cookies::new(Secret(secret));
         let client = "198.51.100.100".parse().unwrap();
         let made = cookies.make([0x24, 0x64, 0xc4, 0xab, 0xcf, 0x10, 0xc9, 0x57], client, 1_559_731_985);
-        assert_eq!(made[8..], [0x01, 0, 0, 0, 0x5c, 0xf7, 0x9f, 0x11, 0x1f, 0x81, 0x30, 0xc3, 0xee, 0xe2, 0x94, 0x80]);
+        assert_eq!(
+            made[8..],
+            [0x01, 0, 0, 0, 0x5c, 0xf7, 0x9f, 0x11, 0x1f, 0x81, 0x30, 0xc3, 0xee, 0xe2, 0x94, 0x80]
+        );
         assert!(cookies.is_ours(&made, client, 1_559_732_985));
         assert!(!cookies.is_ours(&made, client, 1_559_736_985));
         assert!(!cookies.is_ours(&made, "198.51.100.101".parse().unwrap(), 1_559_731_985));

@@ -291,7 +291,9 @@ impl fmt::Display for Name {
         for label in self.labels() {
             for octet in label {
                 match octet {
-                    b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => write!(f, "\\{}", char::from(*octet))?,
+                    b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
+                        write!(f, "\\{}", char::from(*octet))?
+                    }
                     0x21..=0x7e => write!(f, "{}", char::from(*octet))?,
                     other => write!(f, "\\{other:03}")?,
                 }
@@ -412,9 +414,12 @@ mod tests {
         let origin = name("rpz.example.");
         assert_eq!(Name::from_text(b"A", &origin).unwrap(), name("a.rpz.example."));
         assert_eq!(Name::from_text(b"@", &origin).unwrap(), origin);
-        for (text, wrong) in
-            [("a..b", NameError::Empty), ("a\\", NameError::Escape), ("\\25", NameError::Escape), ("\\256", NameError::Escape)]
-        {
+        for (text, wrong) in [
+            ("a..b", NameError::Empty),
+            ("a\\", NameError::Escape),
+            ("\\25", NameError::Escape),
+            ("\\256", NameError::Escape),
+        ] {
             assert_eq!(Name::from_text(text.as_bytes(), &origin), Err(wrong), "{text}");
         }
         assert_eq!(Name::from_text(&[b'a'; 64], &origin), Err(NameError::LongLabel));

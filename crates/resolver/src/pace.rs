@@ -42,7 +42,8 @@ impl Pace {
     /// So many answers a second for a network, and a second's worth at once.
     pub fn new(secret: Secret, rate: u32) -> Self {
         let full = u64::from(rate) * ANSWER;
-        let buckets = std::iter::repeat_with(|| AtomicU64::new(full.min(u64::from(u32::MAX)))).take(BUCKETS).collect();
+        let buckets =
+            std::iter::repeat_with(|| AtomicU64::new(full.min(u64::from(u32::MAX)))).take(BUCKETS).collect();
         Self { secret, rate: u64::from(rate), buckets }
     }
 

@@ -95,7 +95,7 @@ pub enum AtOnce {
     /// It takes longer: [`Resolver::resolve`].
     Later,
     /// A zone's primary says that there is a new version.
-    Notified(Name),
+    Notified(Box<Name>),
     /// It is for a zone that is given to others, by its place among them: [`Resolver::given`].
     Given(usize),
 }
@@ -159,7 +159,14 @@ impl Resolver {
 
     /// Answers a message into `out` if that can be done without waiting.
     #[inline]
-    pub fn answer(&self, policy: &Policy, wire: &[u8], from: IpAddr, by_stream: bool, out: &mut Vec<u8>) -> AtOnce {
+    pub fn answer(
+        &self,
+        policy: &Policy,
+        wire: &[u8],
+        from: IpAddr,
+        by_stream: bool,
+        out: &mut Vec<u8>,
+    ) -> AtOnce {
         let query = match Query::read(wire) {
             Ok(query) => query,
             Err(Unasked::Silence) => return AtOnce::Silent(None),
@@ -225,7 +232,7 @@ impl Resolver {
                 Walked::Dropped(_) => return None,
                 Walked::Missing(wanted) => {
                     let step = self.fetch(&wanted, &policy).await;
-                    fresh.push((wanted, step));
+                    fresh.push((*wanted, step));
                 }
             }
         }
@@ -257,7 +264,8 @@ impl Resolver {
             BackEnd::Recurse(recurse) => recurse.ask(wanted).await,
         };
         let now_s = self.clock.now_s();
-        let failed = steps.first().is_none_or(|(_, step)| !matches!(step.code, rcode::NOERROR | rcode::NXDOMAIN));
+        let failed =
+            steps.first().is_none_or(|(_, step)| !matches!(step.code, rcode::NOERROR | rcode::NXDOMAIN));
         if failed && let Some(old) = self.stale(wanted, now_s) {
             return old;
         }
@@ -284,7 +292,8 @@ impl Resolver {
     /// What was known and is too old, but better than nothing.
     fn stale(&self, wanted: &Wanted, now_s: u32) -> Option<Arc<Step>> {
         let step = self.cache.find(wanted)?;
-        (step.code != rcode::SERVFAIL && now_s < step.until_s.saturating_add(self.settings.stale_s)).then_some(step)
+        (step.code != rcode::SERVFAIL && now_s < step.until_s.saturating_add(self.settings.stale_s))
+            .then_some(step)
     }
 
     /// The servers of a name's zone and of the zones above, looked up through the forwarder, which does not tell them with an answer.
@@ -299,7 +308,9 @@ impl Resolver {
             for server in names.take(SERVERS_MAX) {
                 for kind in [rtype::A, rtype::AAAA] {
                     let found = records(forward, server, kind).await;
-                    servers.addresses.extend(found.iter().filter_map(|(kind, data)| crate::step::address(*kind, data)));
+                    servers
+                        .addresses
+                        .extend(found.iter().filter_map(|(kind, data)| crate::step::address(*kind, data)));
                 }
                 servers.names.push(server);
             }
@@ -314,7 +325,7 @@ impl Resolver {
             let mut reply = Reply::new(out, query, flag::AA);
             reply.code(rcode::NOERROR);
             reply.finish();
-            return AtOnce::Notified(query.name);
+            return AtOnce::Notified(Box::new(query.name));
         }
         refused(out, query, rcode::NOTAUTH)
     }
@@ -324,7 +335,8 @@ impl Resolver {
 async fn records(forward: &Forward, name: Name, kind: u16) -> Vec<(u16, Vec<u8>)> {
     let wanted = Wanted { name, rtype: kind, dnssec_ok: false, checking_disabled: false };
     let steps = forward.ask(&wanted).await;
-    let last = steps.last().map(|(_, step)| step.answer.iter().map(|rr| (rr.rtype, rr.data.to_vec())).collect());
+    let last =
+        steps.last().map(|(_, step)| step.answer.iter().map(|rr| (rr.rtype, rr.data.to_vec())).collect());
     last.unwrap_or_default()
 }
 
@@ -347,13 +359,22 @@ fn truncated(out: &mut Vec<u8>, query: &Query<'_>) -> AtOnce {
 fn bare(out: &mut Vec<u8>, wire: &[u8], code: u16) {
     let mut reply = Reply::to_header(out, wire, code);
     if code > 15 {
-        reply.edns(&crate::message::ReplyEdns { udp_octets: crate::exchange::UDP_OCTETS, code, ..Default::default() });
+        reply.edns(&crate::message::ReplyEdns {
+            udp_octets: crate::exchange::UDP_OCTETS,
+            code,
+            ..Default::default()
+        });
     }
     reply.finish();
 }
 
 /// Seconds since 1970, for cookies.
-#[allow(clippy::disallowed_methods, reason = "cookies are compared by servers that share a secret, so by the calendar")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "cookies are compared by servers that share a secret, so by the calendar"
+)]
 fn unix_s() -> u32 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32)
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs() as u32)
 }

@@ -181,12 +181,23 @@ impl Step {
 
     /// Octets that it takes, about.
     pub fn octets(&self) -> usize {
-        size_of::<Self>() + self.name.len() + self.answer.0.len() + self.authority.0.len() + self.additional.0.len()
+        size_of::<Self>()
+            + self.name.len()
+            + self.answer.0.len()
+            + self.authority.0.len()
+            + self.additional.0.len()
     }
 
     /// Writes one of its sections, the name standing at `name_at` in the answer; says where the data of an alias began.
     #[inline]
-    pub fn write(&self, reply: &mut Reply<'_>, section: Section, name_at: usize, now_s: u32, ttl_max: u32) -> Option<usize> {
+    pub fn write(
+        &self,
+        reply: &mut Reply<'_>,
+        section: Section,
+        name_at: usize,
+        now_s: u32,
+        ttl_max: u32,
+    ) -> Option<usize> {
         let records = match section {
             Section::Answer => &self.answer,
             Section::Authority => &self.authority,
@@ -229,7 +240,8 @@ mod tests {
         let rr = |owner: &str, data: &[u8]| Rr { owner: name(owner), rtype: 1, ttl: 5, data: data.into() };
         let all = [rr("a.b.", &[1, 2, 3, 4]), rr("b.", &[]), rr("c.", &[9]), rr(".", &[8])];
         let records = Records::new(&name("a.b."), &all);
-        let told: Vec<String> = records.iter().map(|kept| format!("{:?} {:?}", kept.owner, kept.data)).collect();
+        let told: Vec<String> =
+            records.iter().map(|kept| format!("{:?} {:?}", kept.owner, kept.data)).collect();
         assert_eq!(told, ["Tail(0) [1, 2, 3, 4]", "Tail(2) []", "Wire([1, 99, 0]) [9]", "Wire([0]) [8]"]);
     }
 }

@@ -26,16 +26,16 @@ pub enum Walked {
     /// There shall be none.
     Dropped(Told),
     /// This must be fetched first.
-    Missing(Wanted),
+    Missing(Box<Wanted>),
 }
 
 /// What a walk came by, for counters and records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Told {
     /// The rule that decided last.
     pub hit: Option<Hit>,
     /// Something of which less than a tenth of its time is left.
-    pub waning: Option<Wanted>,
+    pub waning: Option<Box<Wanted>>,
     /// Whether something older than it should be was used.
     pub stale: bool,
     /// The answer's code.
@@ -84,7 +84,14 @@ enum Next {
 impl Resolver {
     /// Answers `query` into `out` as far as that can be done without waiting.
     #[inline]
-    pub fn walk(&self, policy: &Policy, query: &Query<'_>, client: &Client, fresh: &Fresh, out: &mut Vec<u8>) -> Walked {
+    pub fn walk(
+        &self,
+        policy: &Policy,
+        query: &Query<'_>,
+        client: &Client,
+        fresh: &Fresh,
+        out: &mut Vec<u8>,
+    ) -> Walked {
         let mut way = Way {
             query,
             reply: Reply::new(out, query, flag::RA),
@@ -114,11 +121,19 @@ impl Resolver {
     }
 
     /// One link: `Err` with what must be fetched.
-    fn link(&self, policy: &Policy, way: &mut Way<'_, '_>, client: &Client, fresh: &Fresh, now_s: u32) -> Result<Next, Wanted> {
+    fn link(
+        &self,
+        policy: &Policy,
+        way: &mut Way<'_, '_>,
+        client: &Client,
+        fresh: &Fresh,
+        now_s: u32,
+    ) -> Result<Next, Box<Wanted>> {
         let by_question = policy.of_question(way.client, &way.name, way.zones);
         let waits = policy.waits_for_answer(by_question.as_ref(), way.zones);
         // Whether an answer is signed is only known from it.
-        let spares_signed = way.query.dnssec_ok() && !self.settings.break_dnssec && (by_question.is_some() || waits != 0);
+        let spares_signed =
+            way.query.dnssec_ok() && !self.settings.break_dnssec && (by_question.is_some() || waits != 0);
         if let Some(verdict) = by_question.filter(|_| waits == 0 && !spares_signed) {
             return Ok(self.act(policy, way, client, &verdict));
         }
@@ -128,18 +143,23 @@ impl Resolver {
             dnssec_ok: way.query.dnssec_ok(),
             checking_disabled: way.query.checking_disabled(),
         };
-        let step = self.known(&wanted, fresh, now_s).ok_or(wanted)?;
+        let step = self.known(&wanted, fresh, now_s).ok_or_else(|| Box::new(wanted))?;
         if waits != 0 && step.servers.is_none() && policy.asks_for_servers(waits) {
-            return Err(wanted);
+            return Err(Box::new(wanted));
         }
-        let by_answer =
-            if waits == 0 { None } else { policy.of_answer(step.addresses(), step.servers.as_deref(), waits) };
-        if let Some(verdict) = by_answer.or(by_question) && !(spares_signed && step.is_signed()) {
+        let by_answer = if waits == 0 {
+            None
+        } else {
+            policy.of_answer(step.addresses(), step.servers.as_deref(), waits)
+        };
+        if let Some(verdict) = by_answer.or(by_question)
+            && !(spares_signed && step.is_signed())
+        {
             return Ok(self.act(policy, way, client, &verdict));
         }
         way.told.stale |= step.is_stale(now_s);
         if step.is_waning(now_s) {
-            way.told.waning = Some(wanted);
+            way.told.waning = Some(Box::new(wanted));
         }
         Ok(self.follow(way, &step, now_s))
     }
@@ -216,7 +236,7 @@ impl Resolver {
                 }
                 Next::Done
             }
-            Action::Cname { ttl, target } => alias(way, *ttl, *target),
+            Action::Cname { ttl, target } => alias(way, *ttl, **target),
             Action::CnameBelow { ttl, target } => {
                 let name = way.name;
                 match target.below_with(name.labels()) {
@@ -345,7 +365,8 @@ mod tests {
             }
             let clock = Clock::set();
             let back_end = BackEnd::Forward(Forward::new([], clock.clone()));
-            let resolver = Resolver::new(settings, SECRET, editor.published(), Access::local(), back_end, clock.clone());
+            let resolver =
+                Resolver::new(settings, SECRET, editor.published(), Access::local(), back_end, clock.clone());
             Self { resolver, clock }
         }
 
@@ -358,7 +379,7 @@ mod tests {
             self.knows_from(owner, records, None)
         }
 
-        fn knows_from(self, owner: &str, records: &[(u16, &[u8])], servers: Option<Servers>) -> Self {
+        fn knows_from(self, owner: &str, records: &[(u16, &[u8])], servers: Option<&Servers>) -> Self {
             let owner = name(owner);
             let rr = |(rtype, data): &(u16, &[u8])| Rr { owner, rtype: *rtype, ttl: 60, data: data.to_vec() };
             let answer: Vec<Rr> = records.iter().map(rr).collect();
@@ -367,7 +388,7 @@ mod tests {
             for dnssec_ok in [false, true] {
                 let wanted = Wanted { dnssec_ok, ..wanted };
                 let (_, mut step) = heard.steps(&wanted, &Name::ROOT, self.clock.now_s()).remove(0);
-                step.servers = servers.clone().map(Arc::new);
+                step.servers = servers.cloned().map(Arc::new);
                 self.resolver.cache().keep(&wanted, Arc::new(step));
             }
             self
@@ -411,7 +432,10 @@ mod tests {
         assert_eq!(World::new(&[by_answer, by_question]).ask("a.example."), "later");
         assert_eq!(World::new(&[by_answer, by_question]).knows("a.example.", A).ask("a.example."), "3");
         let elsewhere: &[(u16, &[u8])] = &[(rtype::A, &[192, 0, 2, 9])];
-        assert_eq!(World::new(&[by_answer, by_question]).knows("a.example.", elsewhere).ask("a.example."), "0");
+        assert_eq!(
+            World::new(&[by_answer, by_question]).knows("a.example.", elsewhere).ask("a.example."),
+            "0"
+        );
         // The other way round nobody waits.
         assert_eq!(World::new(&[by_question, by_answer]).ask("a.example."), "0");
         assert_eq!(World::new(&[by_question, by_answer]).knows("b.example.", A).ask("b.example."), "3");
@@ -420,9 +444,8 @@ mod tests {
     #[test]
     fn each_name_of_a_chain_is_looked_at_and_passthru_ends_it() {
         let target = name("c.example.");
-        let chain = |world: World| {
-            world.knows("b.example.", &[(rtype::CNAME, target.wire())]).knows("c.example.", A)
-        };
+        let chain =
+            |world: World| world.knows("b.example.", &[(rtype::CNAME, target.wire())]).knows("c.example.", A);
         let listed = "c.example CNAME .\n";
         assert_eq!(chain(World::new(&[""])).ask("b.example."), "0 c.example. [192, 0, 2, 1]/60");
         assert_eq!(chain(World::new(&[listed])).ask("b.example."), "3 c.example.");
@@ -440,11 +463,19 @@ mod tests {
     #[test]
     fn by_its_name_servers_a_name_is_judged_once_they_are_known() {
         let rules = "ns.bad.rpz-nsdname CNAME .\n24.0.2.0.192.rpz-nsip CNAME rpz-drop.\n";
-        let from = |server: &str, address: [u8; 4]| Servers { names: vec![name(server)], addresses: vec![address.into()] };
-        let world = |servers| World::new(&[rules]).knows_from("a.example.", A, servers);
+        let from = |server: &str, address: [u8; 4]| Servers {
+            names: vec![name(server)],
+            addresses: vec![address.into()],
+        };
+        let world =
+            |servers: Option<Servers>| World::new(&[rules]).knows_from("a.example.", A, servers.as_ref());
         assert_eq!(world(None).ask("a.example."), "later");
         assert_eq!(world(Some(from("ns.good.", [198, 51, 100, 1]))).ask("a.example."), "0 [192, 0, 2, 1]/60");
-        assert_eq!(world(Some(from("ns.bad.", [192, 0, 2, 53]))).ask("a.example."), "3", "the name comes before the address");
+        assert_eq!(
+            world(Some(from("ns.bad.", [192, 0, 2, 53]))).ask("a.example."),
+            "3",
+            "the name comes before the address"
+        );
         assert_eq!(world(Some(from("ns.good.", [192, 0, 2, 53]))).ask("a.example."), "silence");
     }
 
@@ -453,7 +484,8 @@ mod tests {
         let signature = [&[0u8, 1][..], &[0; 16], &[0], &[9]].concat();
         let signed: &[(u16, &[u8])] = &[(rtype::A, &ADDRESS), (rtype::RRSIG, &signature)];
         let rules = "a.example CNAME .\nb.example CNAME .\n";
-        let world = |settings| World::with(&[rules], settings).knows("a.example.", signed).knows("b.example.", A);
+        let world =
+            |settings| World::with(&[rules], settings).knows("a.example.", signed).knows("b.example.", A);
         let strict = world(Settings::default());
         assert_eq!(strict.ask("a.example."), "3");
         assert!(strict.ask_with("a.example.", true).starts_with("0 [192, 0, 2, 1]/60"));

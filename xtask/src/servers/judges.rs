@@ -54,11 +54,11 @@ fn make(folder: &Path) -> Result<()> {
     output_of(Command::new(python).args(["-m", "venv", "--clear"]).arg(folder))?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
     let python = folder.join("bin/python3");
-    output_of(
-        Command::new(&python)
-            .args(pip)
-            .args([format!("aics-tlog=={VERSION}"), format!("dkimpy[ed25519]=={DKIMPY}"), format!("dnspython=={DNSPYTHON}")]),
-    )?;
+    output_of(Command::new(&python).args(pip).args([
+        format!("aics-tlog=={VERSION}"),
+        format!("dkimpy[ed25519]=={DKIMPY}"),
+        format!("dnspython=={DNSPYTHON}"),
+    ]))?;
     Ok(())
 }
 

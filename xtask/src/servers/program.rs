@@ -44,8 +44,7 @@ pub fn freeradius() -> Result<Ready> {
 pub const HOW_NETWORKS: &str = "install iproute2 and nftables (Debian: apt-get install iproute2 nftables)";
 
 /// What makes networks of their own, and links between them that lose packets. (netem would, where the kernel has it.)
-pub const HOW_RESOLVERS: &str =
-    "install BIND, PowerDNS Recursor and knot-dnsutils (Debian: apt-get install bind9 bind9-dnsutils pdns-recursor knot-dnsutils)";
+pub const HOW_RESOLVERS: &str = "install BIND, PowerDNS Recursor and knot-dnsutils (Debian: apt-get install bind9 bind9-dnsutils pdns-recursor knot-dnsutils)";
 
 pub fn networks() -> Result<Ready> {
     found("ip", "iproute2")?;

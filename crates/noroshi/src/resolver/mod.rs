@@ -95,7 +95,8 @@ fn rpz(text: &str) -> Result<RpzFile, String> {
     if let Some((name, file)) = text.split_once('=') {
         return Ok(RpzFile { name: name.into(), file: Some(PathBuf::from(file)), ..RpzFile::default() });
     }
-    let (name, primary) = text.split_once('@').ok_or("a zone and its file (NAME=FILE) or its primary (NAME@ADDRESS)")?;
+    let (name, primary) =
+        text.split_once('@').ok_or("a zone and its file (NAME=FILE) or its primary (NAME@ADDRESS)")?;
     Ok(RpzFile { name: name.into(), primary: vec![primary.into()], ..RpzFile::default() })
 }
 
@@ -181,7 +182,9 @@ fn explain(told: &serde_json::Value) {
     match &told["decides"] {
         serde_json::Value::Null if rules.is_empty() => say!("no rule is for {}", text(&told["name"])),
         serde_json::Value::Null => say!("none of them decides"),
-        rule => say!("decides: {} by {}: {}", text(&rule["zone"]), text(&rule["trigger"]), text(&rule["action"])),
+        rule => {
+            say!("decides: {} by {}: {}", text(&rule["zone"]), text(&rule["trigger"]), text(&rule["action"]))
+        }
     }
     let waits = list(&told["may_still_decide_by_the_answer"]);
     if !waits.is_empty() {

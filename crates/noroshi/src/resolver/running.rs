@@ -29,13 +29,14 @@ pub fn run(plan: Plan, data_dir: &Path) -> anyhow::Result<()> {
     let editor = Editor::new(secret, plan.zones.iter().map(|zone| zone.settings.clone()).collect());
     let policy = editor.published();
     let zones = Arc::new(Zones::new(editor, plan.zones, &data_dir.join(ZONES)));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(plan.threads).enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(plan.threads).enable_all().build()?;
     let back_end = match plan.asked {
         Asked::Forward(servers) => BackEnd::Forward(Forward::new(servers, clock.clone())),
         Asked::Recurse(settings) => BackEnd::Recurse(Recurse::new(settings, clock.clone())),
     };
-    let resolver = Resolver::new(plan.settings, secret, policy, plan.access, back_end, clock)
-        .giving(zones.given());
+    let resolver =
+        Resolver::new(plan.settings, secret, policy, plan.access, back_end, clock).giving(zones.given());
     let resolver = Arc::new(resolver);
     let (serving, mut notified) = Serving::new(Arc::clone(&resolver), runtime.handle().clone());
     let handle = runtime.handle().clone();

@@ -210,11 +210,18 @@ impl ResolverFile {
         for client in &self.client {
             access.tag(client.network, bits(&tags, &client.tags));
         }
-        ensure!(self.rpz.len() <= ZONES_MAX, "[[resolver.rpz]]: {} zones, of at most {ZONES_MAX}", self.rpz.len());
+        ensure!(
+            self.rpz.len() <= ZONES_MAX,
+            "[[resolver.rpz]]: {} zones, of at most {ZONES_MAX}",
+            self.rpz.len()
+        );
         let zones = self.rpz.iter().map(|zone| self.zone(zone, &tags)).collect::<anyhow::Result<Vec<_>>>()?;
         for (at, zone) in zones.iter().enumerate() {
             let name = &zone.settings.name;
-            ensure!(zones[..at].iter().all(|other| other.settings.name != *name), "[[resolver.rpz]]: {name} is there twice");
+            ensure!(
+                zones[..at].iter().all(|other| other.settings.name != *name),
+                "[[resolver.rpz]]: {name} is there twice"
+            );
         }
         let defaults = Settings::default();
         Ok(Plan {
@@ -240,7 +247,9 @@ impl ResolverFile {
                 self.stub.is_empty() && self.forward_zone.is_empty() && self.root.is_empty(),
                 "[resolver]: with forward nobody else is asked, so stub, forward-zone and root have no meaning"
             );
-            return Ok(Asked::Forward(self.forward.iter().map(|server| address(server)).collect::<Result<_, _>>()?));
+            return Ok(Asked::Forward(
+                self.forward.iter().map(|server| address(server)).collect::<Result<_, _>>()?,
+            ));
         }
         let zones = |zones: &[ZoneServersFile]| -> anyhow::Result<Vec<(Name, Vec<SocketAddr>)>> {
             let zone = |zone: &ZoneServersFile| {
@@ -267,17 +276,27 @@ impl ResolverFile {
             None => None,
         };
         let primary = |text: &String| Ok(Primary { address: address(text)?, key: key.clone() });
-        let primaries = zone.primary.iter().map(primary).collect::<anyhow::Result<Vec<_>>>().with_context(at)?;
+        let primaries =
+            zone.primary.iter().map(primary).collect::<anyhow::Result<Vec<_>>>().with_context(at)?;
         let from = [zone.file.is_some() || !primaries.is_empty(), zone.local];
         ensure!(from != [false, false], "{}: it has neither file nor primary, and is not local", at());
         ensure!(from != [true, true], "{}: it is local, so it has neither file nor primary", at());
         let given = self.giving(zone).with_context(at)?;
-        Ok(PlannedZone { settings: zone.settings(tags)?, file: zone.file.clone(), primaries, local: zone.local, given })
+        Ok(PlannedZone {
+            settings: zone.settings(tags)?,
+            file: zone.file.clone(),
+            primaries,
+            local: zone.local,
+            given,
+        })
     }
 
     fn giving(&self, zone: &RpzFile) -> anyhow::Result<Option<PlannedGiving>> {
         if zone.transfer.is_empty() {
-            ensure!(zone.transfer_key.is_none() && zone.notify.is_empty(), "transfer-key and notify go with transfer");
+            ensure!(
+                zone.transfer_key.is_none() && zone.notify.is_empty(),
+                "transfer-key and notify go with transfer"
+            );
             return Ok(None);
         }
         let mut access = Access::default();
@@ -288,11 +307,16 @@ impl ResolverFile {
     }
 
     fn key(&self, key_name: &str) -> anyhow::Result<Arc<Key>> {
-        let file = self.key.get(key_name).with_context(|| format!("no [resolver.key] is called {key_name:?}"))?;
+        let file =
+            self.key.get(key_name).with_context(|| format!("no [resolver.key] is called {key_name:?}"))?;
         let text = secret(&file.secret_file)?;
-        let octets = BASE64.decode(text.trim()).with_context(|| format!("{} is no Base64", file.secret_file.display()))?;
+        let octets = BASE64
+            .decode(text.trim())
+            .with_context(|| format!("{} is no Base64", file.secret_file.display()))?;
         let key = Primary::key(&name(key_name)?, &file.algorithm, &octets);
-        key.with_context(|| format!("[resolver.key] {key_name}: {:?} is no algorithm that is known", file.algorithm))
+        key.with_context(|| {
+            format!("[resolver.key] {key_name}: {:?} is no algorithm that is known", file.algorithm)
+        })
     }
 
     /// All tags that are spoken of.
@@ -311,7 +335,8 @@ impl RpzFile {
         let apex = name(&self.name)?;
         ensure!(!apex.is_root(), "[[resolver.rpz]]: a zone needs a name");
         let mut settings = ZoneSettings::new(apex);
-        settings.action = self.action().with_context(|| format!("[[resolver.rpz]] {}: override", self.name))?;
+        settings.action =
+            self.action().with_context(|| format!("[[resolver.rpz]] {}: override", self.name))?;
         settings.tags = bits(tags, &self.tags);
         settings.ttl_max_s = self.max_policy_ttl_s.unwrap_or(u32::MAX);
         settings.signal_nxdomain_ra = self.signal_nxdomain_ra;
@@ -321,23 +346,31 @@ impl RpzFile {
             Some("censored") => Some(16),
             Some("filtered") => Some(17),
             Some("prohibited") => Some(18),
-            Some(other) => bail!("[[resolver.rpz]] {}: extended-error {other:?} is none of blocked, censored, filtered, prohibited", self.name),
+            Some(other) => bail!(
+                "[[resolver.rpz]] {}: extended-error {other:?} is none of blocked, censored, filtered, prohibited",
+                self.name
+            ),
         };
         Ok(settings)
     }
 
     fn action(&self) -> anyhow::Result<Override> {
+        let fixed = |action| Override::Fixed(Box::new(action));
         Ok(match self.r#override.as_deref().unwrap_or("given") {
             "given" => Override::Given,
             "disabled" => Override::Disabled,
-            "nxdomain" => Override::Fixed(Action::Nxdomain),
-            "nodata" => Override::Fixed(Action::Nodata),
-            "passthru" => Override::Fixed(Action::Passthru),
-            "drop" => Override::Fixed(Action::Drop),
-            "tcp-only" => Override::Fixed(Action::TcpOnly),
+            "nxdomain" => fixed(Action::Nxdomain),
+            "nodata" => fixed(Action::Nodata),
+            "passthru" => fixed(Action::Passthru),
+            "drop" => fixed(Action::Drop),
+            "tcp-only" => fixed(Action::TcpOnly),
             other => match other.strip_prefix("cname ") {
-                Some(target) => Override::Fixed(Action::Cname { ttl: OVERRIDE_TTL_S, target: name(target.trim())? }),
-                None => bail!("{other:?} is none of given, nxdomain, nodata, passthru, drop, tcp-only, disabled, cname NAME"),
+                Some(target) => {
+                    fixed(Action::Cname { ttl: OVERRIDE_TTL_S, target: Box::new(name(target.trim())?) })
+                }
+                None => bail!(
+                    "{other:?} is none of given, nxdomain, nodata, passthru, drop, tcp-only, disabled, cname NAME"
+                ),
             },
         })
     }

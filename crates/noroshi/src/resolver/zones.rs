@@ -81,8 +81,9 @@ impl Zones {
                 kept: kept.clone(),
                 reader: Secondary::new(place as u8, name, Vec::new(), kept.clone(), Arc::clone(&editor)),
             });
-            let fetched = (!zone.primaries.is_empty())
-                .then(|| Arc::new(Secondary::new(place as u8, name, zone.primaries, kept, Arc::clone(&editor))));
+            let fetched = (!zone.primaries.is_empty()).then(|| {
+                Arc::new(Secondary::new(place as u8, name, zone.primaries, kept, Arc::clone(&editor)))
+            });
             Source { name, file: zone.file, fetched, given, local }
         };
         let all = planned.into_iter().enumerate().map(source).collect();
@@ -119,7 +120,10 @@ impl Zones {
                 ),
                 Ok(None) => {}
                 Err(error) => {
-                    eprintln!("{}: what was fetched before cannot be read ({error}); it is fetched again", zone.zone());
+                    eprintln!(
+                        "{}: what was fetched before cannot be read ({error}); it is fetched again",
+                        zone.zone()
+                    );
                 }
             }
         }
@@ -127,11 +131,24 @@ impl Zones {
     }
 
     /// Adds and removes rules of a zone that is kept here, each a line as in a zone's file. They hold from now on, and are on disk.
-    pub fn change(&self, name: &str, add: &[String], remove: &[String], runtime: &Handle) -> anyhow::Result<ZoneTold> {
+    pub fn change(
+        &self,
+        name: &str,
+        add: &[String],
+        remove: &[String],
+        runtime: &Handle,
+    ) -> anyhow::Result<ZoneTold> {
         let begun = super::now();
         let apex = super::settings::name(name)?;
-        let zone = self.all.iter().find(|zone| zone.name == apex).with_context(|| format!("no zone is called {name}"))?;
-        let local = zone.local.as_ref().with_context(|| format!("{name} is not local: its rules come from elsewhere"))?;
+        let zone = self
+            .all
+            .iter()
+            .find(|zone| zone.name == apex)
+            .with_context(|| format!("no zone is called {name}"))?;
+        let local = zone
+            .local
+            .as_ref()
+            .with_context(|| format!("{name} is not local: its rules come from elsewhere"))?;
         let (mut gone, mut come) = (records(remove, &apex)?, records(add, &apex)?);
         let mut editor = self.editor();
         // What changes nothing must not be taken back below.
@@ -139,7 +156,8 @@ impl Zones {
         come.retain(|record| gone.contains(record) || !editor.has(local.place, &record.lend()));
         let standing = editor.zone(local.place).and_then(|zone| Some((zone.serial?, zone.soa.clone()?)));
         let (from, soa) = standing.context("the zone was not read")?;
-        let soa = ZoneRecord { owner: apex, rtype: soa.rtype, ttl: soa.ttl, data: &soa.data }.to_owned_record();
+        let soa =
+            ZoneRecord { owner: apex, rtype: soa.rtype, ttl: soa.ttl, data: &soa.data }.to_owned_record();
         let to = from.wrapping_add(1);
         come.insert(0, soa.with_serial(to));
         let change = Change { from, to, gone, come };
@@ -162,7 +180,9 @@ impl Zones {
         for zone in &self.all {
             let Some(fetched) = zone.fetched.clone() else { continue };
             let given = zone.given.clone();
-            runtime.spawn(async move { fetched.follow(|zone, result| tell_transfer(zone, result, given.as_ref())).await });
+            runtime.spawn(async move {
+                fetched.follow(|zone, result| tell_transfer(zone, result, given.as_ref())).await
+            });
         }
     }
 
@@ -178,7 +198,10 @@ impl Zones {
         } else {
             let place = |text: &String| {
                 let name = name(text)?;
-                self.all.iter().position(|zone| zone.name == name).with_context(|| format!("no zone is called {text}"))
+                self.all
+                    .iter()
+                    .position(|zone| zone.name == name)
+                    .with_context(|| format!("no zone is called {text}"))
             };
             names.iter().map(place).collect::<anyhow::Result<_>>()?
         };
@@ -186,7 +209,9 @@ impl Zones {
         for place in wanted {
             let zone = &self.all[place];
             match (&zone.file, &zone.fetched) {
-                (Some(path), _) => told.push(self.read_file(place as u8, path, zone.given.as_ref(), runtime)?),
+                (Some(path), _) => {
+                    told.push(self.read_file(place as u8, path, zone.given.as_ref(), runtime)?)
+                }
                 (None, Some(fetched)) => fetched.hurry(),
                 (None, None) => bail!("{} is read from nowhere", zone.name),
             }
@@ -194,7 +219,13 @@ impl Zones {
         Ok(told)
     }
 
-    fn read_file(&self, place: u8, path: &Path, given: Option<&Given>, runtime: &Handle) -> anyhow::Result<ZoneTold> {
+    fn read_file(
+        &self,
+        place: u8,
+        path: &Path,
+        given: Option<&Given>,
+        runtime: &Handle,
+    ) -> anyhow::Result<ZoneTold> {
         let begun = super::now();
         let reading = || format!("reading {}", path.display());
         let file = File::open(path).with_context(reading)?;

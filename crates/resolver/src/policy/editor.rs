@@ -32,7 +32,7 @@ pub enum Conflict {
     Entry(#[from] EntryError),
     /// Its trigger has another action already, and the first holds.
     #[error("a rule for the same is there already: {0}")]
-    Taken(Action),
+    Taken(Box<Action>),
 }
 
 /// A line that is no rule, and why.
@@ -147,8 +147,15 @@ impl Editor {
         };
         let room = room * NAMES_A_RECORD.0 / NAMES_A_RECORD.1;
         let mut rules = self.rules.without(zone, room);
-        let mut taking =
-            Taking { zone, settings: &settings, rules: &mut rules, count: 0, soa: None, read: Read::default(), handled: 0 };
+        let mut taking = Taking {
+            zone,
+            settings: &settings,
+            rules: &mut rules,
+            count: 0,
+            soa: None,
+            read: Read::default(),
+            handled: 0,
+        };
         let all_there = fill(&mut taking);
         let Taking { read, count, soa, .. } = taking;
         if !all_there {
@@ -167,11 +174,13 @@ impl Editor {
         gone: impl IntoIterator<Item = ZoneRecord<'a>>,
         come: impl IntoIterator<Item = ZoneRecord<'a>>,
     ) -> Read {
-        let Some(Zone { settings, serial, soa, rules: count }) = self.zones.get(usize::from(zone)).cloned() else {
+        let Some(Zone { settings, serial, soa, rules: count }) = self.zones.get(usize::from(zone)).cloned()
+        else {
             return Read::default();
         };
         let read = Read { serial, ..Read::default() };
-        let mut taking = Taking { zone, settings: &settings, rules: &mut self.rules, count, soa, read, handled: 0 };
+        let mut taking =
+            Taking { zone, settings: &settings, rules: &mut self.rules, count, soa, read, handled: 0 };
         for record in gone {
             taking.gone(record);
         }
@@ -186,7 +195,9 @@ impl Editor {
 
     /// Whether a zone has a rule that a record says, alone or with others.
     pub fn has(&self, zone: u8, record: &ZoneRecord<'_>) -> bool {
-        let Some(settings) = self.zones.get(usize::from(zone)).map(|zone| &zone.settings) else { return false };
+        let Some(settings) = self.zones.get(usize::from(zone)).map(|zone| &zone.settings) else {
+            return false;
+        };
         let Ok(Some((trigger, part))) = record.rule(&settings.name) else { return false };
         let current = self.rules.names.actions().look(self.rules.current(zone, &trigger));
         current.is_some_and(|current| left(current, &part).as_ref() != Some(current))
@@ -207,7 +218,8 @@ fn policy(secret: Secret, zones: &[Zone], rules: &Rules, generation: u64) -> Pol
         clients: Arc::clone(&rules.clients),
         addresses: Arc::clone(&rules.addresses),
         servers: Arc::clone(&rules.servers),
-        having: [Kind::ClientIp, Kind::Qname, Kind::Ip, Kind::Nsdname, Kind::Nsip].map(|kind| rules.having(kind)),
+        having: [Kind::ClientIp, Kind::Qname, Kind::Ip, Kind::Nsdname, Kind::Nsip]
+            .map(|kind| rules.having(kind)),
         enabled: enabled.fold(0, |zones, (place, _)| zones | 1 << place),
         zones: zones.into(),
     }
@@ -240,7 +252,11 @@ impl Taking<'_> {
     fn add(&mut self, record: ZoneRecord<'_>) -> Result<(), Conflict> {
         if record.owner == self.settings.name && record.rtype == rtype::SOA {
             self.read.serial = serial(record.data);
-            self.soa = Some(Arc::new(LocalRecord { rtype: record.rtype, ttl: record.ttl, data: record.data.into() }));
+            self.soa = Some(Arc::new(LocalRecord {
+                rtype: record.rtype,
+                ttl: record.ttl,
+                data: record.data.into(),
+            }));
             return Ok(());
         }
         let Some((trigger, part)) = record.rule(&self.settings.name)? else { return Ok(()) };
@@ -253,7 +269,7 @@ impl Taking<'_> {
             }
         });
         match conflict {
-            Some(why) => Err(Conflict::Taken(why)),
+            Some(why) => Err(Conflict::Taken(Box::new(why))),
             None => {
                 self.read.records += 1;
                 Ok(())
@@ -300,11 +316,16 @@ impl Taking<'_> {
             }
         }
         let none = ActionId::default();
-        self.count = self.count + usize::from(before == none && after != none) - usize::from(before != none && after == none);
+        self.count = self.count + usize::from(before == none && after != none)
+            - usize::from(before != none && after == none);
     }
 }
 
-fn changed(names: &mut Writer, before: ActionId, change: impl FnOnce(Option<&Action>) -> Option<Action>) -> ActionId {
+fn changed(
+    names: &mut Writer,
+    before: ActionId,
+    change: impl FnOnce(Option<&Action>) -> Option<Action>,
+) -> ActionId {
     let current = names.actions().look(before);
     match change(current) {
         // The same needs no look-up.
@@ -373,8 +394,16 @@ fn left(current: &Action, part: &Part) -> Option<Action> {
                 records.iter().filter(|known| !is_same(known, record)).cloned().collect();
             if rest.is_empty() { None } else { Some(Action::Local(rest)) }
         }
-        (Action::Cname { target, .. }, Part::Whole(Action::Cname { target: other, .. })) if target == other => None,
-        (Action::CnameBelow { target, .. }, Part::Whole(Action::CnameBelow { target: other, .. })) if target == other => None,
+        (Action::Cname { target, .. }, Part::Whole(Action::Cname { target: other, .. }))
+            if target == other =>
+        {
+            None
+        }
+        (Action::CnameBelow { target, .. }, Part::Whole(Action::CnameBelow { target: other, .. }))
+            if target == other =>
+        {
+            None
+        }
         (current, Part::Whole(action)) if current == action => None,
         (current, _) => Some(current.clone()),
     }
@@ -408,7 +437,9 @@ mod tests {
 
     fn of(editor: &Editor, asked: &str) -> Option<(u8, &'static str)> {
         let policy = editor.published().load_full();
-        policy.of_question(None, &name(asked), policy.zones_for(0)).map(|verdict| (verdict.zone, verdict.action.label()))
+        policy
+            .of_question(None, &name(asked), policy.zones_for(0))
+            .map(|verdict| (verdict.zone, verdict.action.label()))
     }
 
     #[test]
@@ -417,7 +448,7 @@ mod tests {
         let text = b"@ SOA ns. host. 7 1 1 1 1\na CNAME .\na CNAME *.\n*.b A 192.0.2.1\n*.b A 192.0.2.2\n*.b A 192.0.2.1\nc..d CNAME .\n";
         let read = editor.replace_by_file(1, text.as_slice(), 0).unwrap();
         assert_eq!((read.serial, read.records, read.refused_count), (Some(7), 4, 2));
-        assert_eq!(read.refused[0], Refused { line: 3, why: Conflict::Taken(Action::Nxdomain) });
+        assert_eq!(read.refused[0], Refused { line: 3, why: Conflict::Taken(Box::new(Action::Nxdomain)) });
         assert_eq!(read.refused[1].line, 7);
         assert_eq!(editor.zone(1).unwrap().rules, 2);
         assert_eq!(of(&editor, "a."), Some((1, "nxdomain")));
@@ -435,12 +466,19 @@ mod tests {
         let mut editor = editor();
         let text = b"@ SOA ns. host. 7 1 1 1 1\na CNAME .\nb A 192.0.2.1\nb A 192.0.2.2\n24.0.2.0.192.rpz-ip CNAME .\n";
         editor.replace_by_file(0, text.as_slice(), 0).unwrap();
-        let record = |owner: &str, rtype, data: &'static [u8]| ZoneRecord { owner: name(owner), rtype, ttl: 1, data };
+        let record =
+            |owner: &str, rtype, data: &'static [u8]| ZoneRecord { owner: name(owner), rtype, ttl: 1, data };
         let gone = [record("b.one.", rtype::A, &[192, 0, 2, 1]), record("a.one.", rtype::CNAME, &[0])];
-        let come = [record("c.one.", rtype::CNAME, &[0]), record("32.1.2.0.192.rpz-client-ip.one.", rtype::CNAME, &[0])];
+        let come = [
+            record("c.one.", rtype::CNAME, &[0]),
+            record("32.1.2.0.192.rpz-client-ip.one.", rtype::CNAME, &[0]),
+        ];
         let read = editor.change(0, gone, come);
         assert_eq!((read.serial, read.records, read.refused_count), (Some(7), 2, 0));
-        assert_eq!([of(&editor, "a."), of(&editor, "b."), of(&editor, "c.")], [None, Some((0, "local-data")), Some((0, "nxdomain"))]);
+        assert_eq!(
+            [of(&editor, "a."), of(&editor, "b."), of(&editor, "c.")],
+            [None, Some((0, "local-data")), Some((0, "nxdomain"))]
+        );
         let policy = editor.published().load_full();
         assert_eq!(policy.zones[0].rules, 4);
         let client = Some("192.0.2.1".parse().unwrap());

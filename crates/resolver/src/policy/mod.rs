@@ -32,7 +32,7 @@ pub enum Override {
     #[default]
     Given,
     /// This instead.
-    Fixed(Action),
+    Fixed(Box<Action>),
     /// Nothing.
     Disabled,
 }
@@ -223,11 +223,16 @@ impl Policy {
         let nsdname = if zones & self.having[Kind::Nsdname as usize] == 0 {
             None
         } else {
-            let found = names.iter().filter_map(|name| self.names.find(&self.secret, Realm::Server, name, zones));
-            found.min_by_key(|found| (found.zone, u8::MAX - found.labels)).map(|found| (found.zone, Kind::Nsdname, found.action))
+            let found =
+                names.iter().filter_map(|name| self.names.find(&self.secret, Realm::Server, name, zones));
+            found
+                .min_by_key(|found| (found.zone, u8::MAX - found.labels))
+                .map(|found| (found.zone, Kind::Nsdname, found.action))
         };
-        let nsip = closest(&self.servers, hosts.iter().copied(), zones).map(|(zone, action)| (zone, Kind::Nsip, action));
-        let (zone, kind, action) = [ip, nsdname, nsip].into_iter().flatten().min_by_key(|(zone, kind, _)| (*zone, *kind))?;
+        let nsip = closest(&self.servers, hosts.iter().copied(), zones)
+            .map(|(zone, action)| (zone, Kind::Nsip, action));
+        let (zone, kind, action) =
+            [ip, nsdname, nsip].into_iter().flatten().min_by_key(|(zone, kind, _)| (*zone, *kind))?;
         self.verdict(zone, kind, action)
     }
 
@@ -251,7 +256,11 @@ fn below(zone: u8) -> u64 {
 }
 
 /// Of rules for some of `addresses`, that of the first zone; in it the smallest network, then the smallest address.
-fn closest(networks: &Networks, addresses: impl Iterator<Item = IpAddr>, zones: u64) -> Option<(u8, ActionId)> {
+fn closest(
+    networks: &Networks,
+    addresses: impl Iterator<Item = IpAddr>,
+    zones: u64,
+) -> Option<(u8, ActionId)> {
     let zones = zones & networks.zones();
     if zones == 0 {
         return None;

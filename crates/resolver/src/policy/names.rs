@@ -285,7 +285,8 @@ impl Writer {
         let mut way = Way { hashes: [NameHash::default(); LABELS_MAX + 1], len: count + 1 };
         way.hashes[0] = self.secret.root(realm);
         for depth in 1..=count {
-            way.hashes[depth] = self.secret.child(way.hashes[depth - 1], name.label_at(starts[count - depth]));
+            way.hashes[depth] =
+                self.secret.child(way.hashes[depth - 1], name.label_at(starts[count - depth]));
         }
         way
     }
@@ -467,8 +468,12 @@ impl Writer {
                 other.used += 1;
             }
         }
-        other.children =
-            self.children.iter().filter(|((_, of), _)| *of != zone).map(|(key, count)| (*key, *count)).collect();
+        other.children = self
+            .children
+            .iter()
+            .filter(|((_, of), _)| *of != zone)
+            .map(|(key, count)| (*key, *count))
+            .collect();
         other
     }
 
@@ -532,7 +537,7 @@ mod tests {
     }
 
     fn action(writer: &mut Writer, number: u8) -> ActionId {
-        writer.action(Action::Cname { ttl: u32::from(number), target: Name::ROOT })
+        writer.action(Action::Cname { ttl: u32::from(number), target: Box::new(Name::ROOT) })
     }
 
     fn set(writer: &mut Writer, zone: u8, name: &Name, below: bool, action: ActionId) {
@@ -543,9 +548,11 @@ mod tests {
 
     fn found(writer: &Writer, text: &str, zones: u64) -> Option<(u8, u32, u8, bool)> {
         let names = writer.names();
-        names.find(&SECRET, Realm::Query, &name(text), zones).map(|found| match names.actions().look(found.action) {
-            Some(Action::Cname { ttl, .. }) => (found.zone, *ttl, found.labels, found.below),
-            other => panic!("{other:?}"),
+        names.find(&SECRET, Realm::Query, &name(text), zones).map(|found| {
+            match names.actions().look(found.action) {
+                Some(Action::Cname { ttl, .. }) => (found.zone, *ttl, found.labels, found.below),
+                other => panic!("{other:?}"),
+            }
         })
     }
 

@@ -100,7 +100,10 @@ impl Networks {
 }
 
 /// Of networks that hold an address, the widest first, that of the first zone; of one zone's, the smallest.
-fn first<'a, P: Into<IpNet>>(covering: impl Iterator<Item = (P, &'a Vec<Here>)>, zones: u64) -> Option<NetworkMatch> {
+fn first<'a, P: Into<IpNet>>(
+    covering: impl Iterator<Item = (P, &'a Vec<Here>)>,
+    zones: u64,
+) -> Option<NetworkMatch> {
     let mut best: Option<NetworkMatch> = None;
     for (network, node) in covering {
         let network = network.into();

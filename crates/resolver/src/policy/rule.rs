@@ -81,14 +81,14 @@ pub enum Action {
         /// In seconds.
         ttl: u32,
         /// The other name.
-        target: Name,
+        target: Box<Name>,
     },
     /// The answer is that of the name asked for, put below this one.
     CnameBelow {
         /// In seconds.
         ttl: u32,
         /// What it is put below.
-        target: Name,
+        target: Box<Name>,
     },
     /// These records are the answer.
     Local(Box<[LocalRecord]>),
@@ -151,11 +151,11 @@ impl ZoneRecord<'_> {
 }
 
 /// Why a record is no rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
     /// Its owner is not in the zone.
     #[error("{0} is not in the zone")]
-    Outside(Name),
+    Outside(Box<Name>),
     /// Its last label is of no trigger that is known.
     #[error("no trigger is called like that")]
     Trigger,
@@ -164,7 +164,7 @@ pub enum RuleError {
     Network(&'static str),
     /// A `CNAME` that means an action, of which nobody knows.
     #[error("no action is called {0}")]
-    Action(Name),
+    Action(Box<Name>),
     /// A record that a policy zone must not have.
     #[error("a {0} record cannot be a rule")]
     Kind(&'static str),
@@ -180,12 +180,14 @@ impl ZoneRecord<'_> {
     ///
     /// [`RuleError`], why it is none.
     pub fn rule(&self, apex: &Name) -> Result<Option<(Trigger, Part)>, RuleError> {
-        let labels = self.owner.below(apex).ok_or(RuleError::Outside(self.owner))?;
+        let labels = self.owner.below(apex).ok_or(RuleError::Outside(Box::new(self.owner)))?;
         if labels.is_empty() {
             return Ok(None);
         }
         let trigger = match self.rtype {
-            rtype::RRSIG | rtype::NSEC | rtype::NSEC3 | rtype::DNSKEY | rtype::NSEC3PARAM | rtype::ZONEMD => return Ok(None),
+            rtype::RRSIG | rtype::NSEC | rtype::NSEC3 | rtype::DNSKEY | rtype::NSEC3PARAM | rtype::ZONEMD => {
+                return Ok(None);
+            }
             rtype::NS | rtype::DS => return Ok(None),
             rtype::SOA => return Err(RuleError::Kind("SOA")),
             rtype::DNAME => return Err(RuleError::Kind("DNAME")),
@@ -232,7 +234,8 @@ fn named(labels: &[&[u8]]) -> Result<(Name, bool), RuleError> {
 fn network(labels: &[&[u8]]) -> Result<IpNet, RuleError> {
     let wrong = RuleError::Network;
     let Some((length, parts)) = labels.split_first() else { return Err(wrong("it has no length")) };
-    let length = number(length, 10).filter(|length| (1..=128).contains(length)).ok_or(wrong("its length"))? as u8;
+    let length =
+        number(length, 10).filter(|length| (1..=128).contains(length)).ok_or(wrong("its length"))? as u8;
     let v4 = parts.len() == 4 && !parts.contains(&&b"zz"[..]);
     let address = if v4 { v4_address(parts)? } else { v6_address(parts)? };
     let network = IpNet::new(address, length).map_err(|_| wrong("its length"))?;
@@ -268,7 +271,11 @@ fn v6_address(parts: &[&[u8]]) -> Result<IpAddr, RuleError> {
         if *part == b"zz" {
             groups.extend(std::iter::repeat_n(0, 9 - parts.len()));
         } else {
-            groups.push(number(part, 16).and_then(|value| u16::try_from(value).ok()).ok_or(wrong("a part is no number"))?);
+            groups.push(
+                number(part, 16)
+                    .and_then(|value| u16::try_from(value).ok())
+                    .ok_or(wrong("a part is no number"))?,
+            );
         }
     }
     groups.reverse();
@@ -291,14 +298,16 @@ fn action(ttl: u32, data: &[u8], trigger: &Trigger) -> Result<Action, RuleError>
     Ok(match (labels.next(), labels.next()) {
         (None, _) => Action::Nxdomain,
         (Some(b"*"), None) => Action::Nodata,
-        (Some(b"*"), Some(_)) => Action::CnameBelow { ttl, target: target.parent().unwrap_or(Name::ROOT) },
+        (Some(b"*"), Some(_)) => {
+            Action::CnameBelow { ttl, target: Box::new(target.parent().unwrap_or(Name::ROOT)) }
+        }
         (Some(b"rpz-passthru"), None) => Action::Passthru,
         (Some(b"rpz-drop"), None) => Action::Drop,
         (Some(b"rpz-tcp-only"), None) => Action::TcpOnly,
-        (Some(label), None) if label.starts_with(b"rpz-") => return Err(RuleError::Action(target)),
+        (Some(label), None) if label.starts_with(b"rpz-") => return Err(RuleError::Action(Box::new(target))),
         // How "stay as it is" was written before there was a name for it (appendix A).
         _ if matches!(trigger, Trigger::Name(name) if *name == target) => Action::Passthru,
-        _ => Action::Cname { ttl, target },
+        _ => Action::Cname { ttl, target: Box::new(target) },
     })
 }
 
@@ -361,12 +370,15 @@ mod tests {
             ("a.example.", Action::Passthru),
             ("rpz-drop.", Action::Drop),
             ("rpz-tcp-only.", Action::TcpOnly),
-            ("garden.example.", Action::Cname { ttl: 300, target: name("garden.example.") }),
-            ("*.garden.example.", Action::CnameBelow { ttl: 300, target: name("garden.example.") }),
+            ("garden.example.", Action::Cname { ttl: 300, target: Box::new(name("garden.example.")) }),
+            ("*.garden.example.", Action::CnameBelow { ttl: 300, target: Box::new(name("garden.example.")) }),
         ] {
             assert_eq!(rule("a.example.rpz.", target).unwrap().unwrap().1, Part::Whole(wanted), "{target}");
         }
-        assert_eq!(rule("a.example.rpz.", "rpz-later."), Err(RuleError::Action(name("rpz-later."))));
+        assert_eq!(
+            rule("a.example.rpz.", "rpz-later."),
+            Err(RuleError::Action(Box::new(name("rpz-later."))))
+        );
         assert_eq!(rule("rpz.", "."), Ok(None));
     }
 }

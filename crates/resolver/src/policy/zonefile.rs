@@ -94,8 +94,11 @@ pub fn read(
     Ok(())
 }
 
+/// An entry, what is after it, and how many lines it takes.
+type Cut<'a> = (&'a [u8], &'a [u8], usize);
+
 /// The entry at the beginning, what is after it, and how many lines it takes. After an error it goes on with the next line.
-fn entry(text: &[u8]) -> Result<(&[u8], &[u8], usize), (EntryError, &[u8])> {
+fn entry(text: &[u8]) -> Result<Cut<'_>, (EntryError, &[u8])> {
     let end = memchr::memchr(b'\n', text).unwrap_or(text.len());
     let first = &text[..end];
     let next = text.get(end + 1..).unwrap_or_default();
@@ -155,7 +158,12 @@ impl Reader {
             }
         }
         let mut data = Vec::new();
-        take(self.other(text, &mut data).map(|(owner, rtype, ttl)| ZoneRecord { owner, rtype, ttl, data: &data }));
+        take(self.other(text, &mut data).map(|(owner, rtype, ttl)| ZoneRecord {
+            owner,
+            rtype,
+            ttl,
+            data: &data,
+        }));
     }
 
     fn directive(&mut self, word: &[u8], value: Option<&[u8]>) -> Result<(), EntryError> {
@@ -294,7 +302,13 @@ mod tests {
         let (mut good, mut bad) = (Vec::new(), Vec::new());
         read(text.as_bytes(), &apex, |line, record| match record {
             Ok(record) => {
-                good.push(format!("{line} {} {} {} {}", record.owner, record.ttl, record.rtype, record.data.len()));
+                good.push(format!(
+                    "{line} {} {} {} {}",
+                    record.owner,
+                    record.ttl,
+                    record.rtype,
+                    record.data.len()
+                ));
             }
             Err(error) => bad.push((line, error)),
         })

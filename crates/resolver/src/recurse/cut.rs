@@ -67,8 +67,10 @@ impl Cut {
     /// A server of which no address is known and none was looked for. From now on it was.
     pub(super) fn without_address(&self) -> Option<Name> {
         let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (name, _, looked_for) =
-            standing.servers.iter_mut().find(|(_, addresses, looked_for)| addresses.is_empty() && !looked_for)?;
+        let (name, _, looked_for) = standing
+            .servers
+            .iter_mut()
+            .find(|(_, addresses, looked_for)| addresses.is_empty() && !looked_for)?;
         *looked_for = true;
         Some(*name)
     }
@@ -78,7 +80,8 @@ impl Cut {
         let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
         standing.told = None;
         if let Some((_, known, _)) = standing.servers.iter_mut().find(|(name, ..)| name == server) {
-            *known = addresses.into_iter().filter(|address| may_be_asked(*address)).take(ADDRESSES_MAX).collect();
+            *known =
+                addresses.into_iter().filter(|address| may_be_asked(*address)).take(ADDRESSES_MAX).collect();
         }
     }
 
@@ -88,7 +91,8 @@ impl Cut {
         if let Some(told) = &standing.told {
             return Arc::clone(told);
         }
-        let mut servers = self.above.as_ref().map(|above| Servers::clone(&above.servers())).unwrap_or_default();
+        let mut servers =
+            self.above.as_ref().map(|above| Servers::clone(&above.servers())).unwrap_or_default();
         if self.is_stub {
             servers.addresses.extend(self.fixed.iter().map(SocketAddr::ip));
         }

@@ -72,7 +72,13 @@ pub struct RecurseSettings {
 
 impl Default for RecurseSettings {
     fn default() -> Self {
-        Self { roots: roots::addresses().collect(), stubs: Vec::new(), forwards: Vec::new(), minimise: true, ipv6: false }
+        Self {
+            roots: roots::addresses().collect(),
+            stubs: Vec::new(),
+            forwards: Vec::new(),
+            minimise: true,
+            ipv6: false,
+        }
     }
 }
 
@@ -101,8 +107,11 @@ impl Spent {
 impl Recurse {
     /// As the settings say.
     pub fn new(settings: RecurseSettings, clock: Clock) -> Self {
-        let mut fixed: Vec<Arc<Cut>> =
-            settings.stubs.into_iter().map(|(zone, servers)| Arc::new(Cut::fixed(zone, servers, true))).collect();
+        let mut fixed: Vec<Arc<Cut>> = settings
+            .stubs
+            .into_iter()
+            .map(|(zone, servers)| Arc::new(Cut::fixed(zone, servers, true)))
+            .collect();
         if !fixed.iter().any(|cut| cut.zone.is_root()) {
             let roots = settings.roots.into_iter().map(|root| SocketAddr::new(root, 53)).collect();
             fixed.push(Arc::new(Cut::fixed(Name::ROOT, roots, false)));
@@ -149,7 +158,11 @@ impl Recurse {
             }
             if !whole {
                 let further = shown + 1;
-                shown = if heard.code == rcode::NOERROR && further - cut.zone.label_count() < MINIMISED_MAX { further } else { usize::MAX };
+                shown = if heard.code == rcode::NOERROR && further - cut.zone.label_count() < MINIMISED_MAX {
+                    further
+                } else {
+                    usize::MAX
+                };
                 continue;
             }
             let servers = cut.servers();
@@ -169,7 +182,8 @@ impl Recurse {
     fn closest(&self, wanted: &Wanted) -> Arc<Cut> {
         let now_s = self.clock.now_s();
         // Whether a zone is signed is known above it.
-        let mut name = if wanted.rtype == rtype::DS { wanted.name.parent().unwrap_or(Name::ROOT) } else { wanted.name };
+        let mut name =
+            if wanted.rtype == rtype::DS { wanted.name.parent().unwrap_or(Name::ROOT) } else { wanted.name };
         loop {
             if let Some(cut) = self.fixed.iter().find(|cut| cut.zone == name) {
                 return Arc::clone(cut);
@@ -241,7 +255,9 @@ impl Recurse {
         let mut servers = cut.addresses();
         servers.retain(|server| (server.is_ipv4() || self.ipv6) && !asked.contains(server));
         fastrand::shuffle(&mut servers);
-        servers.into_iter().min_by_key(|server| self.silent.get(&server.ip()).is_some_and(|until| until > now_s))
+        servers
+            .into_iter()
+            .min_by_key(|server| self.silent.get(&server.ip()).is_some_and(|until| until > now_s))
     }
 
     /// Looks up the addresses of one more of the zone's servers; whether there was one to look up.
@@ -275,7 +291,10 @@ impl Recurse {
             return None;
         }
         let leads = |rr: &&crate::step::Rr| {
-            rr.rtype == rtype::NS && rr.owner != cut.zone && rr.owner.is_below(&cut.zone) && name.is_below(&rr.owner)
+            rr.rtype == rtype::NS
+                && rr.owner != cut.zone
+                && rr.owner.is_below(&cut.zone)
+                && name.is_below(&rr.owner)
         };
         let zone = heard.authority.iter().find(leads)?.owner;
         let mut standing = Standing::default();
@@ -284,10 +303,12 @@ impl Recurse {
             let Ok((server, _)) = Name::from_wire(&rr.data) else { continue };
             ttl_s = ttl_s.min(rr.ttl);
             // Glue counts where the asked servers have a say.
-            let glue = heard.additional.iter().filter(|rr| rr.owner == server && rr.owner.is_below(&cut.zone));
+            let glue =
+                heard.additional.iter().filter(|rr| rr.owner == server && rr.owner.is_below(&cut.zone));
             standing.add(server, glue.filter_map(|rr| address(rr.rtype, &rr.data)));
         }
-        let next = Arc::new(Cut::new(zone, standing, Arc::clone(cut), self.clock.now_s().saturating_add(ttl_s)));
+        let next =
+            Arc::new(Cut::new(zone, standing, Arc::clone(cut), self.clock.now_s().saturating_add(ttl_s)));
         self.cuts.insert(zone, Arc::clone(&next));
         Some(next)
     }
@@ -300,9 +321,16 @@ fn says_something(heard: &Heard, cut: &Cut, wanted: &Wanted) -> bool {
         rcode::NOERROR => {
             let answers = heard.answer.iter().any(|rr| rr.owner == wanted.name);
             let leads = heard.authority.iter().any(|rr| {
-                rr.rtype == rtype::NS && rr.owner != cut.zone && rr.owner.is_below(&cut.zone) && wanted.name.is_below(&rr.owner)
+                rr.rtype == rtype::NS
+                    && rr.owner != cut.zone
+                    && rr.owner.is_below(&cut.zone)
+                    && wanted.name.is_below(&rr.owner)
             });
-            answers || leads || heard.soa(&wanted.name).is_some() || heard.flags & flag::AA != 0 || cut.is_stub
+            answers
+                || leads
+                || heard.soa(&wanted.name).is_some()
+                || heard.flags & flag::AA != 0
+                || cut.is_stub
         }
         _ => false,
     }

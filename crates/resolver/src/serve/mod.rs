@@ -48,7 +48,10 @@ pub struct Serving {
 
 impl Serving {
     /// Serves by `resolver`; where zones are told of that have new versions.
-    pub fn new(resolver: Arc<Resolver>, runtime: tokio::runtime::Handle) -> (Self, mpsc::Receiver<(Name, IpAddr)>) {
+    pub fn new(
+        resolver: Arc<Resolver>,
+        runtime: tokio::runtime::Handle,
+    ) -> (Self, mpsc::Receiver<(Name, IpAddr)>) {
         let (notified, told) = mpsc::channel(64);
         let serving = Self {
             resolver,
@@ -130,7 +133,10 @@ pub fn expanded(address: SocketAddr) -> io::Result<Vec<SocketAddr>> {
         let Some(own) = interface.address else { continue };
         let v4 = own.as_sockaddr_in().map(|own| IpAddr::from(own.ip()));
         // A link-local address is one only together with its interface.
-        let v6 = own.as_sockaddr_in6().filter(|own| !own.ip().is_unicast_link_local()).map(|own| IpAddr::from(own.ip()));
+        let v6 = own
+            .as_sockaddr_in6()
+            .filter(|own| !own.ip().is_unicast_link_local())
+            .map(|own| IpAddr::from(own.ip()));
         let own = v4.or(v6).filter(|own| own.is_ipv4() == address.is_ipv4());
         all.extend(own.map(|own| SocketAddr::new(own, address.port())));
     }

@@ -41,7 +41,8 @@ impl Connections {
     /// One more; `None` when there are too many.
     fn one_more(&self, from: IpAddr) -> Option<Counted> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let total: usize = if all.len() < CONNECTIONS_MAX / CONNECTIONS_OF_ONE_MAX { 0 } else { all.values().sum() };
+        let total: usize =
+            if all.len() < CONNECTIONS_MAX / CONNECTIONS_OF_ONE_MAX { 0 } else { all.values().sum() };
         let of_one = all.entry(from).or_default();
         if *of_one >= CONNECTIONS_OF_ONE_MAX || total >= CONNECTIONS_MAX {
             if *of_one == 0 {
@@ -71,7 +72,11 @@ impl Drop for Counted {
 /// # Errors
 ///
 /// Whatever the kernel says of the socket.
-pub async fn serve(serving: Serving, socket: std::net::TcpListener, connections: Connections) -> io::Result<()> {
+pub async fn serve(
+    serving: Serving,
+    socket: std::net::TcpListener,
+    connections: Connections,
+) -> io::Result<()> {
     let listener = TcpListener::from_std(socket)?;
     while !serving.stops() {
         let (stream, from) = match timeout(Duration::from_millis(250), listener.accept()).await {
@@ -151,7 +156,7 @@ pub async fn connection(
             }
             AtOnce::Notified(zone) => {
                 counted.at_once += 1;
-                let _ = serving.notified.try_send((zone, from.ip()));
+                let _ = serving.notified.try_send((*zone, from.ip()));
                 place.send(answer);
             }
             AtOnce::Later => {
@@ -174,14 +179,23 @@ pub async fn connection(
 }
 
 /// Gives a zone to whoever asks, message by message; one zone of a connection at a time.
-async fn give(serving: &Serving, place: usize, question: Vec<u8>, from: SocketAddr, answers: mpsc::Sender<Vec<u8>>) {
+async fn give(
+    serving: &Serving,
+    place: usize,
+    question: Vec<u8>,
+    from: SocketAddr,
+    answers: mpsc::Sender<Vec<u8>>,
+) {
     let Ok(permit) = Arc::clone(&serving.giving).acquire_owned().await else { return };
     let resolver = Arc::clone(&serving.resolver);
-    let given = tokio::task::spawn_blocking(move || {
-        let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
-        let given = resolver.given(place)?;
-        Some(given.answer(&question, from.ip(), true, |answer| answers.blocking_send(answer).map_err(|_| gone())))
-    });
+    let given =
+        tokio::task::spawn_blocking(move || {
+            let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
+            let given = resolver.given(place)?;
+            Some(given.answer(&question, from.ip(), true, |answer| {
+                answers.blocking_send(answer).map_err(|_| gone())
+            }))
+        });
     if let Ok(Some(Err(error))) = given.await {
         tracing::debug!(%from, %error, "giving a zone");
     }

@@ -65,10 +65,16 @@ struct Worker<'s> {
 type From = (usize, Option<SockaddrStorage>);
 
 impl Worker<'_> {
-    fn receive(&mut self, headers: &mut MultiHeaders<SockaddrStorage>, from: &mut [From; BATCH]) -> Result<usize, Errno> {
+    fn receive(
+        &mut self,
+        headers: &mut MultiHeaders<SockaddrStorage>,
+        from: &mut [From; BATCH],
+    ) -> Result<usize, Errno> {
         let mut slices: [[IoSliceMut<'_>; 1]; BATCH] = {
             let mut questions = self.questions.iter_mut();
-            std::array::from_fn(|_| [IoSliceMut::new(questions.next().map_or(&mut [][..], |question| question))])
+            std::array::from_fn(|_| {
+                [IoSliceMut::new(questions.next().map_or(&mut [][..], |question| question))]
+            })
         };
         let fd = self.socket.as_raw_fd();
         let received = recvmmsg(fd, headers, slices.iter_mut(), MsgFlags::MSG_WAITFORONE, None)?;
@@ -103,7 +109,9 @@ impl Worker<'_> {
                     self.counted.silent += 1;
                     told.iter().for_each(|told| self.counted.told(told));
                 }
-                AtOnce::Later => later(self.serving, &mut self.counted, &self.socket, question.to_vec(), client),
+                AtOnce::Later => {
+                    later(self.serving, &mut self.counted, &self.socket, question.to_vec(), client)
+                }
                 AtOnce::Given(place) => {
                     self.counted.at_once += 1;
                     give(self.serving, &self.socket, place, question.to_vec(), client);
@@ -112,7 +120,7 @@ impl Worker<'_> {
                     self.counted.at_once += 1;
                     to[at] = *address;
                     // When many are told already, this one is fetched soon, too.
-                    let _ = self.serving.notified.try_send((zone, client.ip()));
+                    let _ = self.serving.notified.try_send((*zone, client.ip()));
                 }
             }
         }
@@ -120,7 +128,7 @@ impl Worker<'_> {
     }
 
     fn renew(&self, told: &Told) {
-        let Some(wanted) = told.waning else { return };
+        let Some(wanted) = told.waning.clone() else { return };
         let Ok(permit) = Arc::clone(&self.serving.waiting).try_acquire_owned() else { return };
         let resolver = Arc::clone(&self.serving.resolver);
         self.serving.runtime.spawn(async move {
@@ -142,7 +150,8 @@ impl Worker<'_> {
         let mut sent = 0;
         while sent < count {
             let (slices, addresses) = (&slices[sent..count], &addresses[sent..count]);
-            match sendmmsg(self.socket.as_raw_fd(), headers, slices.iter(), addresses, [], MsgFlags::empty()) {
+            match sendmmsg(self.socket.as_raw_fd(), headers, slices.iter(), addresses, [], MsgFlags::empty())
+            {
                 Ok(results) => sent += results.count().max(1),
                 Err(Errno::EINTR) => {}
                 // The first cannot be sent: its client is gone. The others can.
@@ -153,7 +162,13 @@ impl Worker<'_> {
 }
 
 /// Gives a question to the runtime.
-fn later(serving: &Serving, counted: &mut Batch, socket: &Arc<UdpSocket>, question: Vec<u8>, client: SocketAddr) {
+fn later(
+    serving: &Serving,
+    counted: &mut Batch,
+    socket: &Arc<UdpSocket>,
+    question: Vec<u8>,
+    client: SocketAddr,
+) {
     let Ok(permit) = Arc::clone(&serving.waiting).try_acquire_owned() else {
         counted.refused_full += 1;
         return;

@@ -192,7 +192,10 @@ impl Kept {
         take(soa.lend())?;
         let mut result = Ok(());
         self.read(|record| {
-            if result.is_ok() && record.rtype != rtype::SOA && net.get(&hash(&hasher, &record)).is_none_or(|(net, _)| *net >= 0) {
+            if result.is_ok()
+                && record.rtype != rtype::SOA
+                && net.get(&hash(&hasher, &record)).is_none_or(|(net, _)| *net >= 0)
+            {
                 result = take(record);
             }
         })?;
@@ -223,7 +226,10 @@ impl Kept {
     /// # Errors
     ///
     /// Whatever the disk says, or `read`. What is kept stays as it is.
-    pub fn renew(&self, read: impl Fn(&mut dyn FnMut(ZoneRecord<'_>)) -> io::Result<()>) -> io::Result<Renewed> {
+    pub fn renew(
+        &self,
+        read: impl Fn(&mut dyn FnMut(ZoneRecord<'_>)) -> io::Result<()>,
+    ) -> io::Result<Renewed> {
         let hasher = hasher();
         let (mut before, mut soa, mut count) = (HashMap::new(), None, 0usize);
         let is_whole = self.current(|record| {
@@ -280,7 +286,9 @@ impl Kept {
         read(&mut |record| {
             if result.is_ok() {
                 result = match serial {
-                    Some(serial) if record.rtype == rtype::SOA => whole.record(&newer(record.to_owned_record(), serial).lend()),
+                    Some(serial) if record.rtype == rtype::SOA => {
+                        whole.record(&newer(record.to_owned_record(), serial).lend())
+                    }
                     _ => whole.record(&record),
                 };
             }
@@ -518,7 +526,10 @@ mod tests {
         OwnedRecord { owner: name(owner), rtype: rtype::CNAME, ttl: 5, data: vec![0] }
     }
 
-    fn read(kept: &Kept) -> io::Result<(Vec<String>, Vec<(u32, u32)>)> {
+    /// Owners, and the versions of changes.
+    type Told = (Vec<String>, Vec<(u32, u32)>);
+
+    fn read(kept: &Kept) -> io::Result<Told> {
         let mut owners = Vec::new();
         let changes = kept.read(|record| owners.push(record.owner.to_string()))?.unwrap_or_default();
         Ok((owners, changes.iter().map(|change| (change.from, change.to)).collect()))
@@ -529,7 +540,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let kept = Kept::new(folder.path(), &name("rpz."));
         let with = |serial: u32, owners: &[String]| {
-            let records: Vec<OwnedRecord> = [soa(serial)].into_iter().chain(owners.iter().map(|owner| rule(owner))).collect();
+            let records: Vec<OwnedRecord> =
+                [soa(serial)].into_iter().chain(owners.iter().map(|owner| rule(owner))).collect();
             kept.renew(|take| {
                 records.iter().for_each(|record| take(record.lend()));
                 Ok(())
@@ -574,7 +586,8 @@ mod tests {
         }
         assert!(kept.read(|_| {}).unwrap().is_none(), "not before it is whole");
         whole.end().unwrap();
-        let change = |from, to| Change { from, to, gone: vec![rule("a.rpz.")], come: vec![soa(to), rule("b.rpz.")] };
+        let change =
+            |from, to| Change { from, to, gone: vec![rule("a.rpz.")], come: vec![soa(to), rule("b.rpz.")] };
         kept.append(&change(7, 8)).unwrap();
         let one = kept.changes_octets();
         kept.append(&change(8, 9)).unwrap();

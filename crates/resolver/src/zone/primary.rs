@@ -99,7 +99,8 @@ impl Given {
             Ok(Some(signed)) => Ok(Some(signed)),
             Ok(None) => Err(refusal(message)),
             Err(error) => {
-                let builder = MessageBuilder::from_target(StreamTarget::new_vec()).map_err(|_| refusal(message))?;
+                let builder =
+                    MessageBuilder::from_target(StreamTarget::new_vec()).map_err(|_| refusal(message))?;
                 let built = error.build_message(message, builder).map_err(|_| refusal(message))?;
                 Err(built.finish().as_dgram_slice().to_vec())
             }
@@ -131,15 +132,22 @@ impl Given {
         out.flush(answers)
     }
 
-    fn changes(&self, mut out: Out<'_, impl FnMut(Vec<u8>) -> io::Result<()>>, by_stream: bool) -> io::Result<()> {
+    fn changes(
+        &self,
+        mut out: Out<'_, impl FnMut(Vec<u8>) -> io::Result<()>>,
+        by_stream: bool,
+    ) -> io::Result<()> {
         let Some(soa) = self.soa()? else { return out.refuse(Rcode::SERVFAIL) };
-        let (ours, theirs) = (Timers::of(soa.rtype, &soa.data).map(|timers| timers.serial), theirs(out.message));
+        let (ours, theirs) =
+            (Timers::of(soa.rtype, &soa.data).map(|timers| timers.serial), theirs(out.message));
         if theirs.is_some() && (ours == theirs || !by_stream) {
             // Over UDP: come back over a stream (RFC 1995, 2).
             return out.lone_soa(Some(soa));
         }
         let changes = theirs.map(|theirs| self.kept.since(theirs)).transpose()?.flatten();
-        let Some(changes) = changes else { return if by_stream { self.whole(out) } else { out.refuse(Rcode::REFUSED) } };
+        let Some(changes) = changes else {
+            return if by_stream { self.whole(out) } else { out.refuse(Rcode::REFUSED) };
+        };
         let mut answers = out.begin()?;
         out.record(&mut answers, &soa.lend())?;
         for change in &changes {

@@ -10,11 +10,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::name::Name;
-use crate::policy::{Editor, Read};
 use super::kept::{Kept, Whole};
 use super::transfer::{self, Primary, TransferError, Transferred};
 use super::{Change, OwnedRecord, Timers};
+use crate::name::Name;
+use crate::policy::{Editor, Read};
 
 /// Seconds between two questions to a primary at least, whatever its SOA says; NOTIFY does not wait.
 const REFRESH_S_MIN: u32 = 5;
@@ -49,8 +49,23 @@ pub struct Standing {
 
 impl Secondary {
     /// A zone that is fetched from `primaries` and kept in `kept`.
-    pub fn new(place: u8, zone: Name, primaries: Vec<Primary>, kept: Kept, editor: Arc<Mutex<Editor>>) -> Self {
-        Self { place, zone, primaries, kept, editor, wake: Arc::default(), standing: Mutex::default(), writing: Mutex::default() }
+    pub fn new(
+        place: u8,
+        zone: Name,
+        primaries: Vec<Primary>,
+        kept: Kept,
+        editor: Arc<Mutex<Editor>>,
+    ) -> Self {
+        Self {
+            place,
+            zone,
+            primaries,
+            kept,
+            editor,
+            wake: Arc::default(),
+            standing: Mutex::default(),
+            writing: Mutex::default(),
+        }
     }
 
     /// The zone's apex.
@@ -99,7 +114,9 @@ impl Secondary {
             if let Some(before) = before {
                 let _ = before.await;
             }
-            let written = tokio::task::spawn_blocking(move || changes.iter().try_for_each(|change| kept.append(change)));
+            let written = tokio::task::spawn_blocking(move || {
+                changes.iter().try_for_each(|change| kept.append(change))
+            });
             if let Ok(Err(error)) = written.await {
                 tracing::warn!(%zone, %error, "a change could not be written");
             }
@@ -180,7 +197,8 @@ impl Secondary {
         for primary in &self.primaries {
             let serial = self.timers().map(|timers| timers.serial);
             result = self.update_from(primary, serial).await;
-            if let (Err(TransferError::Refused(_) | TransferError::Malformed(_)), Some(_)) = (&result, serial) {
+            if let (Err(TransferError::Refused(_) | TransferError::Malformed(_)), Some(_)) = (&result, serial)
+            {
                 // It does not know what changed, or does not tell.
                 result = self.update_from(primary, None).await;
             }
@@ -191,7 +209,11 @@ impl Secondary {
         result
     }
 
-    async fn update_from(&self, primary: &Primary, serial: Option<u32>) -> Result<Transferred, TransferError> {
+    async fn update_from(
+        &self,
+        primary: &Primary,
+        serial: Option<u32>,
+    ) -> Result<Transferred, TransferError> {
         let mut whole = None;
         let transferred = transfer::fetch(&self.zone, serial, primary, |record| {
             if whole.is_none() {

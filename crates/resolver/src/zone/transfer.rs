@@ -24,7 +24,6 @@ use super::{Change, OwnedRecord, Timers, is_newer};
 use crate::name::Name;
 use crate::policy::rule::ZoneRecord;
 
-
 /// How long a primary may take to be reached, and for each message.
 const WAIT: Duration = Duration::from_secs(20);
 /// Records of a zone at most.
@@ -112,7 +111,9 @@ pub async fn fetch(
         let message = timeout(WAIT, receive(&mut stream)).await.map_err(|_| TransferError::Silence)??;
         let mut message = Message::from_octets(message).map_err(|error| malformed(&error))?;
         if let Some(sequence) = &mut signed {
-            sequence.answer(&mut message, Time48::now()).map_err(|error| TransferError::Signature(error.to_string()))?;
+            sequence
+                .answer(&mut message, Time48::now())
+                .map_err(|error| TransferError::Signature(error.to_string()))?;
         }
         if incoming.message(message.into_octets().into())? {
             break;
@@ -134,7 +135,8 @@ pub struct Incoming<F> {
 impl<F: FnMut(ZoneRecord<'_>) -> io::Result<()>> Incoming<F> {
     /// A transfer of `zone`, since version `serial` where one was asked for; records of a whole zone go to `take`.
     pub fn new(zone: &Name, serial: Option<u32>, take: F) -> Self {
-        let taking = Taking { zone: *zone, serial, changes: Vec::new(), take, whole: false, count: 0, soa: None };
+        let taking =
+            Taking { zone: *zone, serial, changes: Vec::new(), take, whole: false, count: 0, soa: None };
         Self { taking, interpreter: XfrResponseInterpreter::new(), is_up_to_date: false }
     }
 
@@ -183,10 +185,15 @@ fn malformed(error: &impl ToString) -> TransferError {
 type Signed = Option<ClientSequence<Arc<Key>>>;
 
 /// The question for a transfer, with its length before it.
-fn question(zone: &Name, serial: Option<u32>, key: Option<Arc<Key>>) -> Result<(Vec<u8>, Signed), TransferError> {
+fn question(
+    zone: &Name,
+    serial: Option<u32>,
+    key: Option<Arc<Key>>,
+) -> Result<(Vec<u8>, Signed), TransferError> {
     let apex = DomainName::from_octets(zone.wire().to_vec()).map_err(|error| malformed(&error))?;
     let full = |error: domain::base::message_builder::PushError| malformed(&error);
-    let mut message = MessageBuilder::from_target(StreamTarget::new_vec()).map_err(|error| malformed(&error))?;
+    let mut message =
+        MessageBuilder::from_target(StreamTarget::new_vec()).map_err(|error| malformed(&error))?;
     message.header_mut().set_id(fastrand::u16(..));
     let mut message = message.question();
     let kind = if serial.is_some() { Rtype::IXFR } else { Rtype::AXFR };
@@ -274,7 +281,9 @@ impl<F: FnMut(ZoneRecord<'_>) -> io::Result<()>> Taking<F> {
     }
 
     fn change(&mut self) -> Result<&mut Change, TransferError> {
-        self.changes.last_mut().ok_or_else(|| TransferError::Malformed("a record outside of any change".into()))
+        self.changes
+            .last_mut()
+            .ok_or_else(|| TransferError::Malformed("a record outside of any change".into()))
     }
 
     fn end(mut self) -> Result<Transferred, TransferError> {
@@ -289,7 +298,10 @@ impl<F: FnMut(ZoneRecord<'_>) -> io::Result<()>> Taking<F> {
         let mut at = self.serial;
         for change in &self.changes {
             if at != Some(change.from) {
-                return Err(TransferError::Malformed(format!("a change of version {}, which is not ours", change.from)));
+                return Err(TransferError::Malformed(format!(
+                    "a change of version {}, which is not ours",
+                    change.from
+                )));
             }
             at = Some(change.to);
         }

@@ -80,7 +80,8 @@ fn bind_unbound_and_powerdns_subscribe_and_answer_the_same() {
             "[[resolver.rpz]]\nname = \"{name}\"\nfile = {ours_file:?}\ntransfer = [\"127.0.0.0/8\"]\n{key}notify = [\"127.0.0.1:{notify}\"]\n"
         )
     };
-    let tables = table("signed.test.", "transfer-key = \"test.\"\n", bind_at) + &table("plain.test.", "", unbound_at);
+    let tables =
+        table("signed.test.", "transfer-key = \"test.\"\n", bind_at) + &table("plain.test.", "", unbound_at);
     let ours = Running::start("forward = [\"127.0.0.1:9\"]\n", &tables);
     let primary = ours.port;
     let options = "recursion yes; allow-query { any; }; forwarders { 127.0.0.1 port 9; }; forward only; notify no;\n\
@@ -110,7 +111,11 @@ fn bind_unbound_and_powerdns_subscribe_and_answer_the_same() {
     // One rule more: it is told, and fetched as a change.
     std::fs::write(&ours_file, zone(2, "added.example A 192.0.2.81\n").0).unwrap();
     let told = ours.asked(&["reload"]);
-    assert_eq!((&told[0]["records"], &told[0]["serial"]), (&1.into(), &2.into()), "one record changed: {told}");
+    assert_eq!(
+        (&told[0]["records"], &told[0]["serial"]),
+        (&1.into(), &2.into()),
+        "one record changed: {told}"
+    );
     for port in ports {
         until("the added rule", || {
             let heard = ask(port, "added.example.", 1)?;
@@ -126,7 +131,17 @@ fn bind_unbound_and_powerdns_subscribe_and_answer_the_same() {
     let key = format!("hmac-sha256:test.:{SECRET}");
     let dig = |kind: &str| {
         let output = Command::new("dig")
-            .args(["@127.0.0.1", "-p", &primary.to_string(), "-y", &key, "+noall", "+answer", kind, "signed.test."])
+            .args([
+                "@127.0.0.1",
+                "-p",
+                &primary.to_string(),
+                "-y",
+                &key,
+                "+noall",
+                "+answer",
+                kind,
+                "signed.test.",
+            ])
             .output()
             .unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()

@@ -13,7 +13,9 @@ fn primary(folder: &Path, at: u16, notify: u16) -> crate::world::Killed {
     if !file.exists() {
         std::fs::write(&file, ZONE).unwrap();
     }
-    let options = format!("recursion no; max-ixfr-ratio unlimited; notify explicit; also-notify {{ 127.0.0.1 port {notify}; }};");
+    let options = format!(
+        "recursion no; max-ixfr-ratio unlimited; notify explicit; also-notify {{ 127.0.0.1 port {notify}; }};"
+    );
     let zone = format!(
         "zone \"rpz.test\" {{ type primary; file \"{}\"; allow-transfer {{ key \"test.\"; }}; allow-update {{ key \"test.\"; }}; }};",
         file.display()
@@ -24,7 +26,8 @@ fn primary(folder: &Path, at: u16, notify: u16) -> crate::world::Killed {
 /// Changes BIND's zone.
 fn update(folder: &Path, at: u16, lines: &str) {
     let key = folder.join("test.key");
-    std::fs::write(&key, format!("key \"test.\" {{ algorithm hmac-sha256; secret \"{SECRET}\"; }};\n")).unwrap();
+    std::fs::write(&key, format!("key \"test.\" {{ algorithm hmac-sha256; secret \"{SECRET}\"; }};\n"))
+        .unwrap();
     let mut command = Command::new("nsupdate");
     let mut child = command.arg("-k").arg(&key).stdin(Stdio::piped()).spawn().unwrap();
     let text = format!("server 127.0.0.1 {at}\nzone rpz.test\n{lines}send\n");
@@ -44,18 +47,26 @@ fn what_bind_changes_holds_here_at_once_and_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let at = port();
     // Nobody is asked who would answer: what no rule decides fails.
-    let zone = format!("[[resolver.rpz]]\nname = \"rpz.test.\"\nprimary = [\"127.0.0.1:{at}\"]\nkey = \"test.\"\n");
+    let zone =
+        format!("[[resolver.rpz]]\nname = \"rpz.test.\"\nprimary = [\"127.0.0.1:{at}\"]\nkey = \"test.\"\n");
     let lines = "forward = [\"127.0.0.1:9\"]\n";
     let mut ours = Running::start(lines, &zone);
     let bind = primary(folder.path(), at, ours.port);
     until("the zone", || ours.serial());
     assert_eq!(code(ours.port, "bad.example."), Some(3));
     assert_eq!(addresses(&ask(ours.port, "x.worse.example.", 1).unwrap()), (0, vec![vec![192, 0, 2, 80]]));
-    update(folder.path(), at, "update add new.example.rpz.test. 60 CNAME .\nupdate delete bad.example.rpz.test. CNAME\n");
+    update(
+        folder.path(),
+        at,
+        "update add new.example.rpz.test. 60 CNAME .\nupdate delete bad.example.rpz.test. CNAME\n",
+    );
     until("the change", || (code(ours.port, "new.example.") == Some(3)).then_some(()));
     assert_ne!(code(ours.port, "bad.example."), Some(3));
     let told = ours.asked(&["status"]);
-    assert_eq!((&told["zones"][0]["transfers"]["whole"], &told["zones"][0]["transfers"]["changes"]), (&1.into(), &1.into()));
+    assert_eq!(
+        (&told["zones"][0]["transfers"]["whole"], &told["zones"][0]["transfers"]["changes"]),
+        (&1.into(), &1.into())
+    );
     // Killed while changes come in; BIND is gone when it starts again.
     for at_once in 0..20 {
         update(folder.path(), at, &format!("update add n{at_once}.example.rpz.test. 60 CNAME .\n"));
@@ -85,7 +96,8 @@ fn a_zone_with_a_wrong_key_is_not_fetched_and_it_is_said_why() {
     }
     let folder = tempfile::tempdir().unwrap();
     let at = port();
-    let zone = format!("[[resolver.rpz]]\nname = \"rpz.test.\"\nprimary = [\"127.0.0.1:{at}\"]\nkey = \"test.\"\n");
+    let zone =
+        format!("[[resolver.rpz]]\nname = \"rpz.test.\"\nprimary = [\"127.0.0.1:{at}\"]\nkey = \"test.\"\n");
     let ours = Running::start("forward = [\"127.0.0.1:9\"]\n", &zone);
     std::fs::write(folder.path().join("rpz.zone"), ZONE).unwrap();
     let file = folder.path().join("rpz.zone");

@@ -20,7 +20,8 @@ fn a_validator_behind_us_still_validates_and_signed_answers_are_left_alone() {
     let zone = format!("{ZONE}{big}\" \"{big}\" \"{big}\" \"{big}\" \"{big}\" \"{big}\" \"{big}\"\n");
     std::fs::write(folder.path().join("signed.zone"), zone).unwrap();
     let signed = "zone \"signed.test\" { type primary; file \"signed.zone\"; dnssec-policy default; inline-signing yes; };";
-    let bind = bind(folder.path(), upstream, "recursion no; key-directory \".\"; minimal-responses yes;", signed);
+    let bind =
+        bind(folder.path(), upstream, "recursion no; key-directory \".\"; minimal-responses yes;", signed);
     until("signatures", || {
         let heard = ask_with(upstream, "www.signed.test.", 1, true)?;
         heard.answer.iter().any(|rr| rr.rtype == 46).then_some(())
@@ -28,7 +29,8 @@ fn a_validator_behind_us_still_validates_and_signed_answers_are_left_alone() {
     let list = folder.path().join("list.zone");
     std::fs::write(&list, "@ SOA ns. host. 1 1 1 1 1\nwww.signed.test CNAME .\n").unwrap();
     let rpz = |more: &str| format!("[[resolver.rpz]]\nname = \"rpz.\"\nfile = {list:?}\n{more}");
-    let mut ours = Running::start(&format!("forward = [\"127.0.0.1:{upstream}\"]\n"), &rpz("override = \"disabled\"\n"));
+    let mut ours =
+        Running::start(&format!("forward = [\"127.0.0.1:{upstream}\"]\n"), &rpz("override = \"disabled\"\n"));
     // What does not fit is asked for again over TCP, there and here.
     let asked = Command::new("dig")
         .args(["@127.0.0.1", "-p", &ours.port.to_string(), "+short", "TXT", "big.signed.test."])
@@ -91,8 +93,14 @@ fn it_finds_its_way_from_the_root_down() {
     let at = port();
     // One server plays all: zones and the zones below them, so that each step is an answer or a referral of its own.
     for (zone, text) in [
-        ("world", "$TTL 60\n@ SOA ns.world. h.world. 1 1 1 1 60\n@ NS ns.world.\nns A 127.0.0.1\nwww A 192.0.2.7\nalias CNAME www.other.\n"),
-        ("other", "$TTL 60\n@ SOA ns.other. h.other. 1 1 1 1 60\n@ NS ns.other.\nns A 127.0.0.1\nwww A 192.0.2.8\n"),
+        (
+            "world",
+            "$TTL 60\n@ SOA ns.world. h.world. 1 1 1 1 60\n@ NS ns.world.\nns A 127.0.0.1\nwww A 192.0.2.7\nalias CNAME www.other.\n",
+        ),
+        (
+            "other",
+            "$TTL 60\n@ SOA ns.other. h.other. 1 1 1 1 60\n@ NS ns.other.\nns A 127.0.0.1\nwww A 192.0.2.8\n",
+        ),
     ] {
         std::fs::write(folder.path().join(zone), text).unwrap();
     }
@@ -114,14 +122,25 @@ fn a_rule_that_is_added_here_holds_at_once_and_after_a_kill() {
     let zone = "[[resolver.rpz]]\nname = \"own.\"\nlocal = true\ntags = [\"home\"]\n[[resolver.client]]\nnetwork = \"127.0.0.0/8\"\ntags = [\"home\"]\n";
     let mut ours = Running::start("forward = [\"127.0.0.1:9\"]\n", zone);
     let code = |ours: &Running, asked: &str| ask(ours.port, asked, 1).map(|heard| heard.code);
-    let added = ours.asked(&["rule", "own.", "--add", "bad.example CNAME .", "--add", "*.worse.example A 192.0.2.80"]);
+    let added = ours.asked(&[
+        "rule",
+        "own.",
+        "--add",
+        "bad.example CNAME .",
+        "--add",
+        "*.worse.example A 192.0.2.80",
+    ]);
     assert_eq!((&added["serial"], &added["rules"]), (&2.into(), &2.into()));
     assert_eq!(code(&ours, "bad.example."), Some(3));
     ours.kill();
     ours.again();
     assert_eq!(code(&ours, "bad.example."), Some(3));
     let told = ours.asked(&["explain", "x.worse.example."]);
-    assert_eq!((&told["decides"]["trigger"], &told["rules"][0]["rule"]), (&"qname".into(), &"*.worse.example.".into()), "{told}");
+    assert_eq!(
+        (&told["decides"]["trigger"], &told["rules"][0]["rule"]),
+        (&"qname".into(), &"*.worse.example.".into()),
+        "{told}"
+    );
     let gone = ours.asked(&["rule", "own.", "--remove", "bad.example CNAME ."]);
     assert_eq!((&gone["serial"], &gone["rules"]), (&3.into(), &1.into()));
     assert_ne!(code(&ours, "bad.example."), Some(3));
