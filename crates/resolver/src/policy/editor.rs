@@ -146,22 +146,30 @@ impl Editor {
             return Read::default();
         };
         let room = room * NAMES_A_RECORD.0 / NAMES_A_RECORD.1;
-        let mut rules = self.rules.without(zone, room);
-        let mut taking = Taking {
-            zone,
-            settings: &settings,
-            rules: &mut rules,
-            count: 0,
-            soa: None,
-            read: Read::default(),
-            handled: 0,
+        // Of a zone without rules nothing has to hold meanwhile, and nobody waits.
+        let is_new = self.zones[usize::from(zone)].rules == 0;
+        let mut beside = if is_new { None } else { Some(self.rules.without(zone, room)) };
+        let rules = match &mut beside {
+            Some(rules) => rules,
+            None => {
+                self.rules.names.reserve(room);
+                &mut self.rules
+            }
         };
+        let read = Read::default();
+        let mut taking =
+            Taking { zone, settings: &settings, rules, count: 0, soa: None, read, handled: 0, gently: !is_new };
         let all_there = fill(&mut taking);
         let Taking { read, count, soa, .. } = taking;
         if !all_there {
+            if is_new {
+                self.rules = self.rules.without(zone, 0);
+            }
             return read;
         }
-        self.rules = rules;
+        if let Some(rules) = beside {
+            self.rules = rules;
+        }
         self.zones[usize::from(zone)] = Zone { settings, serial: read.serial, soa, rules: count };
         self.publish();
         read
@@ -180,7 +188,7 @@ impl Editor {
         };
         let read = Read { serial, ..Read::default() };
         let mut taking =
-            Taking { zone, settings: &settings, rules: &mut self.rules, count, soa, read, handled: 0 };
+            Taking { zone, settings: &settings, rules: &mut self.rules, count, soa, read, handled: 0, gently: false };
         for record in gone {
             taking.gone(record);
         }
@@ -235,13 +243,15 @@ pub struct Taking<'a> {
     soa: Option<Arc<LocalRecord>>,
     read: Read,
     handled: usize,
+    /// Whether others are let run now and then: a table is built while questions are answered.
+    gently: bool,
 }
 
 impl Taking<'_> {
     /// A record that the zone has; a line of 0 where there are no lines.
     pub fn record(&mut self, line: usize, record: Result<ZoneRecord<'_>, EntryError>) {
         self.handled += 1;
-        if self.handled.is_multiple_of(RECORDS_AT_ONCE) {
+        if self.gently && self.handled.is_multiple_of(RECORDS_AT_ONCE) {
             std::thread::yield_now();
         }
         if let Err(why) = record.map_err(Conflict::from).and_then(|record| self.add(record)) {

@@ -91,12 +91,7 @@ pub struct NameMatch {
 
 impl Names {
     fn with(slots: usize, nodes: Arc<boxcar::Vec<Box<[Here]>>>, actions: Arc<Actions>) -> Self {
-        let mut made = 0;
-        let slot = || {
-            let_others_run(&mut made);
-            Slot::default()
-        };
-        let slots = std::iter::repeat_with(slot).take(slots.max(SLOTS_MIN)).collect();
+        let slots = std::iter::repeat_with(Slot::default).take(slots.max(SLOTS_MIN)).collect();
         Self { slots, nodes, actions }
     }
 
