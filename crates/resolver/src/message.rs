@@ -140,10 +140,15 @@ impl<'a> Query<'a> {
                 if (record.ttl >> 16) as u8 != 0 {
                     return Err(Unasked::Code(rcode::BADVERS));
                 }
+                let cookie = option(record.data, 10).map_err(|()| bad)?;
+                // A client's part alone, or with a server's (RFC 7873, 4).
+                if cookie.is_some_and(|cookie| cookie.len() != 8 && !(16..=40).contains(&cookie.len())) {
+                    return Err(bad);
+                }
                 query.edns = Some(Edns {
                     udp_octets: record.class.max(PLAIN_OCTETS_MAX as u16),
                     dnssec_ok: record.ttl & 0x8000 != 0,
-                    cookie: option(record.data, 10).map_err(|()| bad)?,
+                    cookie,
                 });
             }
         }

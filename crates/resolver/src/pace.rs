@@ -50,7 +50,7 @@ impl Pace {
     /// Takes one answer to `client` out of its network's bucket, `now_ms` being any clock's time.
     #[inline]
     pub fn take(&self, client: IpAddr, now_ms: u32) -> Paced {
-        let bucket = &self.buckets[self.place(client)];
+        let bucket = &self.buckets[network_place(&self.secret, client, BUCKETS)];
         // Two workers at the same moment may both see the last answer; one more or less does not matter.
         let before = bucket.load(Ordering::Relaxed);
         let (then_ms, held) = ((before >> 32) as u32, before & u64::from(u32::MAX));
@@ -66,15 +66,16 @@ impl Pace {
         bucket.store(u64::from(now_ms) << 32 | left, Ordering::Relaxed);
         paced
     }
+}
 
-    fn place(&self, client: IpAddr) -> usize {
-        let mut hasher = SipHasher13::new_with_key(&self.secret.0);
-        match client {
-            IpAddr::V4(v4) => hasher.write(&v4.octets()[..3]),
-            IpAddr::V6(v6) => hasher.write(&v6.octets()[..7]),
-        }
-        hasher.finish() as usize % BUCKETS
+/// Which of `places` a client's network has.
+pub fn network_place(secret: &Secret, client: IpAddr, places: usize) -> usize {
+    let mut hasher = SipHasher13::new_with_key(&secret.0);
+    match client {
+        IpAddr::V4(v4) => hasher.write(&v4.octets()[..3]),
+        IpAddr::V6(v6) => hasher.write(&v6.octets()[..7]),
     }
+    hasher.finish() as usize % places
 }
 
 #[cfg(test)]

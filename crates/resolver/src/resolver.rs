@@ -77,6 +77,7 @@ pub struct Resolver {
     pub(crate) cache: Cache,
     pub(crate) clock: Clock,
     access: ArcSwap<Access>,
+    secret: Secret,
     cookies: Cookies,
     pace: Option<Pace>,
     back_end: BackEnd,
@@ -118,6 +119,7 @@ impl Resolver {
             cache,
             clock,
             access: ArcSwap::from_pointee(access),
+            secret,
             cookies: Cookies::new(secret),
             pace,
             back_end,
@@ -135,6 +137,11 @@ impl Resolver {
     /// A zone that is given to others.
     pub fn given(&self, place: usize) -> Option<&Given> {
         self.given.get(place)
+    }
+
+    /// The secret with which what clients choose is hashed.
+    pub fn secret(&self) -> Secret {
+        self.secret
     }
 
     /// The policy as it stands.

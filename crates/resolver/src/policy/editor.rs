@@ -157,8 +157,16 @@ impl Editor {
             }
         };
         let read = Read::default();
-        let mut taking =
-            Taking { zone, settings: &settings, rules, count: 0, soa: None, read, handled: 0, gently: !is_new };
+        let mut taking = Taking {
+            zone,
+            settings: &settings,
+            rules,
+            count: 0,
+            soa: None,
+            read,
+            handled: 0,
+            gently: !is_new,
+        };
         let all_there = fill(&mut taking);
         let Taking { read, count, soa, .. } = taking;
         if !all_there {
@@ -187,8 +195,16 @@ impl Editor {
             return Read::default();
         };
         let read = Read { serial, ..Read::default() };
-        let mut taking =
-            Taking { zone, settings: &settings, rules: &mut self.rules, count, soa, read, handled: 0, gently: false };
+        let mut taking = Taking {
+            zone,
+            settings: &settings,
+            rules: &mut self.rules,
+            count,
+            soa,
+            read,
+            handled: 0,
+            gently: false,
+        };
         for record in gone {
             taking.gone(record);
         }

@@ -8,6 +8,7 @@
 mod counts;
 pub mod stream;
 pub mod udp;
+mod waiting;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -21,9 +22,8 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::name::Name;
 use crate::resolver::Resolver;
+pub use waiting::{WAITING_MAX, WAITING_OF_ONE_MAX, Waiting};
 
-/// Questions that wait for other servers at most, of all clients.
-const WAITING_MAX: usize = 20_000;
 /// Zones that are given to others at the same time, at most.
 const GIVING_MAX: usize = 8;
 /// Octets of a UDP socket's buffers that the kernel is asked for.
@@ -41,7 +41,7 @@ pub struct Serving {
     pub counts: Arc<Counts>,
     /// Zones of which a primary said that there is a new version, and who said it.
     pub notified: mpsc::Sender<(Name, IpAddr)>,
-    waiting: Arc<Semaphore>,
+    waiting: Arc<Waiting>,
     giving: Arc<Semaphore>,
     stop: Arc<AtomicBool>,
 }
@@ -52,13 +52,14 @@ impl Serving {
         resolver: Arc<Resolver>,
         runtime: tokio::runtime::Handle,
     ) -> (Self, mpsc::Receiver<(Name, IpAddr)>) {
+        let waiting = Arc::new(Waiting::new(resolver.secret()));
         let (notified, told) = mpsc::channel(64);
         let serving = Self {
             resolver,
             runtime,
             counts: Arc::default(),
             notified,
-            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+            waiting,
             giving: Arc::new(Semaphore::new(GIVING_MAX)),
             stop: Arc::default(),
         };

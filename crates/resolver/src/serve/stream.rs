@@ -160,6 +160,10 @@ pub async fn connection(
                 place.send(answer);
             }
             AtOnce::Later => {
+                let Some(waits) = serving.waiting.one_more(from.ip()) else {
+                    counted.refused_full += 1;
+                    continue;
+                };
                 let serving = serving.clone();
                 tokio::spawn(async move {
                     let answer = serving.resolver.resolve(&question, from.ip(), true).await;
@@ -167,6 +171,7 @@ pub async fn connection(
                     if let Some((answer, _)) = answer {
                         place.send(answer);
                     }
+                    drop(waits);
                 });
             }
         }

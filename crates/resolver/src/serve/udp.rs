@@ -102,7 +102,7 @@ impl Worker<'_> {
                     to[at] = *address;
                     if let Some(told) = told {
                         self.counted.told(&told);
-                        self.renew(&told);
+                        self.renew(&told, client);
                     }
                 }
                 AtOnce::Silent(told) => {
@@ -127,13 +127,13 @@ impl Worker<'_> {
         to
     }
 
-    fn renew(&self, told: &Told) {
+    fn renew(&self, told: &Told, client: SocketAddr) {
         let Some(wanted) = told.waning.clone() else { return };
-        let Ok(permit) = Arc::clone(&self.serving.waiting).try_acquire_owned() else { return };
+        let Some(waits) = self.serving.waiting.one_more(client.ip()) else { return };
         let resolver = Arc::clone(&self.serving.resolver);
         self.serving.runtime.spawn(async move {
             resolver.refresh(&wanted).await;
-            drop(permit);
+            drop(waits);
         });
     }
 
@@ -169,7 +169,7 @@ fn later(
     question: Vec<u8>,
     client: SocketAddr,
 ) {
-    let Ok(permit) = Arc::clone(&serving.waiting).try_acquire_owned() else {
+    let Some(waits) = serving.waiting.one_more(client.ip()) else {
         counted.refused_full += 1;
         return;
     };
@@ -181,7 +181,7 @@ fn later(
             // A client that is gone does not mind.
             let _ = socket.send_to(&answer, client);
         }
-        drop(permit);
+        drop(waits);
     });
 }
 

@@ -168,9 +168,9 @@ impl Secondary {
     /// Keeps the zone up to date, for ever. `told` hears what became of each attempt.
     pub async fn follow(&self, told: impl Fn(&Name, &Result<Transferred, TransferError>) + Sync) {
         let mut failed = false;
-        let mut known = self.kept.is_whole();
+        let mut is_first = true;
         loop {
-            if known {
+            if !std::mem::take(&mut is_first) {
                 let wait_s = match (self.timers(), failed) {
                     (Some(timers), false) => timers.refresh_s,
                     (Some(timers), true) => timers.retry_s,
@@ -179,7 +179,6 @@ impl Secondary {
                 let wait = Duration::from_secs(wait_s.clamp(REFRESH_S_MIN, REFRESH_S_MAX).into());
                 let _ = tokio::time::timeout(wait, self.wake.notified()).await;
             }
-            known = true;
             let result = self.update().await;
             failed = result.is_err();
             self.lock().failure = result.as_ref().err().map(ToString::to_string);
