@@ -292,7 +292,7 @@ impl fmt::Display for Name {
             for octet in label {
                 match octet {
                     b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
-                        write!(f, "\\{}", char::from(*octet))?
+                        write!(f, "\\{}", char::from(*octet))?;
                     }
                     0x21..=0x7e => write!(f, "{}", char::from(*octet))?,
                     other => write!(f, "\\{other:03}")?,

@@ -110,7 +110,7 @@ impl Worker<'_> {
                     told.iter().for_each(|told| self.counted.told(told));
                 }
                 AtOnce::Later => {
-                    later(self.serving, &mut self.counted, &self.socket, question.to_vec(), client)
+                    later(self.serving, &mut self.counted, &self.socket, question.to_vec(), client);
                 }
                 AtOnce::Given(place) => {
                     self.counted.at_once += 1;
