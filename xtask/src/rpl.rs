@@ -52,9 +52,9 @@ fn translate(scenario: &Value) -> Result<String> {
         let (network, what) =
             line.split_once(char::is_whitespace).context("access-control: NETWORK ACTION")?;
         if what.trim().starts_with("allow") {
-            allow.push(network.to_owned())
+            allow.push(network.to_owned());
         } else {
-            deny.push(network.to_owned())
+            deny.push(network.to_owned());
         }
     }
     let mut out = String::from("[resolver]\n");
@@ -86,7 +86,7 @@ fn translate(scenario: &Value) -> Result<String> {
         match zone["rpz-action-override"].as_str() {
             None => {}
             Some("cname") => {
-                writeln!(out, "override = {:?}", format!("cname {}", text(&zone["rpz-cname-override"])))?
+                writeln!(out, "override = {:?}", format!("cname {}", text(&zone["rpz-cname-override"])))?;
             }
             Some(action) => writeln!(out, "override = {action:?}")?,
         }

@@ -8,6 +8,7 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use noroshi_resolver::cache::Wanted;
 use noroshi_resolver::client::Access;
+use noroshi_resolver::client::Transport;
 use noroshi_resolver::clock::Clock;
 use noroshi_resolver::forward::Forward;
 use noroshi_resolver::message::{Asking, Query, write_question};
@@ -130,7 +131,7 @@ fn answer_from_the_cache(bencher: Bencher<'_, '_>) {
     let policy = policy.load_full();
     let mut out = Vec::new();
     bencher.counter(ItemsCount::new(1usize)).bench_local(|| {
-        black_box(resolver.answer(&policy, &wire, client, false, &mut out));
+        black_box(resolver.answer(&policy, &wire, client, Transport::Udp, &mut out));
     });
 }
 

@@ -5,13 +5,49 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prefix_trie::PrefixMap;
 
+/// How a question came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Anybody may have sent it, and an answer may not fit.
+    Udp,
+    /// RFC 7766.
+    Tcp,
+    /// RFC 7858.
+    Tls,
+    /// RFC 8484.
+    Https,
+    /// RFC 9250.
+    Quic,
+}
+
+impl Transport {
+    /// All, and what they are called in counters.
+    pub const ALL: [(Self, &str); 5] = [
+        (Self::Udp, "udp"),
+        (Self::Tcp, "tcp"),
+        (Self::Tls, "tls"),
+        (Self::Https, "https"),
+        (Self::Quic, "quic"),
+    ];
+
+    /// Whether the client is where it says, and an answer of any size can be sent.
+    pub fn is_stream(self) -> bool {
+        self != Self::Udp
+    }
+
+    /// Whether nobody on the way reads it.
+    pub fn is_encrypted(self) -> bool {
+        matches!(self, Self::Tls | Self::Https | Self::Quic)
+    }
+}
+
 /// Who asks, how, and what is known of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
     /// From where.
     pub address: IpAddr,
-    /// Over something that keeps a connection.
-    pub by_stream: bool,
+    /// How.
+    pub transport: Transport,
     /// Tags, a bit each, that say which zones are for it.
     pub tags: u64,
     /// The cookie that it gets.

@@ -14,6 +14,8 @@ use crate::policy::rule::rtype;
 pub const HEADER_OCTETS: usize = 12;
 /// Octets that a client without EDNS takes over UDP (RFC 1035, 4.2.1).
 pub const PLAIN_OCTETS_MAX: usize = 512;
+/// Answers are padded to a multiple of so many octets (RFC 8467, 4.1).
+const PADDED_OCTETS: usize = 468;
 /// Records after the question that are looked at.
 const RECORDS_MAX: usize = 8;
 /// Seconds for which a server cookie is taken (RFC 9018, 4.3).
@@ -48,6 +50,15 @@ pub mod flag {
     pub const CD: u16 = 0x0010;
 }
 
+/// Options of an OPT record.
+pub mod edns_option {
+    #![allow(missing_docs, reason = "they are called what they are")]
+    pub const COOKIE: u16 = 10;
+    pub const KEEPALIVE: u16 = 11;
+    pub const PADDING: u16 = 12;
+    pub const EXTENDED_ERROR: u16 = 15;
+}
+
 /// Kinds of messages.
 pub mod opcode {
     #![allow(missing_docs, reason = "they are called what they are")]
@@ -73,6 +84,10 @@ pub struct Edns<'a> {
     pub dnssec_ok: bool,
     /// Its cookie, its own part first.
     pub cookie: Option<&'a [u8]>,
+    /// Whether it is padded, and wants an answer that is (RFC 7830).
+    pub padded: bool,
+    /// Whether it asks how long its connection may be idle (RFC 7828).
+    pub keepalive: bool,
 }
 
 /// A question.
@@ -140,7 +155,8 @@ impl<'a> Query<'a> {
                 if (record.ttl >> 16) as u8 != 0 {
                     return Err(Unasked::Code(rcode::BADVERS));
                 }
-                let cookie = option(record.data, 10).map_err(|()| bad)?;
+                let option = |number| option(record.data, number).map_err(|()| bad);
+                let cookie = option(edns_option::COOKIE)?;
                 // A client's part alone, or with a server's (RFC 7873, 4).
                 if cookie.is_some_and(|cookie| cookie.len() != 8 && !(16..=40).contains(&cookie.len())) {
                     return Err(bad);
@@ -149,6 +165,8 @@ impl<'a> Query<'a> {
                     udp_octets: record.class.max(PLAIN_OCTETS_MAX as u16),
                     dnssec_ok: record.ttl & 0x8000 != 0,
                     cookie,
+                    padded: option(edns_option::PADDING)?.is_some(),
+                    keepalive: option(edns_option::KEEPALIVE)?.is_some(),
                 });
             }
         }
@@ -175,7 +193,26 @@ fn flags(wire: &[u8]) -> u16 {
     u16::from_be_bytes([wire[2], wire[3]])
 }
 
-/// A record of a question's tail.
+/// For how many seconds an answer holds: until its first record does not. `None` of one without records.
+pub fn holds_s(answer: &[u8]) -> Option<u32> {
+    let count =
+        |at: usize| answer.get(at..at + 2).map_or(0, |count| u16::from_be_bytes([count[0], count[1]]));
+    let mut at = HEADER_OCTETS;
+    for _ in 0..count(4) {
+        at = skip_name(answer, at)? + 4;
+    }
+    let mut least = None;
+    for _ in 0..u32::from(count(6)) + u32::from(count(8)) + u32::from(count(10)) {
+        let record = RawRecord::at(answer, at)?;
+        at = record.end;
+        if record.rtype != rtype::OPT {
+            least = Some(least.unwrap_or(u32::MAX).min(record.ttl));
+        }
+    }
+    least
+}
+
+/// A record after the question.
 struct RawRecord<'a> {
     at_root: bool,
     rtype: u16,
@@ -343,17 +380,33 @@ impl<'b> Reply<'b> {
         let text = &edns.text[..edns.text.len().min(usize::from(u8::MAX))];
         let error_octets = edns.extended_error.map_or(0, |_| 6 + text.len());
         let cookie_octets = edns.cookie.map_or(0, |_| 28);
-        self.out.extend_from_slice(&((error_octets + cookie_octets) as u16).to_be_bytes());
+        let idle_octets = edns.idle_ds.map_or(0, |_| 6);
+        let options_octets = error_octets + cookie_octets + idle_octets;
+        let unpadded = self.out.len() + 2 + options_octets + 4;
+        let padded = unpadded.next_multiple_of(PADDED_OCTETS);
+        let padding = (edns.padded && padded <= usize::from(u16::MAX)).then(|| padded - unpadded);
+        let padding_octets = padding.map_or(0, |padding| 4 + padding);
+        self.out.extend_from_slice(&((options_octets + padding_octets) as u16).to_be_bytes());
         if let Some(code) = edns.extended_error {
-            self.out.extend_from_slice(&15u16.to_be_bytes());
+            self.out.extend_from_slice(&edns_option::EXTENDED_ERROR.to_be_bytes());
             self.out.extend_from_slice(&(2 + text.len() as u16).to_be_bytes());
             self.out.extend_from_slice(&code.to_be_bytes());
             self.out.extend_from_slice(text.as_bytes());
         }
         if let Some(cookie) = edns.cookie {
-            self.out.extend_from_slice(&10u16.to_be_bytes());
+            self.out.extend_from_slice(&edns_option::COOKIE.to_be_bytes());
             self.out.extend_from_slice(&24u16.to_be_bytes());
             self.out.extend_from_slice(&cookie);
+        }
+        if let Some(idle_ds) = edns.idle_ds {
+            self.out.extend_from_slice(&edns_option::KEEPALIVE.to_be_bytes());
+            self.out.extend_from_slice(&2u16.to_be_bytes());
+            self.out.extend_from_slice(&idle_ds.to_be_bytes());
+        }
+        if let Some(padding) = padding {
+            self.out.extend_from_slice(&edns_option::PADDING.to_be_bytes());
+            self.out.extend_from_slice(&(padding as u16).to_be_bytes());
+            self.out.resize(self.out.len() + padding, 0);
         }
         self.counts[Section::Additional as usize] += 1;
     }
@@ -394,13 +447,17 @@ pub struct ReplyEdns<'a> {
     pub text: &'a str,
     /// The client's cookie and the server's.
     pub cookie: Option<[u8; 24]>,
+    /// How long a connection may be idle, in tenths of a second (RFC 7828).
+    pub idle_ds: Option<u16>,
+    /// Whether it is filled up so that its size tells little.
+    pub padded: bool,
 }
 
 impl ReplyEdns<'_> {
-    /// Octets that it takes.
+    /// Octets that it takes, without what fills it up.
     pub fn octets(&self) -> usize {
         let error = self.extended_error.map_or(0, |_| 6 + self.text.len().min(usize::from(u8::MAX)));
-        11 + error + self.cookie.map_or(0, |_| 28)
+        11 + error + self.cookie.map_or(0, |_| 28) + self.idle_ds.map_or(0, |_| 6)
     }
 }
 

@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use tokio::sync::OnceCell;
 
 use crate::cache::{Cache, Wanted};
-use crate::client::{Access, Client};
+use crate::client::{Access, Client, Transport};
 use crate::clock::Clock;
 use crate::forward::Forward;
 use crate::message::{Cookies, Query, Reply, Unasked, flag, opcode, rcode};
@@ -171,7 +171,7 @@ impl Resolver {
         policy: &Policy,
         wire: &[u8],
         from: IpAddr,
-        by_stream: bool,
+        transport: Transport,
         out: &mut Vec<u8>,
     ) -> AtOnce {
         let query = match Query::read(wire) {
@@ -185,7 +185,9 @@ impl Resolver {
         if query.opcode == opcode::NOTIFY {
             return self.notified(policy, &query, out);
         }
-        if let Some(place) = self.given.iter().position(|given| given.is_asked(&query)) {
+        if !matches!(transport, Transport::Https | Transport::Quic)
+            && let Some(place) = self.given.iter().position(|given| given.is_asked(&query))
+        {
             return AtOnce::Given(place);
         }
         let Some(tags) = self.access.load().of(from) else {
@@ -194,7 +196,7 @@ impl Resolver {
         if matches!(query.rtype, rtype::AXFR | rtype::IXFR) || query.class != 1 {
             return refused(out, &query, rcode::REFUSED);
         }
-        let client = self.client(&query, from, by_stream, tags);
+        let client = self.client(&query, from, transport, tags);
         match self.paced(&query, &client) {
             Paced::Send => {}
             Paced::Truncate => return truncated(out, &query),
@@ -208,16 +210,18 @@ impl Resolver {
         }
     }
 
-    fn client(&self, query: &Query<'_>, address: IpAddr, by_stream: bool, tags: u64) -> Client {
+    fn client(&self, query: &Query<'_>, address: IpAddr, transport: Transport, tags: u64) -> Client {
         let own_part = query.edns.and_then(|edns| edns.cookie).and_then(|cookie| cookie.first_chunk::<8>());
         let cookie = own_part.map(|own_part| self.cookies.make(*own_part, address, unix_s()));
-        Client { address, by_stream, tags, cookie }
+        Client { address, transport, tags, cookie }
     }
 
     /// Whether a client gets an answer now. Who comes over a connection or shows our cookie is who it says.
     #[inline]
     fn paced(&self, query: &Query<'_>, client: &Client) -> Paced {
-        let Some(pace) = self.pace.as_ref().filter(|_| !client.by_stream) else { return Paced::Send };
+        let Some(pace) = self.pace.as_ref().filter(|_| !client.transport.is_stream()) else {
+            return Paced::Send;
+        };
         let shown = query.edns.and_then(|edns| edns.cookie);
         if shown.is_some_and(|cookie| self.cookies.is_ours(cookie, client.address, unix_s())) {
             return Paced::Send;
@@ -226,10 +230,10 @@ impl Resolver {
     }
 
     /// Answers a message that could not be answered at once; `None` where there shall be no answer.
-    pub async fn resolve(&self, wire: &[u8], from: IpAddr, by_stream: bool) -> Option<(Vec<u8>, Told)> {
+    pub async fn resolve(&self, wire: &[u8], from: IpAddr, transport: Transport) -> Option<(Vec<u8>, Told)> {
         let query = Query::read(wire).ok()?;
         let tags = self.access.load().of(from)?;
-        let client = self.client(&query, from, by_stream, tags);
+        let client = self.client(&query, from, transport, tags);
         let mut out = Vec::with_capacity(512);
         let mut fresh: Vec<(Wanted, Arc<Step>)> = Vec::new();
         for _ in 0..FETCHED_MAX {

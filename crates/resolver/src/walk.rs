@@ -202,7 +202,7 @@ impl Resolver {
                 way.zones = 0;
                 return Next::On;
             }
-            Action::TcpOnly if client.by_stream => {
+            Action::TcpOnly if client.transport.is_stream() => {
                 way.zones = 0;
                 return Next::On;
             }
@@ -271,7 +271,7 @@ impl Resolver {
             reply.set(flag::AD);
         }
         let octets_max = match query.edns {
-            _ if client.by_stream => usize::from(u16::MAX),
+            _ if client.transport.is_stream() => usize::from(u16::MAX),
             Some(edns) => usize::from(edns.udp_octets.min(self.settings.udp_octets)),
             None => PLAIN_OCTETS_MAX,
         };
@@ -282,6 +282,8 @@ impl Resolver {
             extended_error: extended_error.or(told.stale.then_some(STALE_ANSWER)),
             text: "",
             cookie: client.cookie,
+            padded: edns.padded && client.transport.is_encrypted(),
+            idle_ds: (edns.keepalive && client.transport.is_stream()).then_some(IDLE_DS),
         });
         let edns_octets = edns.map_or(0, |edns| edns.octets());
         if reply.len() + edns_octets > octets_max {
@@ -307,6 +309,8 @@ fn is_authoritative(verdict: &Verdict<'_>, behind_alias: bool) -> bool {
     }
 }
 
+/// How long a connection may be idle, in tenths of a second, as its client is told (RFC 7828).
+const IDLE_DS: u16 = (crate::serve::IDLE.as_secs() * 10) as u16;
 /// "Stale Answer" (RFC 8914, 4.4).
 const STALE_ANSWER: u16 = 3;
 
@@ -333,7 +337,7 @@ fn local(way: &mut Way<'_, '_>, records: &[LocalRecord]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::Access;
+    use crate::client::{Access, Transport};
     use crate::clock::Clock;
     use crate::forward::Forward;
     use crate::heard::Heard;
@@ -401,7 +405,7 @@ mod tests {
             write_question(&mut wire, 1, &name(asked), asking, 1232);
             let mut out = Vec::new();
             let policy = self.resolver.policy();
-            match self.resolver.answer(&policy, &wire, [127, 0, 0, 1].into(), false, &mut out) {
+            match self.resolver.answer(&policy, &wire, [127, 0, 0, 1].into(), Transport::Udp, &mut out) {
                 AtOnce::Answered(_) => {
                     let heard = Heard::read(&out).unwrap();
                     let told = heard.answer.iter().map(|rr| match rr.rtype {

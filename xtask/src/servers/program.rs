@@ -44,8 +44,6 @@ pub fn freeradius() -> Result<Ready> {
 pub const HOW_NETWORKS: &str = "install iproute2 and nftables (Debian: apt-get install iproute2 nftables)";
 
 /// What makes networks of their own, and links between them that lose packets. (netem would, where the kernel has it.)
-pub const HOW_RESOLVERS: &str = "install BIND, PowerDNS Recursor and knot-dnsutils (Debian: apt-get install bind9 bind9-dnsutils pdns-recursor knot-dnsutils)";
-
 pub fn networks() -> Result<Ready> {
     found("ip", "iproute2")?;
     let program = found("nft", "nftables")?;
@@ -53,6 +51,9 @@ pub fn networks() -> Result<Ready> {
     let version = version.split_whitespace().nth(1).unwrap_or("of unknown version").to_owned();
     Ok(Ready { version, environment: Vec::new(), _keeper: None })
 }
+
+/// How to get the resolvers.
+pub const HOW_RESOLVERS: &str = "install BIND, PowerDNS Recursor and knot-dnsutils (Debian: apt-get install bind9 bind9-dnsutils pdns-recursor knot-dnsutils)";
 
 /// Other people's resolvers and what asks them. Each test starts its own.
 pub fn resolvers() -> Result<Ready> {

@@ -183,7 +183,7 @@ fn explain(told: &serde_json::Value) {
         serde_json::Value::Null if rules.is_empty() => say!("no rule is for {}", text(&told["name"])),
         serde_json::Value::Null => say!("none of them decides"),
         rule => {
-            say!("decides: {} by {}: {}", text(&rule["zone"]), text(&rule["trigger"]), text(&rule["action"]))
+            say!("decides: {} by {}: {}", text(&rule["zone"]), text(&rule["trigger"]), text(&rule["action"]));
         }
     }
     let waits = list(&told["may_still_decide_by_the_answer"]);

@@ -11,11 +11,12 @@ use noroshi_resolver::name::Secret;
 use noroshi_resolver::policy::Editor;
 use noroshi_resolver::recurse::Recurse;
 use noroshi_resolver::resolver::{BackEnd, Resolver};
-use noroshi_resolver::serve::{self, Serving, stream};
+use noroshi_resolver::serve::stream::{self, Carried};
+use noroshi_resolver::serve::{self, Serving, quic};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::control::{self, Request};
-use super::settings::{Asked, Plan};
+use super::settings::{Asked, Encrypted, Plan};
 use super::status;
 use super::zones::Zones;
 
@@ -40,6 +41,7 @@ pub fn run(plan: Plan, data_dir: &Path) -> anyhow::Result<()> {
     let resolver = Arc::new(resolver);
     let (serving, mut notified) = Serving::new(Arc::clone(&resolver), runtime.handle().clone());
     let handle = runtime.handle().clone();
+    let certificate = plan.encrypted.as_ref().map(|encrypted| Arc::clone(&encrypted.certificate));
     let read = {
         let (zones, handle) = (Arc::clone(&zones), handle.clone());
         move || {
@@ -52,7 +54,13 @@ pub fn run(plan: Plan, data_dir: &Path) -> anyhow::Result<()> {
     control::listen(data_dir, read, {
         let (zones, counts) = (Arc::clone(&zones), Arc::clone(&serving.counts));
         move |request| match request {
-            Request::Reload { zones: names } => Ok(serde_json::to_value(zones.read(&names, &handle)?)?),
+            Request::Reload { zones: names } => {
+                let read = zones.read(&names, &handle)?;
+                if let Some(certificate) = certificate.as_ref().filter(|_| names.is_empty()) {
+                    certificate.read_again().context("zones are read; the certificate stays the old one")?;
+                }
+                Ok(serde_json::to_value(read)?)
+            }
             Request::Rule { zone, add, remove } => {
                 Ok(serde_json::to_value(zones.change(&zone, &add, &remove, &handle)?)?)
             }
@@ -72,14 +80,31 @@ pub fn run(plan: Plan, data_dir: &Path) -> anyhow::Result<()> {
         }
     });
     let mut listening = Vec::new();
-    for address in &plan.listen {
-        for address in serve::expanded(*address)? {
-            start(&serving, address, plan.threads).with_context(|| format!("listening at {address}"))?;
-            listening.push(address);
+    let mut at_all = |addresses: &[SocketAddr],
+                      how: &'static str,
+                      start: &dyn Fn(SocketAddr) -> anyhow::Result<()>|
+     -> anyhow::Result<()> {
+        for address in addresses {
+            for address in serve::expanded(*address)? {
+                start(address).with_context(|| format!("listening at {address} ({how})"))?;
+                listening.push((address, how));
+            }
         }
+        Ok(())
+    };
+    at_all(&plan.listen, "udp, tcp", &|address| plain(&serving, address, plan.threads))?;
+    if let Some(Encrypted { certificate, tls, https, path, quic }) = &plan.encrypted {
+        let config = Arc::new(certificate.config(&["dot"])?);
+        at_all(tls, "tls", &|address| connections(&serving, address, Carried::Tls(Arc::clone(&config))))?;
+        let (config, path) = (Arc::new(certificate.config(&["h2", "http/1.1"])?), Arc::from(path.as_str()));
+        at_all(https, "https", &|address| {
+            connections(&serving, address, Carried::Https(Arc::clone(&config), Arc::clone(&path)))
+        })?;
+        let config = certificate.config(&[quic::PROTOCOL])?;
+        at_all(quic, "quic", &|address| streams(&serving, address, &config))?;
     }
-    for address in &listening {
-        eprintln!("resolver {address} (udp, tcp)");
+    for (address, how) in &listening {
+        eprintln!("resolver {address} ({how})");
     }
     crate::serve::until_interrupted()?;
     serving.stop();
@@ -88,7 +113,7 @@ pub fn run(plan: Plan, data_dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start(serving: &Serving, address: SocketAddr, threads: usize) -> anyhow::Result<()> {
+fn plain(serving: &Serving, address: SocketAddr, threads: usize) -> anyhow::Result<()> {
     let sockets = serve::udp_sockets(address, threads)?;
     let address = sockets.first().map_or(Ok(address), std::net::UdpSocket::local_addr)?;
     for (at, socket) in sockets.into_iter().enumerate() {
@@ -99,15 +124,30 @@ fn start(serving: &Serving, address: SocketAddr, threads: usize) -> anyhow::Resu
             }
         })?;
     }
+    connections(serving, address, Carried::Plain)
+}
+
+fn connections(serving: &Serving, address: SocketAddr, carried: Carried) -> anyhow::Result<()> {
     let listener = serve::tcp_socket(address)?;
-    serving.runtime.spawn({
-        let serving = serving.clone();
-        async move {
-            if let Err(error) = stream::serve(serving, listener, stream::Connections::default()).await {
-                tracing::error!(%address, %error, "tcp");
-            }
+    let served = stream::serve(serving.clone(), listener, carried);
+    serving.runtime.spawn(async move {
+        if let Err(error) = served.await {
+            tracing::error!(%address, %error, "tcp");
         }
     });
+    Ok(())
+}
+
+fn streams(serving: &Serving, address: SocketAddr, config: &rustls::ServerConfig) -> anyhow::Result<()> {
+    let sockets = serve::udp_sockets(address, 1)?;
+    for socket in sockets {
+        let served = quic::serve(serving.clone(), socket, config.clone());
+        serving.runtime.spawn(async move {
+            if let Err(error) = served.await {
+                tracing::error!(%address, %error, "quic");
+            }
+        });
+    }
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use noroshi_resolver::policy::rule::Action;
 use noroshi_resolver::policy::{Override, ZoneSettings};
 use noroshi_resolver::recurse::RecurseSettings;
 use noroshi_resolver::resolver::Settings;
+use noroshi_resolver::serve::tls::Certificate;
 use noroshi_resolver::zone::Key;
 use noroshi_resolver::zone::transfer::Primary;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ use crate::sources::secret;
 const PORT: u16 = 53;
 /// Where questions come in, unless said otherwise: not at port 53, which needs rights and may be taken.
 const LISTEN: &str = "127.0.0.1:5300";
+/// Default of `https-path`, by custom.
+const HTTPS_PATH: &str = "/dns-query";
 /// Default of `cache-mib`.
 const CACHE_MIB: u64 = 256;
 /// Default of `stale-s`: a day.
@@ -41,6 +44,16 @@ const TAGS_MAX: usize = 64;
 pub struct ResolverFile {
     /// Where questions come in, over UDP and TCP. Default: [`LISTEN`].
     pub listen: Vec<SocketAddr>,
+    /// Where they come in over TLS (DoT, RFC 7858).
+    pub listen_tls: Vec<SocketAddr>,
+    /// Where they come in over HTTPS (DoH, RFC 8484).
+    pub listen_https: Vec<SocketAddr>,
+    /// Where they come in over QUIC (DoQ, RFC 9250).
+    pub listen_quic: Vec<SocketAddr>,
+    /// The path that is asked over HTTPS. Default: [`HTTPS_PATH`].
+    pub https_path: Option<String>,
+    /// The certificate of those three.
+    pub tls: Option<TlsFile>,
     /// The resolvers that are asked. None: the world is asked from the root down.
     pub forward: Vec<String>,
     /// Networks that may ask, besides this machine.
@@ -77,6 +90,16 @@ pub struct ResolverFile {
     pub qname_minimisation: Option<bool>,
     /// Servers are asked over IPv6, too.
     pub ipv6: bool,
+}
+
+/// `[resolver.tls]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TlsFile {
+    /// The certificate and those between it and the root, in this order (PEM).
+    pub certificate: PathBuf,
+    /// Its key (PEM).
+    pub key: PathBuf,
 }
 
 /// `[[resolver.rpz]]`
@@ -152,6 +175,8 @@ pub struct ZoneServersFile {
 pub struct Plan {
     /// Where questions come in.
     pub listen: Vec<SocketAddr>,
+    /// Where they come in encrypted.
+    pub encrypted: Option<Encrypted>,
     /// Threads that answer over UDP.
     pub threads: usize,
     /// Who is asked.
@@ -162,6 +187,21 @@ pub struct Plan {
     pub access: Access,
     /// Zones in their order.
     pub zones: Vec<PlannedZone>,
+}
+
+/// Where questions come in that nobody on the way reads.
+#[derive(Debug)]
+pub struct Encrypted {
+    /// Who we are.
+    pub certificate: Arc<Certificate>,
+    /// Over TLS.
+    pub tls: Vec<SocketAddr>,
+    /// Over HTTPS.
+    pub https: Vec<SocketAddr>,
+    /// The path that is asked.
+    pub path: String,
+    /// Over QUIC.
+    pub quic: Vec<SocketAddr>,
 }
 
 /// A policy zone, and where it comes from.
@@ -226,6 +266,7 @@ impl ResolverFile {
         let defaults = Settings::default();
         Ok(Plan {
             listen,
+            encrypted: self.encrypted()?,
             threads: self.threads.unwrap_or_else(cores).max(1),
             asked: self.asked()?,
             settings: Settings {
@@ -239,6 +280,25 @@ impl ResolverFile {
             access,
             zones,
         })
+    }
+
+    fn encrypted(&self) -> anyhow::Result<Option<Encrypted>> {
+        let all = [&self.listen_tls, &self.listen_https, &self.listen_quic];
+        if all.iter().all(|listen| listen.is_empty()) {
+            return Ok(None);
+        }
+        let tls = self.tls.as_ref().context(
+            "[resolver]: listen-tls, listen-https and listen-quic need a certificate: [resolver.tls] certificate and key",
+        )?;
+        let path = self.https_path.as_deref().unwrap_or(HTTPS_PATH);
+        ensure!(path.starts_with('/'), "[resolver]: https-path {path:?} does not begin with /");
+        Ok(Some(Encrypted {
+            certificate: Certificate::read(&tls.certificate, &tls.key).context("[resolver.tls]")?,
+            tls: self.listen_tls.clone(),
+            https: self.listen_https.clone(),
+            path: path.into(),
+            quic: self.listen_quic.clone(),
+        }))
     }
 
     fn asked(&self) -> anyhow::Result<Asked> {

@@ -1,7 +1,9 @@
 //! How a resolver stands, as it is told: counters and zones, and which rules a name meets.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use noroshi_resolver::client::Transport;
 use noroshi_resolver::policy::{Policy, Verdict};
 use noroshi_resolver::resolver::Resolver;
 use noroshi_resolver::serve::Counts;
@@ -24,8 +26,9 @@ pub fn status(resolver: &Resolver, counts: &Counts, zones: &Zones) -> Value {
             "transfers": fetched,
         })
     });
+    let queries = Transport::ALL.iter().zip(sums.queries).map(|((_, label), count)| (*label, count));
     json!({
-        "queries_udp": sums.queries_udp, "queries_stream": sums.queries_stream,
+        "queries": queries.collect::<BTreeMap<_, _>>(),
         "answered_at_once": sums.answered_at_once, "answered_later": sums.answered_later,
         "silent": sums.silent, "refused_full": sums.refused_full, "stale": sums.stale,
         "codes": sums.codes, "zones": told.collect::<Vec<_>>(),

@@ -181,7 +181,7 @@ impl Zones {
             let Some(fetched) = zone.fetched.clone() else { continue };
             let given = zone.given.clone();
             runtime.spawn(async move {
-                fetched.follow(|zone, result| tell_transfer(zone, result, given.as_ref())).await
+                fetched.follow(|zone, result| tell_transfer(zone, result, given.as_ref())).await;
             });
         }
     }
@@ -210,7 +210,7 @@ impl Zones {
             let zone = &self.all[place];
             match (&zone.file, &zone.fetched) {
                 (Some(path), _) => {
-                    told.push(self.read_file(place as u8, path, zone.given.as_ref(), runtime)?)
+                    told.push(self.read_file(place as u8, path, zone.given.as_ref(), runtime)?);
                 }
                 (None, Some(fetched)) => fetched.hurry(),
                 (None, None) => bail!("{} is read from nowhere", zone.name),

@@ -2,14 +2,14 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::client::Transport;
 use crate::policy::names::ZONES_MAX;
 use crate::walk::Told;
 
 /// Counters of all who serve.
 #[derive(Debug)]
 pub struct Counts {
-    queries_udp: AtomicU64,
-    queries_stream: AtomicU64,
+    queries: [AtomicU64; Transport::ALL.len()],
     answered_at_once: AtomicU64,
     answered_later: AtomicU64,
     silent: AtomicU64,
@@ -23,8 +23,7 @@ impl Default for Counts {
     fn default() -> Self {
         let zero = || AtomicU64::new(0);
         Self {
-            queries_udp: zero(),
-            queries_stream: zero(),
+            queries: std::array::from_fn(|_| zero()),
             answered_at_once: zero(),
             answered_later: zero(),
             silent: zero(),
@@ -39,10 +38,8 @@ impl Default for Counts {
 /// The counters at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sums {
-    /// Messages that came over UDP.
-    pub queries_udp: u64,
-    /// Messages that came over a connection.
-    pub queries_stream: u64,
+    /// Messages by how they came, in the order of [`Transport::ALL`].
+    pub queries: [u64; Transport::ALL.len()],
     /// Answers that did not wait.
     pub answered_at_once: u64,
     /// Answers that waited for other servers.
@@ -100,16 +97,9 @@ impl Batch {
 }
 
 impl Counts {
-    /// Adds what a worker of UDP counted, and empties it.
-    pub(super) fn add_udp(&self, batch: &mut Batch) {
-        self.queries_udp.fetch_add(batch.queries, Ordering::Relaxed);
-        self.answered_at_once.fetch_add(batch.at_once, Ordering::Relaxed);
-        self.add(batch);
-    }
-
-    /// Adds what a connection counted, and empties it.
-    pub(super) fn add_stream(&self, batch: &mut Batch) {
-        self.queries_stream.fetch_add(batch.queries, Ordering::Relaxed);
+    /// Adds what was counted of messages that came over `transport`, and empties it.
+    pub(super) fn came(&self, transport: Transport, batch: &mut Batch) {
+        self.queries[transport as usize].fetch_add(batch.queries, Ordering::Relaxed);
         self.answered_at_once.fetch_add(batch.at_once, Ordering::Relaxed);
         self.add(batch);
     }
@@ -152,8 +142,7 @@ impl Counts {
     pub fn sums(&self) -> Sums {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Sums {
-            queries_udp: read(&self.queries_udp),
-            queries_stream: read(&self.queries_stream),
+            queries: std::array::from_fn(|at| read(&self.queries[at])),
             answered_at_once: read(&self.answered_at_once),
             answered_later: read(&self.answered_later),
             silent: read(&self.silent),

@@ -2,11 +2,17 @@
 //!
 //! ```text
 //!   udp      one thread and socket for each core: a batch in, a batch out; what takes longer goes to the runtime
-//!   stream   TCP and what runs over it: a task for each connection
+//!   stream   connections, a task for each: TCP and TLS carry messages one after the other
+//!   https    a request and its response for each message, over such a connection
+//!   quic     a stream for each message
+//!   tls      the certificate of those who encrypt
 //! ```
 
 mod counts;
+mod https;
+pub mod quic;
 pub mod stream;
+pub mod tls;
 pub mod udp;
 mod waiting;
 
@@ -14,14 +20,19 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 pub use counts::{Counts, Sums};
 use nix::ifaddrs::getifaddrs;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::client::Transport;
 use crate::name::Name;
-use crate::resolver::Resolver;
+use crate::resolver::{AtOnce, Resolver};
+use crate::walk::Told;
+use counts::Batch;
+use waiting::Waits;
 pub use waiting::{WAITING_MAX, WAITING_OF_ONE_MAX, Waiting};
 
 /// Zones that are given to others at the same time, at most.
@@ -29,6 +40,14 @@ const GIVING_MAX: usize = 8;
 /// Octets of a UDP socket's buffers that the kernel is asked for.
 const SOCKET_OCTETS: usize = 4 << 20;
 const BACKLOG: i32 = 1024;
+/// How long a connection may be without a question.
+pub const IDLE: Duration = Duration::from_secs(20);
+/// How long a message may take once it has begun, an answer to be taken, and a handshake.
+const MESSAGE: Duration = Duration::from_secs(3);
+/// Questions of one connection that are under way at most.
+const UNDER_WAY_MAX: usize = 100;
+/// How long who listens sleeps before it looks whether it shall end.
+const LOOK_UP: Duration = Duration::from_millis(250);
 
 /// What all who serve have in common.
 #[derive(Clone, Debug)]
@@ -74,6 +93,98 @@ impl Serving {
     fn stops(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
+
+    /// What becomes of a message at once that came over a connection.
+    fn first(&self, question: &[u8], from: SocketAddr, transport: Transport, counted: &mut Batch) -> First {
+        counted.queries += 1;
+        let mut answer = Vec::with_capacity(512);
+        let at_once = {
+            let policy = self.resolver.policy.load();
+            self.resolver.answer(&policy, question, from.ip(), transport, &mut answer)
+        };
+        match at_once {
+            AtOnce::Answered(told) => {
+                counted.at_once += 1;
+                if let Some(told) = told {
+                    counted.told(&told);
+                    self.renew(&told, from);
+                }
+                First::Answer(answer)
+            }
+            AtOnce::Silent(told) => {
+                counted.silent += 1;
+                told.iter().for_each(|told| counted.told(told));
+                First::Silence
+            }
+            AtOnce::Given(place) => {
+                counted.at_once += 1;
+                First::Give(place)
+            }
+            AtOnce::Notified(zone) => {
+                counted.at_once += 1;
+                // When many are told already, this one is fetched soon, too.
+                let _ = self.notified.try_send((*zone, from.ip()));
+                First::Answer(answer)
+            }
+            AtOnce::Later => match self.waiting.one_more(from.ip()) {
+                Some(waits) => First::Later(waits),
+                None => {
+                    counted.refused_full += 1;
+                    First::Silence
+                }
+            },
+        }
+    }
+
+    /// What becomes of it then.
+    async fn later(
+        &self,
+        question: &[u8],
+        from: SocketAddr,
+        transport: Transport,
+        waits: Waits,
+    ) -> Option<Vec<u8>> {
+        let answer = self.resolver.resolve(question, from.ip(), transport).await;
+        self.counts.later(answer.as_ref().map(|(_, told)| told));
+        drop(waits);
+        answer.map(|(answer, _)| answer)
+    }
+
+    /// The one answer to a message that came alone; `None` where there shall be none.
+    async fn one(&self, question: &[u8], from: SocketAddr, transport: Transport) -> Option<Vec<u8>> {
+        let mut counted = Batch::default();
+        let first = self.first(question, from, transport, &mut counted);
+        self.counts.came(transport, &mut counted);
+        match first {
+            First::Answer(answer) => Some(answer),
+            First::Later(waits) => self.later(question, from, transport, waits).await,
+            // A zone takes more than one message.
+            First::Silence | First::Give(_) => None,
+        }
+    }
+
+    /// Fetches what nearly ran out, before anybody has to wait for it.
+    fn renew(&self, told: &Told, client: SocketAddr) {
+        let Some(wanted) = told.waning.clone() else { return };
+        let Some(waits) = self.waiting.one_more(client.ip()) else { return };
+        let resolver = Arc::clone(&self.resolver);
+        self.runtime.spawn(async move {
+            resolver.refresh(&wanted).await;
+            drop(waits);
+        });
+    }
+}
+
+/// What becomes of a message at once.
+enum First {
+    /// It is answered.
+    Answer(Vec<u8>),
+    /// There is no answer.
+    Silence,
+    /// It takes longer, and has its place among those that wait.
+    Later(Waits),
+    /// It is for a zone that is given to others.
+    Give(usize),
 }
 
 /// Sockets for UDP at an address, one for each worker, among which the kernel divides clients.

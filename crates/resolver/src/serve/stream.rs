@@ -1,4 +1,4 @@
-//! TCP, and what runs over a connection: each message after its length (RFC 7766), several at a time, answered as they are ready.
+//! Connections: over TCP and TLS each message comes after its length (RFC 7766, RFC 7858), several at a time, answered as they are ready.
 //!
 //! A connection costs memory for as long as its client likes, so there are limits: how many there are, from one client too, how long one may be
 //! idle, how long a message may take to come in and an answer to go out.
@@ -9,37 +9,38 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hashbrown::HashMap;
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
-use super::Serving;
 use super::counts::Batch;
-use crate::resolver::AtOnce;
+use super::{First, IDLE, LOOK_UP, MESSAGE, Serving, UNDER_WAY_MAX, https};
+use crate::client::Transport;
 
 /// Connections at most.
 pub const CONNECTIONS_MAX: usize = 4_000;
 /// Connections from one address at most.
 pub const CONNECTIONS_OF_ONE_MAX: usize = 64;
-/// How long a connection may be without a question.
-const IDLE: Duration = Duration::from_secs(20);
-/// How long a message may take once its length is there, and an answer to be taken.
-const MESSAGE: Duration = Duration::from_secs(3);
-/// Questions of one connection that are under way at most.
-const UNDER_WAY_MAX: usize = 100;
-
 /// Who is connected, and how often.
 #[derive(Clone, Debug, Default)]
 pub struct Connections(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
 /// A connection that counts as long as it lives.
 #[derive(Debug)]
-struct Counted(Connections, IpAddr);
+pub(super) struct Counted(Connections, IpAddr);
 
 impl Connections {
+    /// How many there are from an address.
+    pub(super) fn of(&self, from: IpAddr) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&from).copied().unwrap_or(0)
+    }
+
     /// One more; `None` when there are too many.
-    fn one_more(&self, from: IpAddr) -> Option<Counted> {
+    pub(super) fn one_more(&self, from: IpAddr) -> Option<Counted> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let total: usize =
             if all.len() < CONNECTIONS_MAX / CONNECTIONS_OF_ONE_MAX { 0 } else { all.values().sum() };
@@ -67,19 +68,27 @@ impl Drop for Counted {
     }
 }
 
-/// Serves TCP at a socket until serving ends.
+/// What a connection carries.
+#[derive(Clone)]
+pub enum Carried {
+    /// Messages as they are.
+    Plain,
+    /// Messages, encrypted.
+    Tls(Arc<ServerConfig>),
+    /// Requests for this path, encrypted.
+    Https(Arc<ServerConfig>, Arc<str>),
+}
+
+/// Serves connections at a socket until serving ends.
 ///
 /// # Errors
 ///
 /// Whatever the kernel says of the socket.
-pub async fn serve(
-    serving: Serving,
-    socket: std::net::TcpListener,
-    connections: Connections,
-) -> io::Result<()> {
+pub async fn serve(serving: Serving, socket: std::net::TcpListener, carried: Carried) -> io::Result<()> {
+    let connections = Connections::default();
     let listener = TcpListener::from_std(socket)?;
     while !serving.stops() {
-        let (stream, from) = match timeout(Duration::from_millis(250), listener.accept()).await {
+        let (stream, from) = match timeout(LOOK_UP, listener.accept()).await {
             Err(_) => continue,
             Ok(Ok(accepted)) => accepted,
             Ok(Err(error)) => {
@@ -91,9 +100,9 @@ pub async fn serve(
         };
         let Some(counted) = connections.one_more(from.ip()) else { continue };
         let _ = stream.set_nodelay(true);
-        let serving = serving.clone();
+        let (serving, carried) = (serving.clone(), carried.clone());
         tokio::spawn(async move {
-            let _ = connection(&serving, stream, from).await;
+            let _ = carry(&serving, stream, from, carried).await;
             drop(counted);
         });
     }
@@ -101,86 +110,79 @@ pub async fn serve(
 }
 
 /// Serves one connection to its end.
-///
-/// # Errors
-///
-/// Whatever ends it.
-pub async fn connection(
+async fn carry(serving: &Serving, stream: TcpStream, from: SocketAddr, carried: Carried) -> io::Result<()> {
+    match carried {
+        Carried::Plain => messages(serving, stream, from, Transport::Tcp).await,
+        Carried::Tls(config) => {
+            messages(serving, encrypted(stream, config).await?, from, Transport::Tls).await
+        }
+        Carried::Https(config, path) => {
+            https::requests(serving, encrypted(stream, config).await?, from, path).await
+        }
+    }
+}
+
+async fn encrypted(stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<TlsStream<TcpStream>> {
+    timeout(MESSAGE, TlsAcceptor::from(config).accept(stream)).await?
+}
+
+/// Serves messages, each after its length.
+async fn messages(
     serving: &Serving,
     stream: impl AsyncRead + AsyncWrite + Send + 'static,
     from: SocketAddr,
+    transport: Transport,
 ) -> io::Result<()> {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let (answers, mut to_write) = mpsc::channel::<Vec<u8>>(UNDER_WAY_MAX);
     let writing = tokio::spawn(async move {
         while let Some(answer) = to_write.recv().await {
-            let len = u16::try_from(answer.len()).unwrap_or(u16::MAX);
             let written = async {
-                writer.write_all(&[&len.to_be_bytes(), answer.as_slice()].concat()).await?;
+                writer.write_all(&framed(&answer)).await?;
                 writer.flush().await
             };
             match timeout(MESSAGE, written).await {
                 Ok(Ok(())) => {}
-                _ => break,
+                _ => return,
             }
         }
+        let _ = timeout(MESSAGE, writer.shutdown()).await;
     });
     let mut counted = Batch::default();
     while !writing.is_finished() {
-        let Ok(len) = timeout(IDLE, reader.read_u16()).await else { break };
-        let Ok(len) = len else { break };
+        let Ok(Ok(len)) = timeout(IDLE, reader.read_u16()).await else { break };
         let mut question = vec![0; usize::from(len)];
         timeout(MESSAGE, reader.read_exact(&mut question)).await??;
         // As long as there is no place for an answer no question is read.
         let Ok(place) = answers.clone().reserve_owned().await else { break };
-        counted.queries += 1;
-        let mut answer = Vec::with_capacity(512);
-        let at_once = {
-            let policy = serving.resolver.policy.load();
-            serving.resolver.answer(&policy, &question, from.ip(), true, &mut answer)
-        };
-        match at_once {
-            AtOnce::Answered(told) => {
-                counted.at_once += 1;
-                told.iter().for_each(|told| counted.told(told));
-                place.send(answer);
-            }
-            AtOnce::Silent(told) => {
-                counted.silent += 1;
-                told.iter().for_each(|told| counted.told(told));
-            }
-            AtOnce::Given(at) => {
-                counted.at_once += 1;
+        match serving.first(&question, from, transport, &mut counted) {
+            First::Answer(answer) => drop(place.send(answer)),
+            First::Silence => {}
+            First::Give(at) => {
                 drop(place);
                 give(serving, at, question, from, answers.clone()).await;
             }
-            AtOnce::Notified(zone) => {
-                counted.at_once += 1;
-                let _ = serving.notified.try_send((*zone, from.ip()));
-                place.send(answer);
-            }
-            AtOnce::Later => {
-                let Some(waits) = serving.waiting.one_more(from.ip()) else {
-                    counted.refused_full += 1;
-                    continue;
-                };
+            First::Later(waits) => {
                 let serving = serving.clone();
                 tokio::spawn(async move {
-                    let answer = serving.resolver.resolve(&question, from.ip(), true).await;
-                    serving.counts.later(answer.as_ref().map(|(_, told)| told));
-                    if let Some((answer, _)) = answer {
+                    if let Some(answer) = serving.later(&question, from, transport, waits).await {
                         place.send(answer);
                     }
-                    drop(waits);
                 });
             }
         }
-        serving.counts.add_stream(&mut counted);
+        serving.counts.came(transport, &mut counted);
     }
     drop(answers);
     // What is under way is still answered.
     let _ = timeout(IDLE, writing).await;
     Ok(())
+}
+
+/// A message after its length.
+pub(super) fn framed(message: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(message.len()).unwrap_or(u16::MAX);
+    [&len.to_be_bytes(), message].concat()
 }
 
 /// Gives a zone to whoever asks, message by message; one zone of a connection at a time.

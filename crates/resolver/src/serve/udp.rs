@@ -7,22 +7,19 @@ use std::io::{IoSlice, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrLike as _, SockaddrStorage, recvmmsg, sendmmsg};
 
-use super::Serving;
 use super::counts::Batch;
+use super::{LOOK_UP, Serving};
+use crate::client::Transport;
 use crate::resolver::AtOnce;
-use crate::walk::Told;
 
 /// Datagrams of a batch.
 const BATCH: usize = 32;
 /// Octets of a question at most; there is hardly anything in it but a name.
 const QUESTION_OCTETS_MAX: usize = 2048;
-/// How long a worker sleeps before it looks whether it shall end.
-const LOOK_UP: Duration = Duration::from_millis(250);
 
 /// Serves a socket until serving ends. It takes the thread that calls it.
 ///
@@ -49,7 +46,7 @@ pub fn serve(serving: &Serving, socket: UdpSocket) -> std::io::Result<()> {
         };
         let to = worker.answer(&from[..received]);
         worker.send(&mut outgoing, &to);
-        worker.serving.counts.add_udp(&mut worker.counted);
+        worker.serving.counts.came(Transport::Udp, &mut worker.counted);
     }
     Ok(())
 }
@@ -96,13 +93,19 @@ impl Worker<'_> {
         for (at, (len, address)) in from.iter().enumerate() {
             let Some(client) = address.as_ref().and_then(socket_address) else { continue };
             let question = &self.questions[at][..*len];
-            match self.serving.resolver.answer(&policy, question, client.ip(), false, &mut self.answers[at]) {
+            match self.serving.resolver.answer(
+                &policy,
+                question,
+                client.ip(),
+                Transport::Udp,
+                &mut self.answers[at],
+            ) {
                 AtOnce::Answered(told) => {
                     self.counted.at_once += 1;
                     to[at] = *address;
                     if let Some(told) = told {
                         self.counted.told(&told);
-                        self.renew(&told, client);
+                        self.serving.renew(&told, client);
                     }
                 }
                 AtOnce::Silent(told) => {
@@ -125,16 +128,6 @@ impl Worker<'_> {
             }
         }
         to
-    }
-
-    fn renew(&self, told: &Told, client: SocketAddr) {
-        let Some(wanted) = told.waning.clone() else { return };
-        let Some(waits) = self.serving.waiting.one_more(client.ip()) else { return };
-        let resolver = Arc::clone(&self.serving.resolver);
-        self.serving.runtime.spawn(async move {
-            resolver.refresh(&wanted).await;
-            drop(waits);
-        });
     }
 
     fn send(&self, headers: &mut MultiHeaders<SockaddrStorage>, to: &[Option<SockaddrStorage>; BATCH]) {
@@ -175,13 +168,10 @@ fn later(
     };
     let (serving, socket) = (serving.clone(), Arc::clone(socket));
     serving.runtime.clone().spawn(async move {
-        let answer = serving.resolver.resolve(&question, client.ip(), false).await;
-        serving.counts.later(answer.as_ref().map(|(_, told)| told));
-        if let Some((answer, _)) = answer {
+        if let Some(answer) = serving.later(&question, client, Transport::Udp, waits).await {
             // A client that is gone does not mind.
             let _ = socket.send_to(&answer, client);
         }
-        drop(waits);
     });
 }
 

@@ -52,7 +52,7 @@ fn powerdns(folder: &Path, port: u16, primary: u16) -> Killed {
     .unwrap();
     let conf = format!(
         "local-address=127.0.0.1\nlocal-port={port}\nthreads=1\nforward-zones-recurse=.=127.0.0.1:9\ndont-query=\ndnssec=off\n\
-         security-poll-suffix=\ndaemon=no\ndisable-syslog=yes\nwrite-pid=no\nhint-file=no\nsocket-dir={}\nlua-config-file={}\n",
+         security-poll-suffix=\ndisable-packetcache=yes\ndaemon=no\ndisable-syslog=yes\nwrite-pid=no\nhint-file=no\nsocket-dir={}\nlua-config-file={}\n",
         folder.display(),
         lua.display()
     );
@@ -117,7 +117,7 @@ fn bind_unbound_and_powerdns_subscribe_and_answer_the_same() {
         "one record changed: {told}"
     );
     for port in ports {
-        until("the added rule", || {
+        until(&format!("the added rule at {port} of {ports:?}"), || {
             let heard = ask(port, "added.example.", 1)?;
             (addresses(&heard) == (0, vec![vec![192, 0, 2, 81]])).then_some(())
         });
