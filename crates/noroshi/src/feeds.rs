@@ -92,6 +92,8 @@ pub enum FeedCommand {
         sample: PathBuf,
     },
     /// Sign the maps of a folder, so that they can be given to others as a bundle
+    // Its own --version is the bundle's.
+    #[command(disable_version_flag = true)]
     Sign {
         /// The folder
         folder: PathBuf,

@@ -181,13 +181,18 @@ fn work_on(house: &House, stages: &[Stage], alone: bool, mut recovered: Option<I
 
 /// Waits for Ctrl-C or a termination signal.
 pub fn until_interrupted() -> anyhow::Result<()> {
+    until_interrupted_or(std::future::pending()).map(drop)
+}
+
+/// Waits for Ctrl-C or a termination signal, which is `false`, or for something else to say that it is time.
+pub fn until_interrupted_or(other: impl Future<Output = bool>) -> anyhow::Result<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         tokio::select! {
-            ended = tokio::signal::ctrl_c() => ended?,
-            _ = term.recv() => {}
+            ended = tokio::signal::ctrl_c() => ended.map(|()| false).map_err(Into::into),
+            _ = term.recv() => Ok(false),
+            its_time = other => Ok(its_time),
         }
-        Ok(())
     })
 }

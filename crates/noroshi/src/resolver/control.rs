@@ -36,6 +36,8 @@ pub enum Request {
         /// The same.
         remove: Vec<String>,
     },
+    /// Give the sockets to whoever asks, and way ([`super::handover`]).
+    HandOver,
     /// How it stands.
     Status,
     /// Which rules a name meets.
@@ -52,21 +54,48 @@ pub fn path(data_dir: &Path) -> PathBuf {
     data_dir.join(SOCKET)
 }
 
-/// Listens for requests, and gives each to `answer` until the program ends. What `first` does is done on the same thread before, and waited
-/// for: tables are built and freed there, and memory that one thread has freed is not given to another.
-pub fn listen<T: Send + 'static>(
-    data_dir: &Path,
-    first: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
-    answer: impl Fn(Request) -> anyhow::Result<serde_json::Value> + Send + 'static,
-) -> anyhow::Result<T> {
-    std::fs::create_dir_all(data_dir).with_context(|| format!("making {}", data_dir.display()))?;
-    let path = path(data_dir);
-    if UnixStream::connect(&path).is_ok() {
-        anyhow::bail!("a resolver runs already with {}", data_dir.display());
+/// A socket where nobody looks for it yet.
+#[derive(Debug)]
+pub struct Control {
+    listener: UnixListener,
+    beside: PathBuf,
+    path: PathBuf,
+}
+
+impl Control {
+    /// Opens it. Of a folder, one resolver may run, or one and whoever takes over from it.
+    pub fn open(data_dir: &Path, takes_over: bool) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(data_dir).with_context(|| format!("making {}", data_dir.display()))?;
+        let path = path(data_dir);
+        if !takes_over && UnixStream::connect(&path).is_ok() {
+            anyhow::bail!(
+                "a resolver runs already with {}; with --take-over another takes its place",
+                data_dir.display()
+            );
+        }
+        let beside = data_dir.join(format!("{SOCKET}.{}", std::process::id()));
+        // Left by one that was killed.
+        let _ = std::fs::remove_file(&beside);
+        let listener =
+            UnixListener::bind(&beside).with_context(|| format!("listening at {}", beside.display()))?;
+        Ok(Self { listener, beside, path })
     }
-    // Left by one that was killed.
-    let _ = std::fs::remove_file(&path);
-    let listener = UnixListener::bind(&path).with_context(|| format!("listening at {}", path.display()))?;
+
+    /// Lets it be found, in the place of one that was there before.
+    pub fn show(&self) -> anyhow::Result<()> {
+        std::fs::rename(&self.beside, &self.path)
+            .with_context(|| format!("listening at {}", self.path.display()))
+    }
+}
+
+/// Listens for requests, and gives each to `answer`, with the connection that it came over, until the program ends. What `first` does is
+/// done on the same thread before, and waited for: tables are built and freed there, and memory that one thread has freed is not given to another.
+pub fn listen<T: Send + 'static>(
+    control: &Control,
+    first: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+    answer: impl Fn(Request, &UnixStream) -> anyhow::Result<serde_json::Value> + Send + 'static,
+) -> anyhow::Result<T> {
+    let listener = control.listener.try_clone()?;
     let (done, wait) = std::sync::mpsc::sync_channel(1);
     std::thread::Builder::new().name("resolver-zones".into()).spawn(move || {
         let _ = done.send(first());
@@ -81,12 +110,13 @@ pub fn listen<T: Send + 'static>(
 
 fn serve(
     stream: &UnixStream,
-    answer: &impl Fn(Request) -> anyhow::Result<serde_json::Value>,
+    answer: &impl Fn(Request, &UnixStream) -> anyhow::Result<serde_json::Value>,
 ) -> anyhow::Result<()> {
     stream.set_read_timeout(Some(REQUEST))?;
     let mut line = String::new();
     BufReader::new(stream.take(REQUEST_OCTETS_MAX)).read_line(&mut line)?;
-    let answered = serde_json::from_str(&line).map_err(anyhow::Error::from).and_then(answer);
+    let request = serde_json::from_str(&line).map_err(anyhow::Error::from);
+    let answered = request.and_then(|request| answer(request, stream));
     let answered = match answered {
         Ok(value) => serde_json::json!({ "ok": value }),
         Err(error) => serde_json::json!({ "error": format!("{error:#}") }),
@@ -99,9 +129,20 @@ fn serve(
 /// Asks a running resolver.
 pub fn ask(data_dir: &Path, request: &Request) -> anyhow::Result<serde_json::Value> {
     let path = path(data_dir);
-    let mut stream = UnixStream::connect(&path)
+    let stream = UnixStream::connect(&path)
         .with_context(|| format!("no resolver runs with {} ({})", data_dir.display(), path.display()))?;
+    put(&stream, request)?;
+    answered(stream)
+}
+
+/// Puts a request.
+pub fn put(mut stream: &UnixStream, request: &Request) -> anyhow::Result<()> {
     writeln!(stream, "{}", serde_json::to_string(request)?)?;
+    Ok(())
+}
+
+/// What it is answered.
+pub fn answered(stream: UnixStream) -> anyhow::Result<serde_json::Value> {
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;
     let mut answer: serde_json::Value = serde_json::from_str(&line).context("what the resolver answered")?;

@@ -1,6 +1,7 @@
 //! The policy resolver as a command: what can be typed, what `[resolver]` means, and a resolver that runs.
 
 mod control;
+mod handover;
 mod running;
 mod settings;
 mod status;
@@ -43,6 +44,9 @@ pub struct ResolverCommand {
     /// Threads that answer over UDP [default: one for each core]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Take the place of the one that runs with this data folder, with its sockets; no question is lost
+    #[arg(long)]
+    take_over: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -110,7 +114,7 @@ pub fn run(at: &Where, command: ResolverCommand) -> anyhow::Result<ExitCode> {
         file.rpz.extend(command.rpz);
         file.allow.extend(command.allow);
         file.threads = command.threads.or(file.threads);
-        running::run(file.plan()?, &config.data_dir)?;
+        running::run(file.plan()?, &config.data_dir, command.take_over)?;
         return Ok(ExitCode::SUCCESS);
     };
     match what {

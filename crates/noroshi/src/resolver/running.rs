@@ -1,30 +1,44 @@
 //! A resolver that runs: everything put together, sockets and workers.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::Context as _;
+use listenfd::ListenFd;
 use noroshi_resolver::clock::Clock;
 use noroshi_resolver::forward::Forward;
 use noroshi_resolver::name::Secret;
 use noroshi_resolver::policy::Editor;
 use noroshi_resolver::recurse::Recurse;
 use noroshi_resolver::resolver::{BackEnd, Resolver};
+use noroshi_resolver::serve::sockets::{self, Sockets};
 use noroshi_resolver::serve::stream::{self, Carried};
 use noroshi_resolver::serve::{self, Serving, quic};
 use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::sync::oneshot;
 
-use super::control::{self, Request};
+use super::control::{self, Control, Request};
+use super::handover::{self, Before};
 use super::settings::{Asked, Encrypted, Plan};
 use super::status;
 use super::zones::Zones;
 
 /// Folder of zones, in the data folder.
 const ZONES: &str = "zones";
+/// How long questions that wait for other servers are still waited for at the end.
+const FINISHING: Duration = Duration::from_secs(3);
 
 /// Serves as planned until the program is told to end.
-pub fn run(plan: Plan, data_dir: &Path) -> anyhow::Result<()> {
+pub fn run(plan: Plan, data_dir: &Path, take_over: bool) -> anyhow::Result<()> {
+    let before = if take_over { handover::ask(data_dir)? } else { None };
+    let (before, taken_over) = before.unzip();
+    let mut sockets = Sockets::taken_over(taken_over.unwrap_or_else(activated));
+    let control = Control::open(data_dir, before.is_some())?;
     let secret = secret()?;
     let clock = Clock::real();
     let editor = Editor::new(secret, plan.zones.iter().map(|zone| zone.settings.clone()).collect());
@@ -51,9 +65,13 @@ pub fn run(plan: Plan, data_dir: &Path) -> anyhow::Result<()> {
             zones.restore()
         }
     };
-    control::listen(data_dir, read, {
-        let (zones, counts) = (Arc::clone(&zones), Arc::clone(&serving.counts));
-        move |request| match request {
+    let (gone, mut giving_way) = oneshot::channel();
+    let gives = Gives { serving: serving.clone(), zones: Arc::clone(&zones), gone: Cell::new(Some(gone)) };
+    let in_use: Arc<OnceLock<Vec<OwnedFd>>> = Arc::default();
+    control::listen(&control, read, {
+        let (zones, counts, in_use) = (Arc::clone(&zones), Arc::clone(&serving.counts), Arc::clone(&in_use));
+        move |request, stream| match request {
+            Request::HandOver => gives.way(stream, in_use.get().context("it has only begun to start")?),
             Request::Reload { zones: names } => {
                 let read = zones.read(&names, &handle)?;
                 if let Some(certificate) = certificate.as_ref().filter(|_| names.is_empty()) {
@@ -79,76 +97,139 @@ pub fn run(plan: Plan, data_dir: &Path) -> anyhow::Result<()> {
             }
         }
     });
-    let mut listening = Vec::new();
-    let mut at_all = |addresses: &[SocketAddr],
-                      how: &'static str,
-                      start: &dyn Fn(SocketAddr) -> anyhow::Result<()>|
-     -> anyhow::Result<()> {
-        for address in addresses {
-            for address in serve::expanded(*address)? {
-                start(address).with_context(|| format!("listening at {address} ({how})"))?;
-                listening.push((address, how));
-            }
-        }
-        Ok(())
-    };
-    at_all(&plan.listen, "udp, tcp", &|address| plain(&serving, address, plan.threads))?;
-    if let Some(Encrypted { certificate, tls, https, path, quic }) = &plan.encrypted {
-        let config = Arc::new(certificate.config(&["dot"])?);
-        at_all(tls, "tls", &|address| connections(&serving, address, Carried::Tls(Arc::clone(&config))))?;
-        let (config, path) = (Arc::new(certificate.config(&["h2", "http/1.1"])?), Arc::from(path.as_str()));
-        at_all(https, "https", &|address| {
-            connections(&serving, address, Carried::Https(Arc::clone(&config), Arc::clone(&path)))
-        })?;
-        let config = certificate.config(&[quic::PROTOCOL])?;
-        at_all(quic, "quic", &|address| streams(&serving, address, &config))?;
+    let mut all = Listening { serving: &serving, sockets: &mut sockets, told: Vec::new() };
+    for address in &plan.listen {
+        all.plain(*address, plan.threads)?;
     }
-    for (address, how) in &listening {
+    if let Some(Encrypted { certificate, tls, https, path, .. }) = &plan.encrypted {
+        let config = Arc::new(certificate.config(&["dot"])?);
+        all.connections(tls, "tls", &Carried::Tls(config))?;
+        let config = Arc::new(certificate.config(&["h2", "http/1.1"])?);
+        all.connections(https, "https", &Carried::Https(config, Arc::from(path.as_str())))?;
+    }
+    control.show()?;
+    // A connection over QUIC is lost with who has it, so there must be only one who reads.
+    if let Some(Err(error)) = before.map(Before::taken) {
+        tracing::warn!("{error:#}; questions are answered here");
+    }
+    if let Some(Encrypted { certificate, quic, .. }) = &plan.encrypted {
+        all.streams(quic, &certificate.config(&[quic::PROTOCOL])?)?;
+    }
+    for (address, how) in all.told {
         eprintln!("resolver {address} ({how})");
     }
-    crate::serve::until_interrupted()?;
-    serving.stop();
-    let _ = std::fs::remove_file(control::path(data_dir));
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    for address in sockets.left_over() {
+        eprintln!("a socket at {address} was given to us, and [resolver] does not listen there");
+    }
+    let _ = in_use.set(sockets.in_use());
+    let gave_way = crate::serve::until_interrupted_or(async { (&mut giving_way).await.is_ok() })?;
+    if !gave_way {
+        serving.stop(FINISHING);
+        let _ = std::fs::remove_file(control::path(data_dir));
+    }
+    runtime.shutdown_timeout(Duration::from_secs(2));
     Ok(())
 }
 
-fn plain(serving: &Serving, address: SocketAddr, threads: usize) -> anyhow::Result<()> {
-    let sockets = serve::udp_sockets(address, threads)?;
-    let address = sockets.first().map_or(Ok(address), std::net::UdpSocket::local_addr)?;
-    for (at, socket) in sockets.into_iter().enumerate() {
-        let serving = serving.clone();
-        std::thread::Builder::new().name(format!("resolver-udp-{at}")).spawn(move || {
-            if let Err(error) = serve::udp::serve(&serving, socket) {
-                tracing::error!(%address, %error, "udp");
-            }
-        })?;
-    }
-    connections(serving, address, Carried::Plain)
+/// Sockets that systemd opened for us.
+fn activated() -> Vec<OwnedFd> {
+    let mut given = ListenFd::from_env();
+    let count = given.len();
+    let socket = |at| {
+        let udp = given.take_udp_socket(at).ok().flatten().map(OwnedFd::from);
+        udp.or_else(|| given.take_tcp_listener(at).ok().flatten().map(OwnedFd::from))
+    };
+    (0..count).filter_map(socket).collect()
 }
 
-fn connections(serving: &Serving, address: SocketAddr, carried: Carried) -> anyhow::Result<()> {
-    let listener = serve::tcp_socket(address)?;
-    let served = stream::serve(serving.clone(), listener, carried);
-    serving.runtime.spawn(async move {
-        if let Err(error) = served.await {
-            tracing::error!(%address, %error, "tcp");
+/// What it takes to give way to another.
+struct Gives {
+    serving: Serving,
+    zones: Arc<Zones>,
+    gone: Cell<Option<oneshot::Sender<()>>>,
+}
+
+impl Gives {
+    fn way(&self, stream: &UnixStream, sockets: &[OwnedFd]) -> anyhow::Result<serde_json::Value> {
+        self.zones.rest(&self.serving.runtime);
+        if let Err(error) = handover::give(stream, sockets) {
+            self.zones.follow(&self.serving.runtime);
+            return Err(error);
         }
-    });
-    Ok(())
+        self.serving.stop(FINISHING);
+        if let Some(gone) = self.gone.take() {
+            let _ = gone.send(());
+        }
+        Ok(serde_json::Value::Null)
+    }
 }
 
-fn streams(serving: &Serving, address: SocketAddr, config: &rustls::ServerConfig) -> anyhow::Result<()> {
-    let sockets = serve::udp_sockets(address, 1)?;
-    for socket in sockets {
-        let served = quic::serve(serving.clone(), socket, config.clone());
-        serving.runtime.spawn(async move {
-            if let Err(error) = served.await {
-                tracing::error!(%address, %error, "quic");
+/// Begins to listen, address by address.
+struct Listening<'a> {
+    serving: &'a Serving,
+    sockets: &'a mut Sockets,
+    told: Vec<(SocketAddr, &'static str)>,
+}
+
+impl Listening<'_> {
+    fn plain(&mut self, address: SocketAddr, threads: usize) -> anyhow::Result<()> {
+        for address in sockets::expanded(address)? {
+            let at = || format!("listening at {address} (udp)");
+            let sockets = self.sockets.udp(address, threads).with_context(at)?;
+            for (number, socket) in sockets.into_iter().enumerate() {
+                let serving = self.serving.clone();
+                std::thread::Builder::new().name(format!("resolver-udp-{number}")).spawn(move || {
+                    if let Err(error) = serve::udp::serve(&serving, socket) {
+                        tracing::error!(%address, %error, "udp");
+                    }
+                })?;
             }
-        });
+            self.connections(&[address], "udp, tcp", &Carried::Plain)?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn connections(
+        &mut self,
+        addresses: &[SocketAddr],
+        how: &'static str,
+        carried: &Carried,
+    ) -> anyhow::Result<()> {
+        for address in expanded(addresses)? {
+            let at = || format!("listening at {address} ({how})");
+            let listener = self.sockets.tcp(address).with_context(at)?;
+            let served = stream::serve(self.serving.clone(), listener, carried.clone());
+            self.serving.runtime.spawn(async move {
+                if let Err(error) = served.await {
+                    tracing::error!(%address, %error, how);
+                }
+            });
+            self.told.push((address, how));
+        }
+        Ok(())
+    }
+
+    fn streams(&mut self, addresses: &[SocketAddr], config: &rustls::ServerConfig) -> anyhow::Result<()> {
+        for address in expanded(addresses)? {
+            let at = || format!("listening at {address} (quic)");
+            for socket in self.sockets.udp(address, 1).with_context(at)? {
+                let served = quic::serve(self.serving.clone(), socket, config.clone());
+                self.serving.runtime.spawn(async move {
+                    if let Err(error) = served.await {
+                        tracing::error!(%address, %error, "quic");
+                    }
+                });
+            }
+            self.told.push((address, "quic"));
+        }
+        Ok(())
+    }
+}
+
+fn expanded(addresses: &[SocketAddr]) -> std::io::Result<Vec<SocketAddr>> {
+    let all: Vec<_> =
+        addresses.iter().map(|address| sockets::expanded(*address)).collect::<Result<_, _>>()?;
+    Ok(all.concat())
 }
 
 fn secret() -> anyhow::Result<Secret> {

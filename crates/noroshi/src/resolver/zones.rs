@@ -20,6 +20,7 @@ use noroshi_resolver::zone::transfer::{TransferError, Transferred};
 use noroshi_resolver::zone::{Change, OwnedRecord};
 use serde::Serialize;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use super::settings::{PlannedZone, name};
 use crate::report::plain;
@@ -31,6 +32,7 @@ const TOLD_MAX: usize = 20;
 pub struct Zones {
     editor: Arc<Mutex<Editor>>,
     all: Vec<Source>,
+    following: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// Where a zone comes from, and to whom it is given.
@@ -87,7 +89,7 @@ impl Zones {
             Source { name, file: zone.file, fetched, given, local }
         };
         let all = planned.into_iter().enumerate().map(source).collect();
-        Self { editor, all }
+        Self { editor, all, following: Mutex::default() }
     }
 
     /// Those that are given to others.
@@ -180,10 +182,28 @@ impl Zones {
         for zone in &self.all {
             let Some(fetched) = zone.fetched.clone() else { continue };
             let given = zone.given.clone();
-            runtime.spawn(async move {
+            self.following().push(runtime.spawn(async move {
                 fetched.follow(|zone, result| tell_transfer(zone, result, given.as_ref())).await;
-            });
+            }));
         }
+    }
+
+    /// Lets everything stay as it is, on disk too, until [`Self::follow`].
+    pub fn rest(&self, runtime: &Handle) {
+        let following = std::mem::take(&mut *self.following());
+        following.iter().for_each(JoinHandle::abort);
+        runtime.block_on(async {
+            for ended in following {
+                let _ = ended.await;
+            }
+            for zone in self.fetched() {
+                zone.written().await;
+            }
+        });
+    }
+
+    fn following(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.following.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Somebody says that a zone has a new version; whether that is one of its primaries.

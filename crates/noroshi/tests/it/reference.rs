@@ -9,10 +9,18 @@ const LEFT_OUT: [&str; 4] = ["--config <FILE>", "--data-dir <DIR>", "-h, --help"
 
 fn help(command: &[String]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_noroshi")).args(command).arg("-h").output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    let said = |line: &&str| !LEFT_OUT.iter().any(|option| line.trim_start().starts_with(option));
-    let text: Vec<&str> = text.lines().filter(said).collect();
-    let text = text.join("\n");
+    let (mut said, mut lines) = (Vec::new(), text.lines());
+    while let Some(line) = lines.next() {
+        match LEFT_OUT.iter().find(|option| line.trim_start().starts_with(*option)) {
+            None => said.push(line),
+            // What it means is on the next line.
+            Some(option) if line.trim() == *option => drop(lines.next()),
+            Some(_) => {}
+        }
+    }
+    let text = said.join("\n");
     text.trim_end().trim_end_matches("\n\nOptions:").to_owned()
 }
 
@@ -25,7 +33,8 @@ fn inner(help: &str) -> impl Iterator<Item = String> + '_ {
 fn tell(command: &[String], out: &mut String) {
     let help = help(command);
     let mut commands = inner(&help).peekable();
-    if command.is_empty() || commands.peek().is_none() {
+    let goes_alone = help.lines().any(|line| line.starts_with("Usage:") && line.ends_with("[OPTIONS]"));
+    if command.is_empty() || goes_alone || commands.peek().is_none() {
         if !command.is_empty() {
             write!(out, "## noroshi {}\n\n", command.join(" ")).unwrap();
         }

@@ -6,25 +6,24 @@
 //!   https    a request and its response for each message, over such a connection
 //!   quic     a stream for each message
 //!   tls      the certificate of those who encrypt
+//!   sockets  what all of them listen at: opened here, or taken over from whoever listened before
 //! ```
 
 mod counts;
 mod https;
 pub mod quic;
+pub mod sockets;
 pub mod stream;
 pub mod tls;
 pub mod udp;
 mod waiting;
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use counts::{Counts, Sums};
-use nix::ifaddrs::getifaddrs;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::client::Transport;
@@ -37,9 +36,6 @@ pub use waiting::{WAITING_MAX, WAITING_OF_ONE_MAX, Waiting};
 
 /// Zones that are given to others at the same time, at most.
 const GIVING_MAX: usize = 8;
-/// Octets of a UDP socket's buffers that the kernel is asked for.
-const SOCKET_OCTETS: usize = 4 << 20;
-const BACKLOG: i32 = 1024;
 /// How long a connection may be without a question.
 pub const IDLE: Duration = Duration::from_secs(20);
 /// How long a message may take once it has begun, an answer to be taken, and a handshake.
@@ -85,9 +81,16 @@ impl Serving {
         (serving, told)
     }
 
-    /// Ends serving: what was begun is finished.
-    pub fn stop(&self) {
+    /// Ends serving: nothing more is taken in, and what was begun is finished, or as much of it as `within` allows.
+    pub fn stop(&self, within: Duration) {
         self.stop.store(true, Ordering::Relaxed);
+        let end = Instant::now() + within;
+        // Who listens looks that often, and an answer is on its way a moment after it no longer waits.
+        std::thread::sleep(LOOK_UP + LOOK_UP / 4);
+        while self.waiting.count() > 0 && Instant::now() < end {
+            std::thread::sleep(LOOK_UP / 4);
+        }
+        std::thread::sleep(LOOK_UP / 4);
     }
 
     fn stops(&self) -> bool {
@@ -185,74 +188,4 @@ enum First {
     Later(Waits),
     /// It is for a zone that is given to others.
     Give(usize),
-}
-
-/// Sockets for UDP at an address, one for each worker, among which the kernel divides clients.
-///
-/// # Errors
-///
-/// Whatever the kernel says.
-pub fn udp_sockets(address: SocketAddr, workers: usize) -> io::Result<Vec<std::net::UdpSocket>> {
-    let mut address = address;
-    let mut sockets = Vec::new();
-    for _ in 0..workers.max(1) {
-        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-        if address.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
-        socket.set_reuse_port(true)?;
-        // The kernel gives less where its own limit says so.
-        socket.set_recv_buffer_size(SOCKET_OCTETS)?;
-        socket.set_send_buffer_size(SOCKET_OCTETS)?;
-        socket.bind(&address.into())?;
-        let socket = std::net::UdpSocket::from(socket);
-        // All share the port that the first was given.
-        address = socket.local_addr()?;
-        sockets.push(socket);
-    }
-    Ok(sockets)
-}
-
-/// A socket for TCP at an address.
-///
-/// # Errors
-///
-/// Whatever the kernel says.
-pub fn tcp_socket(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
-}
-
-/// The addresses that an address stands for: all of this machine, of the same family, for "any". An answer must come from the
-/// address that was asked, so each has a socket of its own.
-///
-/// # Errors
-///
-/// Whatever the kernel says.
-pub fn expanded(address: SocketAddr) -> io::Result<Vec<SocketAddr>> {
-    if !address.ip().is_unspecified() {
-        return Ok(vec![address]);
-    }
-    let mut all = Vec::new();
-    for interface in getifaddrs().map_err(io::Error::from)? {
-        let Some(own) = interface.address else { continue };
-        let v4 = own.as_sockaddr_in().map(|own| IpAddr::from(own.ip()));
-        // A link-local address is one only together with its interface.
-        let v6 = own
-            .as_sockaddr_in6()
-            .filter(|own| !own.ip().is_unicast_link_local())
-            .map(|own| IpAddr::from(own.ip()));
-        let own = v4.or(v6).filter(|own| own.is_ipv4() == address.is_ipv4());
-        all.extend(own.map(|own| SocketAddr::new(own, address.port())));
-    }
-    all.sort_unstable();
-    all.dedup();
-    Ok(all)
 }

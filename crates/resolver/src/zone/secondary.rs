@@ -124,7 +124,7 @@ impl Secondary {
     }
 
     /// Waits until all changes are on disk.
-    async fn written(&self) {
+    pub async fn written(&self) {
         let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writing) = writing {
             let _ = writing.await;

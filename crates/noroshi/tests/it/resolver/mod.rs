@@ -3,6 +3,7 @@
 
 mod encrypted;
 mod peers;
+mod restart;
 mod scenarios;
 mod transfers;
 mod upstream;

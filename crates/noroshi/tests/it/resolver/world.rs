@@ -54,8 +54,13 @@ pub fn ask(port: u16, asked: &str, rtype: u16) -> Option<Heard> {
 
 /// The same, perhaps with signatures.
 pub fn ask_with(port: u16, asked: &str, rtype: u16, dnssec_ok: bool) -> Option<Heard> {
+    ask_within(Duration::from_millis(500), port, asked, rtype, dnssec_ok)
+}
+
+/// The same, with more patience.
+pub fn ask_within(patience: Duration, port: u16, asked: &str, rtype: u16, dnssec_ok: bool) -> Option<Heard> {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    socket.set_read_timeout(Some(patience)).unwrap();
     let mut question = Vec::new();
     let asking = Asking { rtype, recursion: true, dnssec_ok, checking_disabled: false };
     write_question(&mut question, fastrand::u16(..), &name(asked), asking, 1232);
@@ -104,18 +109,33 @@ impl Running {
         self.place.path().join(name)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = noroshi(&self.path("data"));
         command.arg("--config").arg(self.path("noroshi.toml")).arg("resolver").args(arguments);
         command
     }
 
+    /// Runs it with these arguments, and what it says in the log.
+    pub fn spawn(&self, mut command: Command) -> Child {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
+        command.stdout(Stdio::null()).stderr(log).spawn().unwrap()
+    }
+
+    /// Another one is the one that runs; the one before ends by itself.
+    pub fn replace(&mut self, child: Child) {
+        let mut before = self.child.replace(child).unwrap();
+        let ended = until("the end of the one before", || before.try_wait().unwrap());
+        assert!(ended.success(), "{}", self.log());
+    }
+
     /// Starts, and waits until it answers.
     pub fn again(&mut self) {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
-        let mut command = self.command(&[]);
-        command.stdout(Stdio::null()).stderr(log);
-        self.child = Some(command.spawn().unwrap());
+        self.again_by(self.command(&[]));
+    }
+
+    /// The same, by a command of the caller's.
+    pub fn again_by(&mut self, command: Command) {
+        self.child = Some(self.spawn(command));
         until("the resolver", || {
             let ended = self.child.as_mut().unwrap().try_wait().unwrap();
             assert!(ended.is_none(), "{}", std::fs::read_to_string(self.path("log")).unwrap());
