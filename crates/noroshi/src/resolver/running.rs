@@ -97,27 +97,15 @@ pub fn run(plan: Plan, data_dir: &Path, take_over: bool) -> anyhow::Result<()> {
             }
         }
     });
-    let mut all = Listening { serving: &serving, sockets: &mut sockets, told: Vec::new() };
-    for address in &plan.listen {
-        all.plain(*address, plan.threads)?;
-    }
-    if let Some(Encrypted { certificate, tls, https, path, .. }) = &plan.encrypted {
-        let config = Arc::new(certificate.config(&["dot"])?);
-        all.connections(tls, "tls", &Carried::Tls(config))?;
-        let config = Arc::new(certificate.config(&["h2", "http/1.1"])?);
-        all.connections(https, "https", &Carried::Https(config, Arc::from(path.as_str())))?;
-    }
-    control.show()?;
-    // A connection over QUIC is lost with who has it, so there must be only one who reads.
-    if let Some(Err(error)) = before.map(Before::taken) {
-        tracing::warn!("{error:#}; questions are answered here");
-    }
-    if let Some(Encrypted { certificate, quic, .. }) = &plan.encrypted {
-        all.streams(quic, &certificate.config(&[quic::PROTOCOL])?)?;
-    }
-    for (address, how) in all.told {
-        eprintln!("resolver {address} ({how})");
-    }
+    let take_place = || {
+        control.show()?;
+        if let Some(Err(error)) = before.map(Before::taken) {
+            tracing::warn!("{error:#}; questions are answered here");
+        }
+        Ok(())
+    };
+    let listening = Listening { serving: &serving, sockets: &mut sockets, told: Vec::new() };
+    listening.everywhere(&plan.listen, plan.threads, plan.encrypted.as_ref(), take_place)?;
     for address in sockets.left_over() {
         eprintln!("a socket at {address} was given to us, and [resolver] does not listen there");
     }
@@ -172,6 +160,34 @@ struct Listening<'a> {
 }
 
 impl Listening<'_> {
+    /// At all addresses; `take_place` is called when nobody else needs to listen any more.
+    fn everywhere(
+        mut self,
+        plain: &[SocketAddr],
+        threads: usize,
+        encrypted: Option<&Encrypted>,
+        take_place: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        for address in plain {
+            self.plain(*address, threads)?;
+        }
+        if let Some(Encrypted { certificate, tls, https, path, .. }) = encrypted {
+            let config = Arc::new(certificate.config(&["dot"])?);
+            self.connections(tls, "tls", &Carried::Tls(config))?;
+            let config = Arc::new(certificate.config(&["h2", "http/1.1"])?);
+            self.connections(https, "https", &Carried::Https(config, Arc::from(path.as_str())))?;
+        }
+        take_place()?;
+        // A connection over QUIC is lost with who has it, so there must be only one who reads.
+        if let Some(Encrypted { certificate, quic, .. }) = encrypted {
+            self.streams(quic, &certificate.config(&[quic::PROTOCOL])?)?;
+        }
+        for (address, how) in self.told {
+            eprintln!("resolver {address} ({how})");
+        }
+        Ok(())
+    }
+
     fn plain(&mut self, address: SocketAddr, threads: usize) -> anyhow::Result<()> {
         for address in sockets::expanded(address)? {
             let at = || format!("listening at {address} (udp)");
