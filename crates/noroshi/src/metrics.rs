@@ -28,7 +28,11 @@ const LABEL_CHARS_MAX: usize = 128;
 /// Cursors with a series of their own.
 const CURSORS_MAX: u32 = 100;
 
-type Labels = Vec<(&'static str, String)>;
+/// What the text is called.
+pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What a series is of.
+pub type Labels = Vec<(&'static str, String)>;
 
 /// The text.
 pub fn text(house: &House) -> Result<String, StoreError> {
@@ -177,7 +181,8 @@ fn webhooks(registry: &mut Registry, house: &House) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn process(registry: &mut Registry) {
+/// Of the process: version, memory, processor time.
+pub fn process(registry: &mut Registry) {
     let version = prometheus_client::metrics::info::Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("noroshi_build", "The program", version);
     if let Some(bytes) = resident_bytes() {

@@ -36,6 +36,15 @@ pub mod rcode {
     pub const NOTAUTH: u16 = 9;
     pub const BADVERS: u16 = 16;
     pub const BADCOOKIE: u16 = 23;
+
+    /// A code as the registry calls it; beyond those that an answer's header can have, or that have no name, `OTHER`.
+    pub fn label(code: u16) -> &'static str {
+        const LABELS: [&str; 11] = [
+            "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET",
+            "NXRRSET", "NOTAUTH", "NOTZONE",
+        ];
+        LABELS.get(usize::from(code)).copied().unwrap_or("OTHER")
+    }
 }
 
 /// Flags in the header's third and fourth octet.

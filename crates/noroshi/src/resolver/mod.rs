@@ -2,6 +2,7 @@
 
 mod control;
 mod handover;
+mod metrics;
 mod running;
 mod settings;
 mod status;
@@ -147,7 +148,7 @@ pub fn run(at: &Where, command: ResolverCommand) -> anyhow::Result<ExitCode> {
             if json {
                 report::json(&told)?;
             } else {
-                say!("{}", serde_json::to_string_pretty(&told)?);
+                serde_json::from_value::<status::Status>(told).context("what the resolver answered")?.tell();
             }
         }
     }

@@ -18,15 +18,16 @@ use noroshi_resolver::recurse::Recurse;
 use noroshi_resolver::resolver::{BackEnd, Resolver};
 use noroshi_resolver::serve::sockets::{self, Sockets};
 use noroshi_resolver::serve::stream::{self, Carried};
+use noroshi_resolver::serve::tls::Certificate;
 use noroshi_resolver::serve::{self, Serving, quic};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::oneshot;
 
 use super::control::{self, Control, Request};
 use super::handover::{self, Before};
-use super::settings::{Asked, Encrypted, Plan};
-use super::status;
+use super::settings::{self, Encrypted, Plan};
 use super::zones::Zones;
+use super::{metrics, status};
 
 /// Folder of zones, in the data folder.
 const ZONES: &str = "zones";
@@ -47,17 +48,25 @@ pub fn run(plan: Plan, data_dir: &Path, take_over: bool) -> anyhow::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(plan.threads).enable_all().build()?;
     let back_end = match plan.asked {
-        Asked::Forward(servers) => BackEnd::Forward(Forward::new(servers, clock.clone())),
-        Asked::Recurse(settings) => BackEnd::Recurse(Recurse::new(settings, clock.clone())),
+        settings::Asked::Forward(servers) => BackEnd::Forward(Forward::new(servers, clock.clone())),
+        settings::Asked::Recurse(settings) => BackEnd::Recurse(Recurse::new(settings, clock.clone())),
     };
     let resolver =
         Resolver::new(plan.settings, secret, policy, plan.access, back_end, clock).giving(zones.given());
     let resolver = Arc::new(resolver);
     let (serving, mut notified) = Serving::new(Arc::clone(&resolver), runtime.handle().clone());
-    let handle = runtime.handle().clone();
-    let certificate = plan.encrypted.as_ref().map(|encrypted| Arc::clone(&encrypted.certificate));
+    let (gone, mut giving_way) = oneshot::channel();
+    let asked = Asked {
+        resolver: Arc::clone(&resolver),
+        serving: serving.clone(),
+        zones: Arc::clone(&zones),
+        certificate: plan.encrypted.as_ref().map(|encrypted| Arc::clone(&encrypted.certificate)),
+        sockets: Arc::default(),
+        gone: Cell::new(Some(gone)),
+    };
+    let in_use = Arc::clone(&asked.sockets);
     let read = {
-        let (zones, handle) = (Arc::clone(&zones), handle.clone());
+        let (zones, handle) = (Arc::clone(&zones), runtime.handle().clone());
         move || {
             for zone in zones.read(&[], &handle)? {
                 tracing::info!(?zone, "read");
@@ -65,27 +74,11 @@ pub fn run(plan: Plan, data_dir: &Path, take_over: bool) -> anyhow::Result<()> {
             zones.restore()
         }
     };
-    let (gone, mut giving_way) = oneshot::channel();
-    let gives = Gives { serving: serving.clone(), zones: Arc::clone(&zones), gone: Cell::new(Some(gone)) };
-    let in_use: Arc<OnceLock<Vec<OwnedFd>>> = Arc::default();
-    control::listen(&control, read, {
-        let (zones, counts, in_use) = (Arc::clone(&zones), Arc::clone(&serving.counts), Arc::clone(&in_use));
-        move |request, stream| match request {
-            Request::HandOver => gives.way(stream, in_use.get().context("it has only begun to start")?),
-            Request::Reload { zones: names } => {
-                let read = zones.read(&names, &handle)?;
-                if let Some(certificate) = certificate.as_ref().filter(|_| names.is_empty()) {
-                    certificate.read_again().context("zones are read; the certificate stays the old one")?;
-                }
-                Ok(serde_json::to_value(read)?)
-            }
-            Request::Rule { zone, add, remove } => {
-                Ok(serde_json::to_value(zones.change(&zone, &add, &remove, &handle)?)?)
-            }
-            Request::Status => Ok(status::status(&resolver, &counts, &zones)),
-            Request::Explain { name, client } => status::explain(&resolver, &name, client),
-        }
-    })?;
+    control::listen(&control, read, move |request, stream| asked.answer(request, stream))?;
+    if let Some(address) = plan.metrics {
+        let (serving, zones) = (serving.clone(), Arc::clone(&zones));
+        runtime.spawn(metrics::serve(address, move || status::status(&resolver, &serving, &zones)));
+    }
     zones.follow(runtime.handle());
     runtime.spawn({
         let zones = Arc::clone(&zones);
@@ -130,15 +123,42 @@ fn activated() -> Vec<OwnedFd> {
     (0..count).filter_map(socket).collect()
 }
 
-/// What it takes to give way to another.
-struct Gives {
+/// Who answers requests over the control socket.
+struct Asked {
+    resolver: Arc<Resolver>,
     serving: Serving,
     zones: Arc<Zones>,
+    certificate: Option<Arc<Certificate>>,
+    /// What is listened at, once it is.
+    sockets: Arc<OnceLock<Vec<OwnedFd>>>,
+    /// Who is told that another has taken our place.
     gone: Cell<Option<oneshot::Sender<()>>>,
 }
 
-impl Gives {
-    fn way(&self, stream: &UnixStream, sockets: &[OwnedFd]) -> anyhow::Result<serde_json::Value> {
+impl Asked {
+    fn answer(&self, request: Request, stream: &UnixStream) -> anyhow::Result<serde_json::Value> {
+        let runtime = &self.serving.runtime;
+        match request {
+            Request::HandOver => self.give_way(stream),
+            Request::Reload { zones } => {
+                let read = self.zones.read(&zones, runtime)?;
+                if let Some(certificate) = self.certificate.as_ref().filter(|_| zones.is_empty()) {
+                    certificate.read_again().context("zones are read; the certificate stays the old one")?;
+                }
+                Ok(serde_json::to_value(read)?)
+            }
+            Request::Rule { zone, add, remove } => {
+                Ok(serde_json::to_value(self.zones.change(&zone, &add, &remove, runtime)?)?)
+            }
+            Request::Status => {
+                Ok(serde_json::to_value(status::status(&self.resolver, &self.serving, &self.zones))?)
+            }
+            Request::Explain { name, client } => status::explain(&self.resolver, &name, client),
+        }
+    }
+
+    fn give_way(&self, stream: &UnixStream) -> anyhow::Result<serde_json::Value> {
+        let sockets = self.sockets.get().context("it has only begun to start")?;
         self.zones.rest(&self.serving.runtime);
         if let Err(error) = handover::give(stream, sockets) {
             self.zones.follow(&self.serving.runtime);

@@ -54,6 +54,8 @@ pub struct ResolverFile {
     pub https_path: Option<String>,
     /// The certificate of those three.
     pub tls: Option<TlsFile>,
+    /// Where counters are read, `/metrics` over HTTP (OpenMetrics). Default: nowhere.
+    pub metrics: Option<SocketAddr>,
     /// The resolvers that are asked. None: the world is asked from the root down.
     pub forward: Vec<String>,
     /// Networks that may ask, besides this machine.
@@ -177,6 +179,8 @@ pub struct Plan {
     pub listen: Vec<SocketAddr>,
     /// Where they come in encrypted.
     pub encrypted: Option<Encrypted>,
+    /// Where counters are read.
+    pub metrics: Option<SocketAddr>,
     /// Threads that answer over UDP.
     pub threads: usize,
     /// Who is asked.
@@ -267,6 +271,7 @@ impl ResolverFile {
         Ok(Plan {
             listen,
             encrypted: self.encrypted()?,
+            metrics: self.metrics,
             threads: self.threads.unwrap_or_else(cores).max(1),
             asked: self.asked()?,
             settings: Settings {

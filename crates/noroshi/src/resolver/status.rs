@@ -4,37 +4,144 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use noroshi_resolver::client::Transport;
-use noroshi_resolver::policy::{Policy, Verdict};
+use noroshi_resolver::message::rcode;
+use noroshi_resolver::policy::{Policy, Verdict, Zone};
 use noroshi_resolver::resolver::Resolver;
-use noroshi_resolver::serve::Counts;
+use noroshi_resolver::serve::Serving;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::settings::name;
 use super::zones::Zones;
+use crate::report::{plain, say};
 
-/// Counters, cache and zones.
-pub fn status(resolver: &Resolver, counts: &Counts, zones: &Zones) -> Value {
-    let sums = counts.sums();
+/// Counters, cache and zones, since the start.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Messages by how they came.
+    pub queries: BTreeMap<String, u64>,
+    /// Answers that did not wait.
+    pub answered_at_once: u64,
+    /// Answers that waited for other servers.
+    pub answered_later: u64,
+    /// Messages without an answer: a rule says so, or they are none.
+    pub silent: u64,
+    /// Questions without an answer because too many wait.
+    pub refused_full: u64,
+    /// Answers that were too old.
+    pub stale: u64,
+    /// Questions that wait for other servers now.
+    pub waiting: u64,
+    /// Answers by code.
+    pub codes: BTreeMap<String, u64>,
+    /// Policy zones in their order.
+    pub zones: Vec<ZoneStatus>,
+    /// What is known.
+    pub cache_entries: u64,
+    /// And how large it is.
+    pub cache_octets: u64,
+    /// The table of rules by name.
+    pub table_octets: u64,
+}
+
+/// A policy zone.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ZoneStatus {
+    /// Its apex.
+    pub zone: String,
+    /// Its version.
+    pub serial: Option<u32>,
+    /// Rules in force.
+    pub rules: u64,
+    /// Answers that it decided.
+    pub hits: u64,
+    /// Of one that is fetched.
+    pub transfers: Option<TransferStatus>,
+}
+
+/// How it is fetched.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TransferStatus {
+    /// Whole transfers so far.
+    pub whole: u64,
+    /// Changes so far.
+    pub changes: u64,
+    /// What the last attempt failed with.
+    pub failure: Option<String>,
+}
+
+/// How it stands.
+pub fn status(resolver: &Resolver, serving: &Serving, zones: &Zones) -> Status {
+    let sums = serving.counts.sums();
     let policy = resolver.policy();
-    let told = policy.zones.iter().zip(&sums.hits).map(|(zone, hits)| {
-        let fetched = zones.fetched().find(|fetched| *fetched.zone() == zone.settings.name).map(|fetched| {
-            let standing = fetched.standing();
-            json!({ "whole": standing.whole, "changes": standing.changes, "failure": standing.failure })
-        });
-        json!({
-            "zone": zone.settings.name.to_string(), "serial": zone.serial, "rules": zone.rules, "hits": hits,
-            "transfers": fetched,
-        })
-    });
-    let queries = Transport::ALL.iter().zip(sums.queries).map(|((_, label), count)| (*label, count));
-    json!({
-        "queries": queries.collect::<BTreeMap<_, _>>(),
-        "answered_at_once": sums.answered_at_once, "answered_later": sums.answered_later,
-        "silent": sums.silent, "refused_full": sums.refused_full, "stale": sums.stale,
-        "codes": sums.codes, "zones": told.collect::<Vec<_>>(),
-        "cache_entries": resolver.cache().len(), "cache_octets": resolver.cache().octets(),
-        "table_octets": policy.table_octets(),
-    })
+    let zone = |(zone, hits): (&Zone, &u64)| {
+        let fetched = zones.fetched().find(|fetched| *fetched.zone() == zone.settings.name);
+        ZoneStatus {
+            zone: zone.settings.name.to_string(),
+            serial: zone.serial,
+            rules: zone.rules as u64,
+            hits: *hits,
+            transfers: fetched.map(|fetched| {
+                let standing = fetched.standing();
+                TransferStatus { whole: standing.whole, changes: standing.changes, failure: standing.failure }
+            }),
+        }
+    };
+    let queries = Transport::ALL.iter().zip(sums.queries);
+    let codes = sums.codes.iter().enumerate().filter(|(_, count)| **count > 0);
+    Status {
+        queries: queries.map(|((_, label), count)| ((*label).to_owned(), count)).collect(),
+        answered_at_once: sums.answered_at_once,
+        answered_later: sums.answered_later,
+        silent: sums.silent,
+        refused_full: sums.refused_full,
+        stale: sums.stale,
+        waiting: serving.waiting() as u64,
+        codes: codes.map(|(code, count)| (rcode::label(code as u16).to_owned(), *count)).collect(),
+        zones: policy.zones.iter().zip(&sums.hits).map(zone).collect(),
+        cache_entries: resolver.cache().len() as u64,
+        cache_octets: resolver.cache().octets(),
+        table_octets: policy.table_octets() as u64,
+    }
+}
+
+impl Status {
+    /// For people.
+    pub fn tell(&self) {
+        let list = |of: &BTreeMap<String, u64>| {
+            of.iter()
+                .filter(|(_, count)| **count > 0)
+                .map(|(what, count)| format!("{what} {count}"))
+                .collect::<Vec<_>>()
+        };
+        let or_none = |list: Vec<String>| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
+        say!("questions   {}", or_none(list(&self.queries)));
+        say!(
+            "answered    {} at once, {} after others were asked, {} too old",
+            self.answered_at_once,
+            self.answered_later,
+            self.stale
+        );
+        say!(
+            "not         {} by a rule or because they were none, {} because too many wait ({} wait now)",
+            self.silent,
+            self.refused_full,
+            self.waiting
+        );
+        say!("codes       {}", or_none(list(&self.codes)));
+        say!("cache       {} entries, {} MiB", self.cache_entries, self.cache_octets >> 20);
+        say!("table       {} MiB", self.table_octets >> 20);
+        for zone in &self.zones {
+            let serial = zone.serial.map_or("not read".to_owned(), |serial| format!("serial {serial}"));
+            say!("zone        {} {serial}: {} rules, {} hits", zone.zone, zone.rules, zone.hits);
+            if let Some(transfers) = &zone.transfers {
+                say!("            fetched {} times whole, {} changes", transfers.whole, transfers.changes);
+                if let Some(failure) = &transfers.failure {
+                    say!("            the last attempt: {}", plain(failure));
+                }
+            }
+        }
+    }
 }
 
 /// Which rules a name meets, and which of them decides.

@@ -154,7 +154,7 @@ fn what_was_read_is_stored_duplicate_filtered_or_quarantined_on_every_surface() 
 
 /// The shape of OpenMetrics 1.0: every sample belongs to a family that was announced, counters end in `_total`, units are
 /// the name's end, families are not mixed, and `# EOF` ends it.
-fn check_open_metrics(text: &str) {
+pub fn check_open_metrics(text: &str) {
     assert!(text.ends_with("# EOF\n") && text.matches("# EOF").count() == 1);
     let (mut family, mut kind) = (String::new(), String::new());
     let mut families = Vec::new();

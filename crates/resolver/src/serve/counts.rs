@@ -61,7 +61,7 @@ pub struct Sums {
 pub(super) struct Batch {
     pub queries: u64,
     pub at_once: u64,
-    pub silent: u64,
+    silent: u64,
     pub refused_full: u64,
     stale: u64,
     codes: [u64; 16],
@@ -85,10 +85,23 @@ impl Default for Batch {
 }
 
 impl Batch {
+    /// Counts an answer.
     #[inline]
     pub(super) fn told(&mut self, told: &Told) {
         self.codes[usize::from(told.code & 15)] += 1;
         self.stale += u64::from(told.stale);
+        self.hit(told);
+    }
+
+    /// Counts a rule that decided that there is none.
+    #[inline]
+    pub(super) fn silent(&mut self, told: Option<&Told>) {
+        self.silent += 1;
+        told.iter().for_each(|told| self.hit(told));
+    }
+
+    #[inline]
+    fn hit(&mut self, told: &Told) {
         if let Some(hit) = told.hit {
             self.hits[usize::from(hit.zone & 63)] += 1;
             self.hit_zones |= 1 << (hit.zone & 63);

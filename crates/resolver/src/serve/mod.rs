@@ -97,6 +97,11 @@ impl Serving {
         self.stop.load(Ordering::Relaxed)
     }
 
+    /// How many questions wait for other servers.
+    pub fn waiting(&self) -> usize {
+        self.waiting.count()
+    }
+
     /// What becomes of a message at once that came over a connection.
     fn first(&self, question: &[u8], from: SocketAddr, transport: Transport, counted: &mut Batch) -> First {
         counted.queries += 1;
@@ -115,8 +120,7 @@ impl Serving {
                 First::Answer(answer)
             }
             AtOnce::Silent(told) => {
-                counted.silent += 1;
-                told.iter().for_each(|told| counted.told(told));
+                counted.silent(told.as_ref());
                 First::Silence
             }
             AtOnce::Given(place) => {

@@ -109,8 +109,7 @@ impl Worker<'_> {
                     }
                 }
                 AtOnce::Silent(told) => {
-                    self.counted.silent += 1;
-                    told.iter().for_each(|told| self.counted.told(told));
+                    self.counted.silent(told.as_ref());
                 }
                 AtOnce::Later => {
                     later(self.serving, &mut self.counted, &self.socket, question.to_vec(), client);
