@@ -15,7 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::net::TcpListener;
 
-use super::status::Status;
+use super::status::{Status, ZoneStatus};
 use crate::metrics::{Labels, OPEN_METRICS, process};
 
 /// How long it is until the port is tried again, when somebody has it: the resolver whose place is taken has it a moment longer.
@@ -77,28 +77,37 @@ fn text(status: &Status) -> String {
     let stale = Counter::<u64>::default();
     stale.inc_by(status.stale);
     registry.register("stale_answers", "Answers that were too old", stale);
-    let zone = |zone: &super::status::ZoneStatus| vec![("zone", zone.zone.clone())];
+    zones(&mut registry, &status.zones);
+    sizes(&mut registry, status);
+    let mut text = String::new();
+    // Writing to memory does not fail.
+    let _ = encode(&mut text, &registry);
+    let mut of_process = Registry::default();
+    process(&mut of_process);
+    let end = text.trim_end_matches("# EOF\n").len();
+    text.truncate(end);
+    let _ = encode(&mut text, &of_process);
+    text
+}
+
+fn zones(registry: &mut Registry, all: &[ZoneStatus]) {
+    let zone = |zone: &ZoneStatus| vec![("zone", zone.zone.clone())];
     counters(
-        &mut registry,
+        registry,
         "policy_hits",
         "Answers that a policy zone decided",
-        status.zones.iter().map(|of| (zone(of), of.hits)),
+        all.iter().map(|of| (zone(of), of.hits)),
     );
+    gauges(registry, "policy_rules", "Rules in force", all.iter().map(|of| (zone(of), of.rules)));
     gauges(
-        &mut registry,
-        "policy_rules",
-        "Rules in force",
-        status.zones.iter().map(|of| (zone(of), of.rules)),
-    );
-    gauges(
-        &mut registry,
+        registry,
         "policy_serial",
         "A policy zone's version",
-        status.zones.iter().filter_map(|of| Some((zone(of), of.serial?.into()))),
+        all.iter().filter_map(|of| Some((zone(of), of.serial?.into()))),
     );
-    let transfers = status.zones.iter().filter_map(|of| Some((of, of.transfers.as_ref()?)));
+    let transfers = all.iter().filter_map(|of| Some((of, of.transfers.as_ref()?)));
     counters(
-        &mut registry,
+        registry,
         "transfers",
         "Times that a policy zone was fetched",
         transfers.clone().flat_map(|(of, transfers)| {
@@ -107,11 +116,14 @@ fn text(status: &Status) -> String {
         }),
     );
     gauges(
-        &mut registry,
+        registry,
         "transfer_failing",
         "Whether the last attempt to fetch a policy zone failed",
         transfers.map(|(of, transfers)| (zone(of), transfers.failure.is_some().into())),
     );
+}
+
+fn sizes(registry: &mut Registry, status: &Status) {
     for (name, help, value) in [
         ("waiting", "Questions that wait for other servers", status.waiting),
         ("cache_entries", "Answers that are known", status.cache_entries),
@@ -128,15 +140,6 @@ fn text(status: &Status) -> String {
         gauge.set(signed(octets));
         registry.register_with_unit(name, help, Unit::Bytes, gauge);
     }
-    let mut text = String::new();
-    // Writing to memory does not fail.
-    let _ = encode(&mut text, &registry);
-    let mut of_process = Registry::default();
-    process(&mut of_process);
-    let end = text.trim_end_matches("# EOF\n").len();
-    text.truncate(end);
-    let _ = encode(&mut text, &of_process);
-    text
 }
 
 fn counters(
