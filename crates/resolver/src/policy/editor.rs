@@ -51,7 +51,7 @@ pub struct Read {
     pub serial: Option<u32>,
     /// Records that are rules.
     pub records: usize,
-    /// Lines that are none: the first [`REFUSED_MAX`].
+    /// Lines that are none: the first `REFUSED_MAX`.
     pub refused: Vec<Refused>,
     /// How many there are.
     pub refused_count: usize,
