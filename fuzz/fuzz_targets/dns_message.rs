@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use domain::base::Message;
 use libfuzzer_sys::fuzz_target;
 use noroshi_resolver::cache::Wanted;
-use noroshi_resolver::client::Access;
+use noroshi_resolver::client::{Access, Transport};
 use noroshi_resolver::clock::Clock;
 use noroshi_resolver::forward::Forward;
 use noroshi_resolver::heard::Heard;
@@ -35,11 +35,14 @@ static RESOLVER: LazyLock<Resolver> = LazyLock::new(|| {
 fuzz_target!(|octets: &[u8]| {
     let policy = RESOLVER.policy();
     let mut out = Vec::new();
-    for (client, by_stream) in [([127, 0, 0, 1], false), ([192, 0, 2, 7], true)] {
-        if let AtOnce::Answered(_) = RESOLVER.answer(&policy, octets, IpAddr::from(client), by_stream, &mut out) {
+    for (client, transport) in
+        [([127, 0, 0, 1], Transport::Udp), ([192, 0, 2, 7], Transport::Tcp), ([127, 0, 0, 1], Transport::Tls)]
+    {
+        if let AtOnce::Answered(_) =
+            RESOLVER.answer(&policy, octets, IpAddr::from(client), transport, &mut out) {
             let message = Message::from_octets(&out).unwrap();
             assert!(message.header().qr() && out[..2] == octets[..2]);
-            assert!(by_stream || out.len() <= 1232, "{}", out.len());
+            assert!(transport.is_stream() || out.len() <= 1232, "{}", out.len());
             for section in [message.answer(), message.authority(), message.additional()] {
                 section.unwrap().for_each(|record| drop(record.unwrap()));
             }

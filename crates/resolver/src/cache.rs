@@ -103,11 +103,6 @@ impl Cache {
         self.map.insert(self.key(wanted), step);
     }
 
-    /// Forgets everything.
-    pub fn clear(&self) {
-        self.map.clear();
-    }
-
     /// Entries.
     pub fn len(&self) -> usize {
         self.map.len()

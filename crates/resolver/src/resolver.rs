@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use crate::cache::{Cache, Wanted};
 use crate::client::{Access, Client, Transport};
 use crate::clock::Clock;
-use crate::forward::Forward;
+use crate::forward::{Forward, Health};
 use crate::message::{Cookies, Query, Reply, Unasked, flag, opcode, rcode};
 use crate::name::{Name, Secret};
 use crate::pace::{Pace, Paced};
@@ -76,7 +76,7 @@ pub struct Resolver {
     pub(crate) policy: Arc<ArcSwap<Policy>>,
     pub(crate) cache: Cache,
     pub(crate) clock: Clock,
-    access: ArcSwap<Access>,
+    access: Access,
     secret: Secret,
     cookies: Cookies,
     pace: Option<Pace>,
@@ -118,7 +118,7 @@ impl Resolver {
             policy,
             cache,
             clock,
-            access: ArcSwap::from_pointee(access),
+            access,
             secret,
             cookies: Cookies::new(secret),
             pace,
@@ -149,14 +149,17 @@ impl Resolver {
         self.policy.load_full()
     }
 
-    /// Lets other networks ask from now on.
-    pub fn set_access(&self, access: Access) {
-        self.access.store(Arc::new(access));
-    }
-
     /// The tags of a client that may ask; `None` of one that may not.
     pub fn tags_of(&self, client: IpAddr) -> Option<u64> {
-        self.access.load().of(client)
+        self.access.of(client)
+    }
+
+    /// How the operator's resolvers do; none where the world is asked.
+    pub fn health(&self) -> Vec<Health> {
+        match &self.back_end {
+            BackEnd::Forward(forward) => forward.health(),
+            BackEnd::Recurse(_) => Vec::new(),
+        }
     }
 
     /// What is known already.
@@ -190,7 +193,7 @@ impl Resolver {
         {
             return AtOnce::Given(place);
         }
-        let Some(tags) = self.access.load().of(from) else {
+        let Some(tags) = self.access.of(from) else {
             return refused(out, &query, rcode::REFUSED);
         };
         if matches!(query.rtype, rtype::AXFR | rtype::IXFR) || query.class != 1 {
@@ -232,7 +235,7 @@ impl Resolver {
     /// Answers a message that could not be answered at once; `None` where there shall be no answer.
     pub async fn resolve(&self, wire: &[u8], from: IpAddr, transport: Transport) -> Option<(Vec<u8>, Told)> {
         let query = Query::read(wire).ok()?;
-        let tags = self.access.load().of(from)?;
+        let tags = self.access.of(from)?;
         let client = self.client(&query, from, transport, tags);
         let mut out = Vec::with_capacity(512);
         let mut fresh: Vec<(Wanted, Arc<Step>)> = Vec::new();

@@ -15,7 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::net::TcpListener;
 
-use super::status::{Status, ZoneStatus};
+use super::status::{ForwardStatus, Status, ZoneStatus};
 use crate::metrics::{Labels, OPEN_METRICS, process};
 
 /// How long it is until the port is tried again, when somebody has it: the resolver whose place is taken has it a moment longer.
@@ -78,6 +78,7 @@ fn text(status: &Status) -> String {
     stale.inc_by(status.stale);
     registry.register("stale_answers", "Answers that were too old", stale);
     zones(&mut registry, &status.zones);
+    forward(&mut registry, &status.forward);
     sizes(&mut registry, status);
     let mut text = String::new();
     // Writing to memory does not fail.
@@ -121,6 +122,12 @@ fn zones(registry: &mut Registry, all: &[ZoneStatus]) {
         "Whether the last attempt to fetch a policy zone failed",
         transfers.map(|(of, transfers)| (zone(of), transfers.failure.is_some().into())),
     );
+}
+
+fn forward(registry: &mut Registry, all: &[ForwardStatus]) {
+    let server = |of: &ForwardStatus| vec![("server", of.address.to_string())];
+    let help = "Whether a resolver answered when it was last asked";
+    gauges(registry, "forward_answers", help, all.iter().map(|of| (server(of), of.answers.into())));
 }
 
 fn sizes(registry: &mut Registry, status: &Status) {

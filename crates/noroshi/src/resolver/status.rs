@@ -1,9 +1,10 @@
 //! How a resolver stands, as it is told: counters and zones, and which rules a name meets.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use noroshi_resolver::client::Transport;
+use noroshi_resolver::forward::Health;
 use noroshi_resolver::message::rcode;
 use noroshi_resolver::policy::{Policy, Verdict, Zone};
 use noroshi_resolver::resolver::Resolver;
@@ -34,6 +35,8 @@ pub struct Status {
     pub waiting: u64,
     /// Answers by code.
     pub codes: BTreeMap<String, u64>,
+    /// The operator's resolvers, where they are asked.
+    pub forward: Vec<ForwardStatus>,
     /// Policy zones in their order.
     pub zones: Vec<ZoneStatus>,
     /// What is known.
@@ -42,6 +45,17 @@ pub struct Status {
     pub cache_octets: u64,
     /// The table of rules by name.
     pub table_octets: u64,
+}
+
+/// A resolver that is asked.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ForwardStatus {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Whether it answered when it was last asked.
+    pub answers: bool,
+    /// How long it takes, smoothed, in milliseconds.
+    pub usual_ms: f64,
 }
 
 /// A policy zone.
@@ -87,6 +101,11 @@ pub fn status(resolver: &Resolver, serving: &Serving, zones: &Zones) -> Status {
             }),
         }
     };
+    let forward = |health: &Health| ForwardStatus {
+        address: health.address,
+        answers: health.answers,
+        usual_ms: health.usual.as_secs_f64() * 1000.0,
+    };
     let queries = Transport::ALL.iter().zip(sums.queries);
     let codes = sums.codes.iter().enumerate().filter(|(_, count)| **count > 0);
     Status {
@@ -98,6 +117,7 @@ pub fn status(resolver: &Resolver, serving: &Serving, zones: &Zones) -> Status {
         stale: sums.stale,
         waiting: serving.waiting() as u64,
         codes: codes.map(|(code, count)| (rcode::label(code as u16).to_owned(), *count)).collect(),
+        forward: resolver.health().iter().map(forward).collect(),
         zones: policy.zones.iter().zip(&sums.hits).map(zone).collect(),
         cache_entries: resolver.cache().len() as u64,
         cache_octets: resolver.cache().octets(),
@@ -131,6 +151,10 @@ impl Status {
         say!("codes       {}", or_none(list(&self.codes)));
         say!("cache       {} entries, {} MiB", self.cache_entries, self.cache_octets >> 20);
         say!("table       {} MiB", self.table_octets >> 20);
+        for ForwardStatus { address, answers, usual_ms } in &self.forward {
+            let answers = if *answers { format!("{usual_ms:.1} ms") } else { "does not answer".to_owned() };
+            say!("forward     {address}: {answers}");
+        }
         for zone in &self.zones {
             let serial = zone.serial.map_or("not read".to_owned(), |serial| format!("serial {serial}"));
             say!("zone        {} {serial}: {} rules, {} hits", zone.zone, zone.rules, zone.hits);

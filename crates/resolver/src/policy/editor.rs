@@ -74,7 +74,6 @@ pub struct Editor {
     zones: Vec<Zone>,
     rules: Rules,
     published: Arc<ArcSwap<Policy>>,
-    generation: u64,
 }
 
 /// Rules by all that they wait for.
@@ -100,18 +99,13 @@ impl Editor {
             addresses: Arc::default(),
             servers: Arc::default(),
         };
-        let published = Arc::new(ArcSwap::from_pointee(policy(secret, &zones, &rules, 0)));
-        Self { secret, zones, rules, published, generation: 0 }
+        let published = Arc::new(ArcSwap::from_pointee(policy(secret, &zones, &rules)));
+        Self { secret, zones, rules, published }
     }
 
     /// Where the policy is found as it stands.
     pub fn published(&self) -> Arc<ArcSwap<Policy>> {
         Arc::clone(&self.published)
-    }
-
-    /// The place of a zone in the order.
-    pub fn place(&self, name: &Name) -> Option<u8> {
-        self.zones.iter().position(|zone| zone.settings.name == *name).map(|at| at as u8)
     }
 
     /// A zone as it stands.
@@ -228,15 +222,13 @@ impl Editor {
     }
 
     fn publish(&mut self) {
-        self.generation += 1;
-        self.published.store(Arc::new(policy(self.secret, &self.zones, &self.rules, self.generation)));
+        self.published.store(Arc::new(policy(self.secret, &self.zones, &self.rules)));
     }
 }
 
-fn policy(secret: Secret, zones: &[Zone], rules: &Rules, generation: u64) -> Policy {
+fn policy(secret: Secret, zones: &[Zone], rules: &Rules) -> Policy {
     let enabled = zones.iter().enumerate().filter(|(_, zone)| zone.settings.action != Override::Disabled);
     Policy {
-        generation,
         secret,
         names: Arc::clone(rules.names.names()),
         clients: Arc::clone(&rules.clients),

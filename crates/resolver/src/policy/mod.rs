@@ -134,8 +134,6 @@ pub struct Servers {
 pub struct Policy {
     /// In their order.
     pub zones: Arc<[Zone]>,
-    /// Grows with each change.
-    pub generation: u64,
     secret: Secret,
     names: Arc<Names>,
     clients: Arc<Networks>,

@@ -69,11 +69,18 @@ pub fn read(
 ) -> io::Result<()> {
     let mut reader = Reader { origin: *apex, owner: None, ttl: None, ttl_before: TTL_DEFAULT_S };
     let (mut text, mut line, mut is_whole) = (Vec::with_capacity(CHUNK_OCTETS * 2), 1, false);
+    // Within a line that is too long, and of which no end was seen yet.
+    let mut skips = false;
     while !is_whole {
         let before = text.len();
         (&mut file).take(CHUNK_OCTETS as u64).read_to_end(&mut text)?;
         is_whole = text.len() == before;
         let mut rest = text.as_slice();
+        if skips {
+            let end = memchr::memchr(b'\n', rest);
+            (skips, line) = (end.is_none(), line + usize::from(end.is_some()));
+            rest = end.map_or(&[], |end| &rest[end + 1..]);
+        }
         // Where more is to come, an entry could end behind what is there.
         while rest.len() > if is_whole { 0 } else { ENTRY_OCTETS_MAX + 1 } {
             let here = line;
@@ -83,7 +90,8 @@ pub fn read(
                     reader.entry(entry, |result| take(here, result));
                 }
                 Err((error, after)) => {
-                    (rest, line) = (after, line + 1);
+                    skips = memchr::memchr(b'\n', rest).is_none();
+                    (rest, line) = (after, line + usize::from(!skips));
                     take(here, Err(error));
                 }
             }
@@ -374,6 +382,18 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text: Vec<u8>) {
             read(text.as_slice(), &Name::ROOT, |_, _| {}).unwrap();
+        }
+    }
+
+    #[test]
+    fn of_a_line_that_is_too_long_nothing_is_taken() {
+        // Whatever part of it is in memory when it is found out.
+        for octets in [ENTRY_OCTETS_MAX + 1, CHUNK_OCTETS - 1, CHUNK_OCTETS, CHUNK_OCTETS * 3 + 5] {
+            let long = format!(";{}", " bad CNAME .".repeat(octets / 12 + 1));
+            let (good, bad) = records(&format!("one CNAME .\n{long}\ntwo CNAME .\n"));
+            assert_eq!(good.len(), 2, "{octets}: {good:?}");
+            assert!(good[1].starts_with("3 two."), "{octets}: {good:?}");
+            assert_eq!(bad, [(2, EntryError::Long)], "{octets}");
         }
     }
 }

@@ -30,7 +30,6 @@ use crate::forward::Forward;
 use crate::heard::Heard;
 use crate::message::{Asking, flag, rcode};
 use crate::name::Name;
-use crate::policy::Servers;
 use crate::policy::rule::rtype;
 use crate::step::{Step, address};
 
@@ -343,12 +342,4 @@ fn minimised(wanted: &Wanted, labels: usize) -> Wanted {
         name = name.parent().unwrap_or(Name::ROOT);
     }
     Wanted { name, rtype: rtype::A, ..*wanted }
-}
-
-/// Nobody's servers.
-impl Servers {
-    /// Whether nothing is known.
-    pub fn is_empty(&self) -> bool {
-        self.names.is_empty() && self.addresses.is_empty()
-    }
 }

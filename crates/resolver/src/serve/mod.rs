@@ -31,8 +31,7 @@ use crate::name::Name;
 use crate::resolver::{AtOnce, Resolver};
 use crate::walk::Told;
 use counts::Batch;
-use waiting::Waits;
-pub use waiting::{WAITING_MAX, WAITING_OF_ONE_MAX, Waiting};
+use waiting::{Waiting, Waits};
 
 /// Zones that are given to others at the same time, at most.
 const GIVING_MAX: usize = 8;

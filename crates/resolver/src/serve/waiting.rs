@@ -9,9 +9,9 @@ use crate::name::Secret;
 use crate::pace::network_place;
 
 /// Questions that wait at most, of all clients.
-pub const WAITING_MAX: usize = 20_000;
+const WAITING_MAX: usize = 20_000;
 /// Of clients of one network (IPv4 /24, IPv6 /56).
-pub const WAITING_OF_ONE_MAX: usize = 1_000;
+const WAITING_OF_ONE_MAX: usize = 1_000;
 /// Networks are told apart by a hash of so many values; those that share one share its places.
 const NETWORKS: usize = 1 << 14;
 

@@ -131,30 +131,45 @@ impl Kept {
         entry.extend(digest(&SHA256, &body).as_ref());
         entry.extend(body);
         let mut file = OpenOptions::new().create(true).append(true).open(&self.changes)?;
-        file.write_all(&entry)?;
-        file.sync_data()
+        let before = file.metadata()?.len();
+        let written = file.write_all(&entry).and_then(|()| file.sync_data());
+        if written.is_err() {
+            // A part of it would stand before the next one.
+            let _ = file.set_len(before);
+        }
+        written
     }
 
-    /// Reads the whole zone, then gives every record to `take`, and the changes since. `None` where there is no whole zone.
+    /// Cuts off what was not written to its end when the machine failed, before more is appended. Only for the one who writes: to others a change that
+    /// is on its way looks the same.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the disk says.
+    pub fn mend(&self) -> io::Result<()> {
+        let (_, good) = self.all_changes()?;
+        match OpenOptions::new().write(true).open(&self.changes) {
+            Ok(file) if file.metadata()?.len() > good => {
+                file.set_len(good)?;
+                file.sync_data()
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives every record of the whole zone to `take`; the changes since. `None` where there is no whole zone.
     ///
     /// # Errors
     ///
     /// Whatever the disk says; a file that is damaged is an error, too.
     pub fn read(&self, mut take: impl FnMut(ZoneRecord<'_>)) -> io::Result<Option<Vec<Change>>> {
-        let file = match File::open(&self.zone) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let serial = check(&file)?;
-        let mut file = file;
-        file.seek(io::SeekFrom::Start(MAGIC.len() as u64))?;
-        let mut reader = BufReader::with_capacity(1 << 20, file);
-        let mut data = Vec::new();
-        while let Some(record) = get(&mut reader, &mut data)? {
+        let Some(version) = self.version()? else { return Ok(None) };
+        version.records(|record| {
             take(record);
-        }
-        self.changes_since(serial).map(Some)
+            Ok(())
+        })?;
+        Ok(Some(version.changes))
     }
 
     /// Gives every record of the newest version to `take`, its SOA first. `None` where there is no whole zone.
@@ -163,43 +178,25 @@ impl Kept {
     ///
     /// Whatever the disk says, or `take`.
     pub fn current(&self, mut take: impl FnMut(ZoneRecord<'_>) -> io::Result<()>) -> io::Result<Option<u32>> {
+        let Some(version) = self.version()? else { return Ok(None) };
+        let Some(soa) = version.soa()? else { return Ok(None) };
+        take(soa.lend())?;
         let hasher = hasher();
-        let (mut soa, mut first) = (None, None);
-        let Some(changes) = self.read(|record| {
-            if record.rtype == rtype::SOA && first.is_none() {
-                first = Some(record.to_owned_record());
-            }
-        })?
-        else {
-            return Ok(None);
-        };
         // What became of each record in all changes together.
-        let mut net: HashMap<u64, (i32, Option<OwnedRecord>)> = HashMap::new();
-        for change in changes {
-            for record in change.gone {
+        let mut net: HashMap<u64, (i32, Option<&OwnedRecord>)> = HashMap::new();
+        for change in &version.changes {
+            for record in &change.gone {
                 net.entry(hash(&hasher, &record.lend())).or_default().0 -= 1;
             }
-            for record in change.come {
-                if record.rtype == rtype::SOA {
-                    soa = Some(record);
-                    continue;
-                }
+            for record in change.come.iter().filter(|record| record.rtype != rtype::SOA) {
                 let entry = net.entry(hash(&hasher, &record.lend())).or_default();
                 *entry = (entry.0 + 1, Some(record));
             }
         }
-        let Some(soa) = soa.or(first) else { return Ok(None) };
-        take(soa.lend())?;
-        let mut result = Ok(());
-        self.read(|record| {
-            if result.is_ok()
-                && record.rtype != rtype::SOA
-                && net.get(&hash(&hasher, &record)).is_none_or(|(net, _)| *net >= 0)
-            {
-                result = take(record);
-            }
+        version.records(|record| {
+            let stays = || net.get(&hash(&hasher, &record)).is_none_or(|(net, _)| *net >= 0);
+            if record.rtype != rtype::SOA && stays() { take(record) } else { Ok(()) }
         })?;
-        result?;
         for record in net.into_values().filter(|(net, _)| *net > 0).filter_map(|(_, record)| record) {
             take(record.lend())?;
         }
@@ -212,13 +209,45 @@ impl Kept {
     ///
     /// Whatever the disk says.
     pub fn since(&self, serial: u32) -> io::Result<Option<Vec<Change>>> {
-        let all = match File::open(&self.zone) {
-            Ok(file) => self.changes_since(check(&file)?)?,
+        let Some(Version { mut changes, .. }) = self.version()? else { return Ok(None) };
+        let at = changes.iter().position(|change| change.from == serial);
+        Ok(at.map(|at| changes.split_off(at)))
+    }
+
+    /// What is on disk at this moment.
+    fn version(&self) -> io::Result<Option<Version>> {
+        let file = match File::open(&self.zone) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let at = all.iter().position(|change| change.from == serial);
-        Ok(at.map(|at| all.into_iter().skip(at).collect()))
+        let mut at = check(&file)?;
+        let mut changes = self.all_changes()?.0;
+        // Those of an older whole zone are of no use any more.
+        changes.retain(|change| {
+            let follows = at == Some(change.from);
+            if follows {
+                at = Some(change.to);
+            }
+            follows
+        });
+        Ok(Some(Version { file, changes }))
+    }
+
+    /// All changes that are whole, and how many octets they take.
+    fn all_changes(&self) -> io::Result<(Vec<Change>, u64)> {
+        let file = match File::open(&self.changes) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
+            Err(error) => return Err(error),
+        };
+        let mut reader = BufReader::new(file);
+        let (mut changes, mut good) = (Vec::new(), 0u64);
+        while let Some((change, octets)) = next_change(&mut reader) {
+            good += octets;
+            changes.push(change);
+        }
+        Ok((changes, good))
     }
 
     /// Takes over the records that `read` hands over, as a new version. Their SOA's version is used where it is newer, else the next.
@@ -230,6 +259,7 @@ impl Kept {
         &self,
         read: impl Fn(&mut dyn FnMut(ZoneRecord<'_>)) -> io::Result<()>,
     ) -> io::Result<Renewed> {
+        self.mend()?;
         let hasher = hasher();
         let (mut before, mut soa, mut count) = (HashMap::new(), None, 0usize);
         let is_whole = self.current(|record| {
@@ -297,35 +327,41 @@ impl Kept {
         whole.end()?;
         Ok(Renewed::Whole)
     }
+}
 
-    fn changes_since(&self, serial: Option<u32>) -> io::Result<Vec<Change>> {
-        let file = match File::open(&self.changes) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        let mut reader = BufReader::new(file);
-        let (mut changes, mut at, mut good) = (Vec::new(), serial, 0u64);
-        while let Some((change, octets)) = next_change(&mut reader) {
-            good += octets;
-            // Those of an older whole zone are of no use any more.
-            if at == Some(change.from) {
-                at = Some(change.to);
-                changes.push(change);
-            }
+/// A whole zone and its changes, as they were when they were looked at: another whole zone that takes the name meanwhile is another file.
+struct Version {
+    file: File,
+    changes: Vec<Change>,
+}
+
+impl Version {
+    /// Gives every record of the whole zone to `take`.
+    fn records(&self, mut take: impl FnMut(ZoneRecord<'_>) -> io::Result<()>) -> io::Result<()> {
+        let mut file = &self.file;
+        file.seek(io::SeekFrom::Start(MAGIC.len() as u64))?;
+        let mut reader = BufReader::with_capacity(1 << 20, file);
+        let mut data = Vec::new();
+        while let Some(record) = get(&mut reader, &mut data)? {
+            take(record)?;
         }
-        // A change that was cut off must not stand before the next one.
-        let file = OpenOptions::new().write(true).open(&self.changes)?;
-        if file.metadata()?.len() > good {
-            file.set_len(good)?;
-            file.sync_data()?;
-        }
-        Ok(changes)
+        Ok(())
     }
 
-    /// Octets of changes since the whole zone.
-    pub fn changes_octets(&self) -> u64 {
-        fs::metadata(&self.changes).map_or(0, |file| file.len())
+    /// The newest version's SOA.
+    fn soa(&self) -> io::Result<Option<OwnedRecord>> {
+        let mut newest = self.changes.iter().rev().flat_map(|change| &change.come);
+        if let Some(soa) = newest.find(|record| record.rtype == rtype::SOA) {
+            return Ok(Some(soa.clone()));
+        }
+        let mut soa = None;
+        self.records(|record| {
+            if soa.is_none() && record.rtype == rtype::SOA {
+                soa = Some(record.to_owned_record());
+            }
+            Ok(())
+        })?;
+        Ok(soa)
     }
 }
 
@@ -589,7 +625,7 @@ mod tests {
         let change =
             |from, to| Change { from, to, gone: vec![rule("a.rpz.")], come: vec![soa(to), rule("b.rpz.")] };
         kept.append(&change(7, 8)).unwrap();
-        let one = kept.changes_octets();
+        let one = fs::metadata(&kept.changes).unwrap().len();
         kept.append(&change(8, 9)).unwrap();
         let all = fs::read(&kept.changes).unwrap();
         let owners = vec!["rpz.".to_owned(), "a.rpz.".to_owned()];
@@ -597,6 +633,8 @@ mod tests {
             fs::write(&kept.changes, &all[..cut as usize]).unwrap();
             let wanted = if cut < one { vec![] } else { vec![(7, 8)] };
             assert_eq!(read(&kept).unwrap(), (owners.clone(), wanted), "{cut}");
+            assert_eq!(fs::metadata(&kept.changes).unwrap().len(), cut, "who reads changes nothing");
+            kept.mend().unwrap();
             kept.append(&change(if cut < one { 7 } else { 8 }, 20)).unwrap();
             assert_eq!(read(&kept).unwrap().1.last().unwrap().1, 20, "{cut}");
         }

@@ -142,6 +142,7 @@ impl Secondary {
     ///
     /// Whatever the disk says; a damaged file is fetched anew.
     pub fn restore(&self) -> std::io::Result<Option<Read>> {
+        self.kept.mend()?;
         let (mut changes, mut failure) = (None, None);
         let read = self.editor().replace_if(self.place, |taking| {
             match self.kept.read(|record| taking.record(0, Ok(record))) {

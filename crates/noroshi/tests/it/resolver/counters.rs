@@ -38,6 +38,7 @@ fn status_and_metrics_say_what_was_asked() {
         "noroshi_resolver_policy_hits_total{zone=\"rpz.\"} 4",
         "noroshi_resolver_policy_rules{zone=\"rpz.\"} 2",
         "noroshi_resolver_policy_serial{zone=\"rpz.\"} 7",
+        "noroshi_resolver_forward_answers{server=\"127.0.0.1:9\"} 1",
         "noroshi_resolver_waiting 0",
         "noroshi_resolver_stale_answers_total 0",
     ] {

@@ -35,6 +35,13 @@ fn update(folder: &Path, at: u16, lines: &str) {
     assert!(child.wait().unwrap().success());
 }
 
+/// A resolver that fetches BIND's zone. Nobody is asked who would answer: what no rule decides fails.
+fn subscriber(at: u16) -> Running {
+    let zone =
+        format!("[[resolver.rpz]]\nname = \"rpz.test.\"\nprimary = [\"127.0.0.1:{at}\"]\nkey = \"test.\"\n");
+    Running::start("forward = [\"127.0.0.1:9\"]\n", &zone)
+}
+
 fn code(port: u16, asked: &str) -> Option<u16> {
     ask(port, asked, 1).map(|heard| heard.code)
 }
@@ -46,11 +53,7 @@ fn what_bind_changes_holds_here_at_once_and_after_a_kill() {
     }
     let folder = tempfile::tempdir().unwrap();
     let at = port();
-    // Nobody is asked who would answer: what no rule decides fails.
-    let zone =
-        format!("[[resolver.rpz]]\nname = \"rpz.test.\"\nprimary = [\"127.0.0.1:{at}\"]\nkey = \"test.\"\n");
-    let lines = "forward = [\"127.0.0.1:9\"]\n";
-    let mut ours = Running::start(lines, &zone);
+    let mut ours = subscriber(at);
     let bind = primary(folder.path(), at, ours.port);
     until("the zone", || ours.serial());
     assert_eq!(code(ours.port, "bad.example."), Some(3));
@@ -96,9 +99,7 @@ fn a_zone_with_a_wrong_key_is_not_fetched_and_it_is_said_why() {
     }
     let folder = tempfile::tempdir().unwrap();
     let at = port();
-    let zone =
-        format!("[[resolver.rpz]]\nname = \"rpz.test.\"\nprimary = [\"127.0.0.1:{at}\"]\nkey = \"test.\"\n");
-    let ours = Running::start("forward = [\"127.0.0.1:9\"]\n", &zone);
+    let ours = subscriber(at);
     std::fs::write(folder.path().join("rpz.zone"), ZONE).unwrap();
     let file = folder.path().join("rpz.zone");
     let wrong = format!(
