@@ -236,9 +236,9 @@ impl Recurse {
                         self.silent.remove(&server.ip());
                         return Some(heard);
                     }
-                    Ok(heard) => tracing::debug!(%server, zone = %cut.zone, code = heard.code, "lame"),
+                    Ok(heard) => tracing::debug!(%server, code = heard.code, "lame"),
                     Err(error) => {
-                        tracing::debug!(%server, zone = %cut.zone, %error, "recurse");
+                        tracing::debug!(%server, %error, "recurse");
                         self.silent.insert(server.ip(), self.clock.now_s() + REST_S);
                     }
                 }
