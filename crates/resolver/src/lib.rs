@@ -12,7 +12,9 @@
 pub mod cache;
 pub mod client;
 pub mod clock;
+pub mod consent;
 pub mod exchange;
+pub mod exempt;
 pub mod forward;
 pub mod heard;
 pub mod message;

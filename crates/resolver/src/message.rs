@@ -16,6 +16,8 @@ pub const HEADER_OCTETS: usize = 12;
 pub const PLAIN_OCTETS_MAX: usize = 512;
 /// Answers are padded to a multiple of so many octets (RFC 8467, 4.1).
 const PADDED_OCTETS: usize = 468;
+/// Octets of the words that explain an error, at most.
+pub const TEXT_OCTETS_MAX: usize = 1024;
 /// Records after the question that are looked at.
 const RECORDS_MAX: usize = 8;
 /// Seconds for which a server cookie is taken (RFC 9018, 4.3).
@@ -66,6 +68,7 @@ pub mod edns_option {
     pub const KEEPALIVE: u16 = 11;
     pub const PADDING: u16 = 12;
     pub const EXTENDED_ERROR: u16 = 15;
+    pub const STRUCTURED_ERROR: u16 = 26;
 }
 
 /// Kinds of messages.
@@ -97,6 +100,8 @@ pub struct Edns<'a> {
     pub padded: bool,
     /// Whether it asks how long its connection may be idle (RFC 7828).
     pub keepalive: bool,
+    /// Whether it can show why a name is not resolved (draft-ietf-dnsop-structured-dns-error).
+    pub structured_error: bool,
 }
 
 /// A question.
@@ -176,6 +181,7 @@ impl<'a> Query<'a> {
                     cookie,
                     padded: option(edns_option::PADDING)?.is_some(),
                     keepalive: option(edns_option::KEEPALIVE)?.is_some(),
+                    structured_error: option(edns_option::STRUCTURED_ERROR)?.is_some_and(<[u8]>::is_empty),
                 });
             }
         }
@@ -386,7 +392,7 @@ impl<'b> Reply<'b> {
         self.out.extend_from_slice(&rtype::OPT.to_be_bytes());
         self.out.extend_from_slice(&edns.udp_octets.to_be_bytes());
         self.out.extend_from_slice(&ttl.to_be_bytes());
-        let text = &edns.text[..edns.text.len().min(usize::from(u8::MAX))];
+        let text = edns.text;
         let error_octets = edns.extended_error.map_or(0, |_| 6 + text.len());
         let cookie_octets = edns.cookie.map_or(0, |_| 28);
         let idle_octets = edns.idle_ds.map_or(0, |_| 6);
@@ -452,7 +458,7 @@ pub struct ReplyEdns<'a> {
     pub code: u16,
     /// Why it is what it is (RFC 8914).
     pub extended_error: Option<u16>,
-    /// And in words.
+    /// And in words, of at most [`TEXT_OCTETS_MAX`].
     pub text: &'a str,
     /// The client's cookie and the server's.
     pub cookie: Option<[u8; 24]>,
@@ -465,7 +471,7 @@ pub struct ReplyEdns<'a> {
 impl ReplyEdns<'_> {
     /// Octets that it takes, without what fills it up.
     pub fn octets(&self) -> usize {
-        let error = self.extended_error.map_or(0, |_| 6 + self.text.len().min(usize::from(u8::MAX)));
+        let error = self.extended_error.map_or(0, |_| 6 + self.text.len());
         11 + error + self.cookie.map_or(0, |_| 28) + self.idle_ds.map_or(0, |_| 6)
     }
 }

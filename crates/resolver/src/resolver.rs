@@ -1,6 +1,6 @@
 //! The resolver: everything that a question may need, and the slow half of answering it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -10,12 +10,14 @@ use tokio::sync::OnceCell;
 use crate::cache::{Cache, Wanted};
 use crate::client::{Access, Client, Transport};
 use crate::clock::Clock;
+use crate::consent::Consents;
+use crate::exempt::Exemptions;
 use crate::forward::{Forward, Health};
 use crate::message::{Cookies, Query, Reply, Unasked, flag, opcode, rcode};
 use crate::name::{Name, Secret};
 use crate::pace::{Pace, Paced};
 use crate::policy::rule::rtype;
-use crate::policy::{Policy, Servers};
+use crate::policy::{MEASURES_MAX, Policy, Servers};
 use crate::recurse::Recurse;
 use crate::step::Step;
 use crate::walk::{Told, Walked};
@@ -45,6 +47,25 @@ pub struct Settings {
     pub cache_octets: u64,
     /// Answers a second over UDP to a network of clients (IPv4 /24, IPv6 /56) at most; 0: as many as it asks for.
     pub answers_s_max: u32,
+    /// Where the page is that warns.
+    pub warning: WarningPage,
+}
+
+/// Where the page is that warns, for who is sent there instead.
+#[derive(Clone, Copy, Debug)]
+pub struct WarningPage {
+    /// Its address for clients that ask over IPv4.
+    pub v4: Option<Ipv4Addr>,
+    /// For those that ask over IPv6.
+    pub v6: Option<Ipv6Addr>,
+    /// Seconds for which a client keeps it at most.
+    pub ttl_s: u32,
+}
+
+impl Default for WarningPage {
+    fn default() -> Self {
+        Self { v4: None, v6: None, ttl_s: 5 }
+    }
 }
 
 impl Default for Settings {
@@ -56,6 +77,7 @@ impl Default for Settings {
             stale_s: 86_400,
             cache_octets: 256 << 20,
             answers_s_max: 0,
+            warning: WarningPage::default(),
         }
     }
 }
@@ -76,6 +98,9 @@ pub struct Resolver {
     pub(crate) policy: Arc<ArcSwap<Policy>>,
     pub(crate) cache: Cache,
     pub(crate) clock: Clock,
+    pub(crate) exemptions: Exemptions,
+    /// Who has agreed to each measure, by its number.
+    consents: Vec<Consents>,
     access: Access,
     secret: Secret,
     cookies: Cookies,
@@ -118,6 +143,8 @@ impl Resolver {
             policy,
             cache,
             clock,
+            exemptions: Exemptions::new(secret),
+            consents: Vec::new(),
             access,
             secret,
             cookies: Cookies::new(secret),
@@ -132,6 +159,40 @@ impl Resolver {
     #[must_use]
     pub fn giving(self, given: Vec<Given>) -> Self {
         Self { given, ..self }
+    }
+
+    /// Asks for consent to measures: who has agreed to each, by its number.
+    #[must_use]
+    pub fn by_consent(self, consents: Vec<Consents>) -> Self {
+        Self { consents, ..self }
+    }
+
+    /// Who has agreed to each measure.
+    pub fn consents(&self) -> &[Consents] {
+        &self.consents
+    }
+
+    /// Who goes on in spite of a warning.
+    pub fn exemptions(&self) -> &Exemptions {
+        &self.exemptions
+    }
+
+    /// The time.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The zones whose rules are for a client with these tags, and to whose measure its line has agreed.
+    #[inline]
+    pub fn zones_for(&self, policy: &Policy, client: IpAddr, tags: u64) -> u64 {
+        let mut zones = policy.zones_for(tags);
+        for measure in 0..MEASURES_MAX {
+            let needing = policy.needing(measure, zones);
+            if needing != 0 && !self.consents.get(measure).is_some_and(|consents| consents.agrees(client)) {
+                zones &= !needing;
+            }
+        }
+        zones
     }
 
     /// A zone that is given to others.

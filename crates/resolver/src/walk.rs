@@ -71,6 +71,8 @@ struct Way<'q, 'b> {
     ttl_max: u32,
     /// The zone whose SOA goes with the answer, for whoever wants to know where it comes from.
     soa: Option<u8>,
+    /// The zone whose words say why, for a program that can show them.
+    why: Option<u8>,
 }
 
 /// What a rule's action leads to.
@@ -97,7 +99,7 @@ impl Resolver {
             reply: Reply::new(out, query, flag::RA),
             name: query.name,
             name_at: crate::message::HEADER_OCTETS,
-            zones: policy.zones_for(client.tags),
+            zones: self.zones_for(policy, client.address, client.tags),
             client: Some(client.address),
             told: Told::default(),
             code: rcode::NOERROR,
@@ -105,6 +107,7 @@ impl Resolver {
             extended_error: None,
             ttl_max: u32::MAX,
             soa: None,
+            why: None,
         };
         let now_s = self.clock.now_s();
         for _ in 0..LINKS_MAX {
@@ -135,7 +138,7 @@ impl Resolver {
         let spares_signed =
             way.query.dnssec_ok() && !self.settings.break_dnssec && (by_question.is_some() || waits != 0);
         if let Some(verdict) = by_question.filter(|_| waits == 0 && !spares_signed) {
-            return Ok(self.act(policy, way, client, &verdict));
+            return Ok(self.act(policy, way, client, &verdict, now_s));
         }
         let wanted = Wanted {
             name: way.name,
@@ -155,7 +158,7 @@ impl Resolver {
         if let Some(verdict) = by_answer.or(by_question)
             && !(spares_signed && step.is_signed())
         {
-            return Ok(self.act(policy, way, client, &verdict));
+            return Ok(self.act(policy, way, client, &verdict, now_s));
         }
         way.told.stale |= step.is_stale(now_s);
         if step.is_waning(now_s) {
@@ -192,13 +195,26 @@ impl Resolver {
     }
 
     /// Does what a rule says.
-    fn act(&self, policy: &Policy, way: &mut Way<'_, '_>, client: &Client, verdict: &Verdict<'_>) -> Next {
+    fn act(
+        &self,
+        policy: &Policy,
+        way: &mut Way<'_, '_>,
+        client: &Client,
+        verdict: &Verdict<'_>,
+        now_s: u32,
+    ) -> Next {
         let zone = &policy.zones[usize::from(verdict.zone)];
         way.told.hit = Some(Hit { zone: verdict.zone, kind: verdict.kind, action: verdict.action.label() });
         match verdict.action {
             Action::Drop => return Next::Drop,
             // No rule is looked for any more, of no zone and for no later name.
             Action::Passthru => {
+                way.zones = 0;
+                return Next::On;
+            }
+            // What somebody wants to see is what was asked for, wherever it leads.
+            Action::Warn if self.exemptions.holds(client.address, &way.query.name, now_s) => {
+                way.told.hit = None;
                 way.zones = 0;
                 return Next::On;
             }
@@ -209,6 +225,7 @@ impl Resolver {
             _ => {}
         }
         way.extended_error = zone.settings.extended_error;
+        way.why = Some(verdict.zone);
         way.ttl_max = zone.settings.ttl_max_s;
         way.authentic = false;
         way.code = rcode::NOERROR;
@@ -251,13 +268,42 @@ impl Resolver {
                 local(way, records);
                 Next::Done
             }
+            Action::Warn => {
+                self.warn(way, client);
+                Next::Done
+            }
             Action::Nodata | Action::Passthru | Action::Drop => Next::Done,
+        }
+    }
+
+    /// Leads to the page that warns. A client asks the page over the family over which it asked here, where there is a page of both, because
+    /// it is known by its address; a program that can show why by itself is not led anywhere.
+    fn warn(&self, way: &mut Way<'_, '_>, client: &Client) {
+        let page = self.settings.warning;
+        way.extended_error.get_or_insert(BLOCKED);
+        let shows_itself =
+            way.query.edns.is_some_and(|edns| edns.structured_error) && client.transport.is_encrypted();
+        if shows_itself || (page.v4.is_none() && page.v6.is_none()) {
+            way.code = rcode::NXDOMAIN;
+            return;
+        }
+        let over_v4 = client.address.to_canonical().is_ipv4();
+        let ttl = page.ttl_s.min(way.ttl_max);
+        let owner = Owner::At(way.name_at);
+        match (way.query.rtype, page.v4, page.v6) {
+            (rtype::A, Some(v4), other) if over_v4 || other.is_none() => {
+                way.reply.record(Section::Answer, owner, rtype::A, ttl, &v4.octets());
+            }
+            (rtype::AAAA, other, Some(v6)) if !over_v4 || other.is_none() => {
+                way.reply.record(Section::Answer, owner, rtype::AAAA, ttl, &v6.octets());
+            }
+            _ => {}
         }
     }
 
     /// The answer's end: EDNS, its size, its header.
     fn finish(&self, policy: &Policy, way: Way<'_, '_>, client: &Client) -> Told {
-        let Way { query, mut reply, mut told, code, authentic, extended_error, soa, .. } = way;
+        let Way { query, mut reply, mut told, code, authentic, extended_error, soa, why, .. } = way;
         if let Some(zone) = soa.and_then(|zone| policy.zones.get(usize::from(zone)))
             && let Some(soa) = &zone.soa
         {
@@ -275,18 +321,25 @@ impl Resolver {
             Some(edns) => usize::from(edns.udp_octets.min(self.settings.udp_octets)),
             None => PLAIN_OCTETS_MAX,
         };
-        let edns = query.edns.map(|edns| ReplyEdns {
+        let why =
+            why.and_then(|zone| policy.zones.get(usize::from(zone))?.settings.structured_error.as_deref());
+        let why =
+            why.filter(|_| extended_error.is_some() && query.edns.is_some_and(|edns| edns.structured_error));
+        let mut edns = query.edns.map(|edns| ReplyEdns {
             udp_octets: self.settings.udp_octets,
             dnssec_ok: edns.dnssec_ok,
             code,
             extended_error: extended_error.or(told.stale.then_some(STALE_ANSWER)),
-            text: "",
+            text: why.unwrap_or_default(),
             cookie: client.cookie,
             padded: edns.padded && client.transport.is_encrypted(),
             idle_ds: (edns.keepalive && client.transport.is_stream()).then_some(IDLE_DS),
         });
-        let edns_octets = edns.map_or(0, |edns| edns.octets());
-        if reply.len() + edns_octets > octets_max {
+        let edns_octets = |edns: &Option<ReplyEdns<'_>>| edns.map_or(0, |edns| edns.octets());
+        if let Some(edns) = edns.as_mut().filter(|edns| reply.len() + edns.octets() > octets_max) {
+            edns.text = "";
+        }
+        if reply.len() + edns_octets(&edns) > octets_max {
             reply.truncate();
         }
         if let Some(edns) = edns {
@@ -311,6 +364,8 @@ fn is_authoritative(verdict: &Verdict<'_>, behind_alias: bool) -> bool {
 
 /// How long a connection may be idle, in tenths of a second, as its client is told (RFC 7828).
 const IDLE_DS: u16 = (crate::serve::IDLE.as_secs() * 10) as u16;
+/// "Blocked" (RFC 8914, 4.16).
+const BLOCKED: u16 = 15;
 /// "Stale Answer" (RFC 8914, 4.4).
 const STALE_ANSWER: u16 = 3;
 
@@ -339,12 +394,13 @@ mod tests {
     use super::*;
     use crate::client::{Access, Transport};
     use crate::clock::Clock;
+    use crate::consent::Consents;
     use crate::forward::Forward;
     use crate::heard::Heard;
     use crate::message::{Asking, write_question};
     use crate::name::Secret;
-    use crate::policy::{Editor, Servers, ZoneSettings};
-    use crate::resolver::{AtOnce, BackEnd, Settings};
+    use crate::policy::{Editor, Override, Servers, ZoneSettings};
+    use crate::resolver::{AtOnce, BackEnd, Settings, WarningPage};
     use crate::step::Rr;
 
     const SECRET: Secret = Secret([5; 16]);
@@ -496,6 +552,97 @@ mod tests {
         assert_eq!(strict.ask_with("b.example.", true), "3", "it is not signed");
         let breaking = world(Settings { break_dnssec: true, ..Settings::default() });
         assert_eq!(breaking.ask_with("a.example.", true), "3");
+    }
+
+    /// What a question of `client` comes to: code, addresses, and the words of the extended error.
+    fn asked(world: &World, client: &str, transport: Transport, rtype: u16, shows: bool) -> String {
+        let mut wire = Vec::new();
+        let asking = Asking { rtype, recursion: true, dnssec_ok: false, checking_disabled: false };
+        write_question(&mut wire, 1, &name("a.example."), asking, 1232);
+        if shows {
+            // The OPT record is the message's end: it gets an option, and its length.
+            let len = wire.len();
+            wire[len - 2..].copy_from_slice(&4u16.to_be_bytes());
+            wire.extend([0, 26, 0, 0]);
+        }
+        let mut out = Vec::new();
+        let policy = world.resolver.policy();
+        let at_once = world.resolver.answer(&policy, &wire, client.parse().unwrap(), transport, &mut out);
+        assert!(matches!(at_once, AtOnce::Answered(_)), "{at_once:?}");
+        let heard = Heard::read(&out).unwrap();
+        let addresses: Vec<IpAddr> =
+            heard.answer.iter().filter_map(|rr| crate::step::address(rr.rtype, &rr.data)).collect();
+        let words = out.windows(4).position(|at| at == b"{\"j\"").map_or("", |_| " with words");
+        let error = out.windows(2).any(|at| at == [0, 15]);
+        format!("{} {addresses:?}{}{words}", heard.code, if error { " blocked" } else { "" })
+    }
+
+    fn warning(by_consent: Option<u8>) -> World {
+        let settings = ZoneSettings {
+            action: Override::Warn,
+            by_consent,
+            structured_error: Some("{\"j\":\"malware\"}".into()),
+            ..ZoneSettings::new(name("rpz0."))
+        };
+        let mut editor = Editor::new(SECRET, vec![settings]);
+        editor
+            .replace_by_file(0, "a.example CNAME .\nb.example CNAME rpz-passthru.\n".as_bytes(), 0)
+            .unwrap();
+        let clock = Clock::set();
+        let back_end = BackEnd::Forward(Forward::new([], clock.clone()));
+        let page =
+            WarningPage { v4: Some([198, 51, 100, 1].into()), v6: "2001:db8::1".parse().ok(), ttl_s: 5 };
+        let settings = Settings { warning: page, ..Settings::default() };
+        let mut access = Access::local();
+        access.grant("192.0.2.0/24".parse().unwrap(), true);
+        access.grant("2001:db8::/32".parse().unwrap(), true);
+        let nobody = Consents::nobody(&["192.0.2.0/24".parse().unwrap()], 56).unwrap();
+        let resolver = Resolver::new(settings, SECRET, editor.published(), access, back_end, clock.clone());
+        World { resolver: resolver.by_consent(vec![nobody]), clock }.knows("a.example.", A)
+    }
+
+    #[test]
+    fn a_warning_leads_to_its_page_over_the_clients_own_family() {
+        let world = warning(None);
+        let (v4, v6) = ("192.0.2.7", "2001:db8::7");
+        let ask = |client, rtype| asked(&world, client, Transport::Udp, rtype, false);
+        assert_eq!(ask(v4, rtype::A), "0 [198.51.100.1] blocked");
+        assert_eq!(ask(v4, rtype::AAAA), "0 [] blocked");
+        assert_eq!(ask(v6, rtype::AAAA), "0 [2001:db8::1] blocked");
+        assert_eq!(ask(v6, rtype::A), "0 [] blocked");
+        assert_eq!(ask(v4, 65), "0 [] blocked", "nor does an HTTPS record lead elsewhere");
+        assert_eq!(asked(&world, v4, Transport::Tls, rtype::A, true), "3 [] blocked with words");
+        assert_eq!(
+            asked(&world, v4, Transport::Udp, rtype::A, true),
+            "0 [198.51.100.1] blocked with words",
+            "a program does not believe what anybody may have sent"
+        );
+    }
+
+    #[test]
+    fn who_goes_on_gets_what_was_asked_for_until_it_ends() {
+        let world = warning(None);
+        let now_s = world.clock.now_s();
+        let ask = |client| asked(&world, client, Transport::Udp, rtype::A, false);
+        world.resolver.exemptions().add("192.0.2.7".parse().unwrap(), &name("a.example."), now_s, now_s + 30);
+        assert_eq!(ask("192.0.2.7"), "0 [192.0.2.1]");
+        assert_eq!(ask("192.0.2.8"), "0 [198.51.100.1] blocked", "nobody else");
+        world.clock.advance(30);
+        assert_eq!(ask("192.0.2.7"), "0 [198.51.100.1] blocked");
+    }
+
+    #[test]
+    fn without_consent_there_is_a_plain_answer() {
+        let world = warning(Some(0));
+        let ask = |client| asked(&world, client, Transport::Udp, rtype::A, false);
+        assert_eq!(ask("192.0.2.7"), "0 [192.0.2.1]");
+        world.resolver.consents()[0].say("192.0.2.7/32".parse().unwrap(), true);
+        assert_eq!(
+            (ask("192.0.2.7"), ask("192.0.2.8")),
+            ("0 [198.51.100.1] blocked".into(), "0 [192.0.2.1]".into())
+        );
+        world.resolver.consents()[0].say("192.0.2.7/32".parse().unwrap(), false);
+        assert_eq!(ask("192.0.2.7"), "0 [192.0.2.1]");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::names::{ActionId, Writer, ZONES_MAX};
 use super::networks::Networks;
 use super::rule::{Action, LocalRecord, Part, RuleError, Trigger, ZoneRecord, rtype};
 use super::zonefile::{self, EntryError};
-use super::{Kind, Override, Policy, Zone, ZoneSettings};
+use super::{Kind, MEASURES_MAX, Override, Policy, Zone, ZoneSettings};
 use crate::name::{Name, Realm, Secret};
 
 /// Refused lines of a zone that are kept, at most; the others are counted.
@@ -237,8 +237,22 @@ fn policy(secret: Secret, zones: &[Zone], rules: &Rules) -> Policy {
         having: [Kind::ClientIp, Kind::Qname, Kind::Ip, Kind::Nsdname, Kind::Nsip]
             .map(|kind| rules.having(kind)),
         enabled: enabled.fold(0, |zones, (place, _)| zones | 1 << place),
+        needing: needing(zones),
         zones: zones.into(),
     }
+}
+
+/// The zones that need consent to each measure, a bit each.
+fn needing(zones: &[Zone]) -> [u64; MEASURES_MAX] {
+    let mut needing = [0; MEASURES_MAX];
+    for (place, zone) in zones.iter().enumerate() {
+        if let Some(zones) =
+            zone.settings.by_consent.and_then(|measure| needing.get_mut(usize::from(measure)))
+        {
+            *zones |= 1 << place;
+        }
+    }
+    needing
 }
 
 /// Records on their way into a zone.

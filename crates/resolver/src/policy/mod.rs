@@ -33,6 +33,8 @@ pub enum Override {
     Given,
     /// This instead.
     Fixed(Box<Action>),
+    /// A warning instead, after which the client may go on; rules that let a name pass still do.
+    Warn,
     /// Nothing.
     Disabled,
 }
@@ -46,12 +48,16 @@ pub struct ZoneSettings {
     pub action: Override,
     /// Tags of the clients that it is for, a bit each; none: all clients.
     pub tags: u64,
+    /// The measure, by its number, that a line must have agreed to; none: it needs no consent.
+    pub by_consent: Option<u8>,
     /// Seconds that an answer of its rules holds at most.
     pub ttl_max_s: u32,
     /// Answers "no such name" are told from the world's by a missing RA flag.
     pub signal_nxdomain_ra: bool,
     /// The extended error that says why (RFC 8914): 15 blocked, 16 censored, 17 filtered.
     pub extended_error: Option<u16>,
+    /// The same for a program that can show it: an I-JSON object (draft-ietf-dnsop-structured-dns-error).
+    pub structured_error: Option<Arc<str>>,
 }
 
 impl ZoneSettings {
@@ -61,12 +67,17 @@ impl ZoneSettings {
             name,
             action: Override::Given,
             tags: 0,
+            by_consent: None,
             ttl_max_s: u32::MAX,
             signal_nxdomain_ra: false,
             extended_error: None,
+            structured_error: None,
         }
     }
 }
+
+/// Measures to which lines may agree, at most.
+pub const MEASURES_MAX: usize = 4;
 
 /// A zone as it stands.
 #[derive(Clone, Debug)]
@@ -143,6 +154,8 @@ pub struct Policy {
     having: [u64; 5],
     /// The zones that are not disabled.
     enabled: u64,
+    /// The zones that need consent to each measure, a bit each.
+    needing: [u64; MEASURES_MAX],
 }
 
 impl Policy {
@@ -155,6 +168,11 @@ impl Policy {
             }
         }
         zones & self.enabled
+    }
+
+    /// Of `zones`, those that need a line's consent to this measure.
+    pub fn needing(&self, measure: usize, zones: u64) -> u64 {
+        self.needing.get(measure).map_or(0, |needing| needing & zones)
     }
 
     /// The rule for a question of `client`, or, where an answer leads to `name`, for that (`client` is none).
@@ -235,9 +253,14 @@ impl Policy {
     }
 
     fn verdict(&self, zone: u8, kind: Kind, action: ActionId) -> Option<Verdict<'_>> {
+        let given = || self.names.actions().look(action);
         let action = match &self.zones.get(usize::from(zone))?.settings.action {
             Override::Fixed(action) => action,
-            _ => self.names.actions().look(action)?,
+            Override::Warn => match given()? {
+                passes @ Action::Passthru => passes,
+                _ => &Action::Warn,
+            },
+            _ => given()?,
         };
         Some(Verdict { zone, kind, action })
     }

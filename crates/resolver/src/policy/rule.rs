@@ -92,6 +92,8 @@ pub enum Action {
     },
     /// These records are the answer.
     Local(Box<[LocalRecord]>),
+    /// The address of the page that warns, unless the client goes on all the same. No zone can say it, only the operator.
+    Warn,
 }
 
 impl Action {
@@ -105,6 +107,7 @@ impl Action {
             Self::TcpOnly => "tcp-only",
             Self::Cname { .. } | Self::CnameBelow { .. } => "cname",
             Self::Local(_) => "local-data",
+            Self::Warn => "warn",
         }
     }
 }
