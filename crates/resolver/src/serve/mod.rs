@@ -6,6 +6,7 @@
 //!   https    a request and its response for each message, over such a connection
 //!   quic     a stream for each message
 //!   tls      the certificate of those who encrypt
+//!   warning  where names lead that are warned of: a page, or on to the site
 //!   sockets  what all of them listen at: opened here, or taken over from whoever listened before
 //! ```
 
@@ -17,6 +18,7 @@ pub mod stream;
 pub mod tls;
 pub mod udp;
 mod waiting;
+pub mod warning;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
