@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hashbrown::HashMap;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::cache::{Cache, Wanted};
 use crate::client::{Access, Client, Transport};
@@ -25,6 +26,10 @@ use crate::zone::primary::Given;
 
 /// Seconds for which a failure is remembered (RFC 9520, 3.2).
 const FAILURE_S: u32 = 5;
+/// Seconds for which nobody is asked again for what could not be learned, while something older than it should be is given (RFC 8767, 5).
+const RECHECK_S: u32 = 30;
+/// Things that are fetched while an answer older than it should be may be given for them.
+const BEHIND_MAX: usize = 2_000;
 /// Things that one question may make the resolver fetch.
 const FETCHED_MAX: usize = 24;
 /// Zones above a name whose servers are looked up through a forwarder.
@@ -43,6 +48,8 @@ pub struct Settings {
     pub udp_octets: u16,
     /// Seconds for which an answer may be too old when nobody can be asked; 0: none is.
     pub stale_s: u32,
+    /// Milliseconds that a client waits when there is an answer that is too old: then it gets that one (RFC 8767, 5).
+    pub stale_answer_client_timeout_ms: u32,
     /// Octets of the cache.
     pub cache_octets: u64,
     /// Answers a second over UDP to a network of clients (IPv4 /24, IPv6 /56) at most; 0: as many as it asks for.
@@ -75,6 +82,7 @@ impl Default for Settings {
             break_dnssec: false,
             udp_octets: crate::exchange::UDP_OCTETS,
             stale_s: 86_400,
+            stale_answer_client_timeout_ms: 1800,
             cache_octets: 256 << 20,
             answers_s_max: 0,
             warning: WarningPage::default(),
@@ -109,6 +117,25 @@ pub struct Resolver {
     given: Vec<Given>,
     /// What is being fetched, so that it is fetched once.
     fetching: Mutex<HashMap<Wanted, Arc<OnceCell<Arc<Step>>>>>,
+    behind: Arc<Semaphore>,
+}
+
+/// One who waits for what is being fetched, perhaps with others.
+struct Waiter<'a> {
+    resolver: &'a Resolver,
+    wanted: &'a Wanted,
+    cell: Arc<OnceCell<Arc<Step>>>,
+}
+
+impl Drop for Waiter<'_> {
+    /// Clients go away while they wait; what nobody waits for any more is forgotten, too.
+    fn drop(&mut self) {
+        let mut fetching = self.resolver.fetching();
+        let is_last = self.cell.initialized() || Arc::strong_count(&self.cell) == 2;
+        if is_last && fetching.get(self.wanted).is_some_and(|cell| Arc::ptr_eq(cell, &self.cell)) {
+            fetching.remove(self.wanted);
+        }
+    }
 }
 
 /// What becomes of a message at once.
@@ -152,6 +179,7 @@ impl Resolver {
             back_end,
             given: Vec::new(),
             fetching: Mutex::default(),
+            behind: Arc::new(Semaphore::new(BEHIND_MAX)),
         }
     }
 
@@ -294,7 +322,12 @@ impl Resolver {
     }
 
     /// Answers a message that could not be answered at once; `None` where there shall be no answer.
-    pub async fn resolve(&self, wire: &[u8], from: IpAddr, transport: Transport) -> Option<(Vec<u8>, Told)> {
+    pub async fn resolve(
+        self: &Arc<Self>,
+        wire: &[u8],
+        from: IpAddr,
+        transport: Transport,
+    ) -> Option<(Vec<u8>, Told)> {
         let query = Query::read(wire).ok()?;
         let tags = self.access.of(from)?;
         let client = self.client(&query, from, transport, tags);
@@ -318,15 +351,34 @@ impl Resolver {
     /// Fetches what nearly ran out, before anybody has to wait for it.
     pub async fn refresh(&self, wanted: &Wanted) {
         let policy = self.policy.load_full();
-        self.fetch(wanted, &policy).await;
+        self.fetch_once(wanted, &policy).await;
+    }
+
+    /// What is wanted, from the back end; or what was known before, where that takes longer than a client shall wait. It is fetched to its
+    /// end then nevertheless, and whoever asks next has it.
+    async fn fetch(self: &Arc<Self>, wanted: &Wanted, policy: &Arc<Policy>) -> Arc<Step> {
+        let Some(old) = self.stale(wanted, self.clock.now_s()) else {
+            return self.fetch_once(wanted, policy).await;
+        };
+        let Ok(place) = Arc::clone(&self.behind).try_acquire_owned() else { return old };
+        let (resolver, wanted, policy) = (Arc::clone(self), *wanted, Arc::clone(policy));
+        let fetched = tokio::spawn(async move {
+            let step = resolver.fetch_once(&wanted, &policy).await;
+            drop(place);
+            step
+        });
+        let wait = Duration::from_millis(self.settings.stale_answer_client_timeout_ms.into());
+        match tokio::time::timeout(wait, fetched).await {
+            Ok(Ok(step)) => step,
+            _ => old,
+        }
     }
 
     /// What is wanted, from the back end; by whoever asks first, for all who ask meanwhile.
-    async fn fetch(&self, wanted: &Wanted, policy: &Policy) -> Arc<Step> {
+    async fn fetch_once(&self, wanted: &Wanted, policy: &Policy) -> Arc<Step> {
         let cell = Arc::clone(self.fetching().entry(*wanted).or_default());
-        let step = cell.get_or_init(|| self.fetch_now(wanted, policy)).await;
-        self.fetching().remove(wanted);
-        Arc::clone(step)
+        let waiter = Waiter { resolver: self, wanted, cell };
+        Arc::clone(waiter.cell.get_or_init(|| self.fetch_now(wanted, policy)).await)
     }
 
     fn fetching(&self) -> std::sync::MutexGuard<'_, HashMap<Wanted, Arc<OnceCell<Arc<Step>>>>> {
@@ -342,6 +394,8 @@ impl Resolver {
         let failed =
             steps.first().is_none_or(|(_, step)| !matches!(step.code, rcode::NOERROR | rcode::NXDOMAIN));
         if failed && let Some(old) = self.stale(wanted, now_s) {
+            let old = Arc::new(Step { recheck_s: now_s + RECHECK_S, ..Step::clone(&old) });
+            self.cache.keep(wanted, Arc::clone(&old));
             return old;
         }
         if steps.is_empty() {

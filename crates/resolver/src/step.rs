@@ -133,6 +133,8 @@ pub struct Step {
     pub since_s: u32,
     /// Until when it holds.
     pub until_s: u32,
+    /// Until when it is given though it does not hold any more, because nobody could be asked a moment ago.
+    pub recheck_s: u32,
 }
 
 impl Step {
@@ -149,12 +151,18 @@ impl Step {
             servers,
             since_s: now_s,
             until_s: now_s.saturating_add(for_s),
+            recheck_s: 0,
         }
     }
 
     /// Whether it still holds.
     pub fn is_fresh(&self, now_s: u32) -> bool {
         now_s < self.until_s
+    }
+
+    /// Whether nobody is asked for it now: it holds, or asking failed a moment ago.
+    pub fn may_be_given(&self, now_s: u32) -> bool {
+        self.is_fresh(now_s) || now_s < self.recheck_s
     }
 
     /// Whether it held once and does no more. What must not be kept at all never did.

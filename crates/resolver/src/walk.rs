@@ -171,7 +171,7 @@ impl Resolver {
         if let Some((_, step)) = fresh.iter().find(|(fetched, _)| fetched == wanted) {
             return Some(Arc::clone(step));
         }
-        self.cache.find(wanted).filter(|step| step.is_fresh(now_s))
+        self.cache.find(wanted).filter(|step| step.may_be_given(now_s))
     }
 
     /// Writes what the world says, and goes on along its alias.

@@ -68,6 +68,8 @@ pub struct ResolverFile {
     pub cache_mib: Option<u64>,
     /// Seconds for which an answer may be too old when nobody can be asked. Default: [`STALE_S`].
     pub stale_s: Option<u32>,
+    /// Milliseconds that a client waits when there is an answer that is too old, before it gets that one. Default: 1800.
+    pub stale_answer_client_timeout_ms: Option<u32>,
     /// Sections that nobody asked for are left out. Default: true.
     pub minimal_responses: Option<bool>,
     /// Rules change signed answers even for clients that check signatures. Default: false.
@@ -279,6 +281,9 @@ impl ResolverFile {
                 break_dnssec: self.break_dnssec,
                 udp_octets: self.udp_octets.unwrap_or(defaults.udp_octets).max(512),
                 stale_s: self.stale_s.unwrap_or(STALE_S),
+                stale_answer_client_timeout_ms: self
+                    .stale_answer_client_timeout_ms
+                    .unwrap_or(defaults.stale_answer_client_timeout_ms),
                 cache_octets: self.cache_mib.unwrap_or(CACHE_MIB).max(1) << 20,
                 answers_s_max: self.answers_s_max.unwrap_or(defaults.answers_s_max),
             },

@@ -6,6 +6,7 @@ mod encrypted;
 mod peers;
 mod restart;
 mod scenarios;
+mod stale;
 mod transfers;
 mod upstream;
 mod world;
