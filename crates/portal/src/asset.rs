@@ -58,6 +58,11 @@ pub(crate) const FOLDER: &str = "/assets/";
 /// Where browsers look for an icon by themselves.
 pub(crate) const ICON_PATH: &str = "/favicon.ico";
 
+/// The style sheet itself, for a page that stands alone.
+pub(crate) fn css() -> &'static str {
+    CSS.body
+}
+
 /// The style sheet's address.
 pub(crate) fn css_path() -> String {
     CSS.path()

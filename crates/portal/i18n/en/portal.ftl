@@ -111,6 +111,34 @@ open-check = How to check
 open-check-1 = Anybody: ask the desk for the proof that the record has only grown since the state that you kept. It shows no entry.
 open-check-2 = Auditors are given the record itself, a folder of files after the open specification C2SP tlog-tiles. Any program that implements it can check that it is whole, is signed with the key, and continues the state that they kept.
 
+# Before a site opens that is on a list
+warned-title = We stopped this site before it opened: it may be dangerous
+warned-lead = This is { $operator }. The site that you were about to open is on a list of dangerous sites. Nothing of it has been loaded yet.
+warned-what-title = What site it is
+warned-site = Its name
+warned-reason = Why
+warned-reason-malware = It is said to spread malware (malicious software, such as viruses). Opening it may be enough to be infected.
+warned-reason-phishing = It is said to look like a real site in order to steal passwords or card numbers (phishing).
+warned-reason-c2 = It is said to give orders to infected devices. If you did not mean to open it, one of your devices may be infected.
+warned-reason-other = It is said to do harm to its visitors.
+warned-listed-by = Listed by
+warned-since = Since
+warned-do-title = What to do
+warned-do-1 = Close this page or go back.
+warned-do-2 = If a link in a mail or message led you here, delete it. Look after the matter in the official app or by your own bookmark.
+warned-do-3 = If you have ever entered a password or card number there, change the password or call the card's company.
+warned-go-title = If you want to open it all the same
+warned-go = Press this, and { $site }, and nothing else, opens from this line without a warning for { $minutes } minutes. Nobody has checked that it is safe.
+warned-go-button = I know the risk: open it
+warned-object-title = If you think the list is wrong
+warned-object = Lists can be wrong. If you run the site, or think so, tell us its name.
+warned-why-title = Why you see this page
+warned-why-consent = By the consent in your contract, the name of a site that you open is compared with the list of dangerous sites, and this page is shown when it is on it. Of sites that are not on it nothing is recorded. You may withdraw the consent at any time: contact the desk below.
+warned-why-other = Whoever runs this network has decided that this page is shown for names that are on a list of dangerous sites. Of sites that are not on it nothing is recorded.
+unwarned-title = There is nothing to tell about this site
+unwarned-what = This server shows a notice before a dangerous site opens. The name that you asked for is on no list now.
+unwarned-do = If it has just been taken off a list, wait a minute and open it again.
+
 # When a page cannot be shown: what it is, what that means, what to do
 trouble-forged-title = This link does not open a page
 trouble-forged-what = A part of the link may be missing or changed. Some mail programs cut long links.

@@ -77,6 +77,34 @@ home-genuine-1 = お知らせの リンクや 電話番号は 使いません。
 home-genuine-2 = 電話で、お知らせに 書いてある 番号を 言います。
 home-genuine-3 = 本物の お知らせは、ファイルを つけません。パスワードや お金の ことを 聞きません。「ソフトウェアを 買ってください」「あなたの パソコンを さわらせてください」と 言いません。
 
+# Before a site opens that is on a list
+warned-title = あぶない サイトかもしれません。まだ 開いて いません
+warned-lead = { $operator } です。あなたが 開こうと した サイトは、あぶない サイトの リストに あります。まだ 何も 読んで いません。
+warned-what-title = どんな サイトですか
+warned-site = サイトの 名前
+warned-reason = 理由(りゆう)
+warned-reason-malware = ウイルスなどの 悪い ソフトウェアを 広げる サイトです。開いただけで ウイルスが 入ることが あります。
+warned-reason-phishing = 本物の サイトと 同じように 見えます。でも、パスワードや カードの 番号を ぬすむ サイトです。
+warned-reason-c2 = ウイルスに 命令(めいれい)を 出す サイトです。自分で 開いて いないときは、あなたの 機械に ウイルスが いるかもしれません。
+warned-reason-other = 見た 人に 悪い ことを する サイトです。
+warned-listed-by = リストに 書いた ところ
+warned-since = いつから
+warned-do-title = してほしいこと
+warned-do-1 = この ページを 閉じるか、前の ページに 戻って ください。
+warned-do-2 = メールや SMS の リンクを 押して 来たときは、その メールや SMS を 消して ください。
+warned-do-3 = この サイトに パスワードや カードの 番号を 入れたことが ある人は、パスワードを 変えて ください。カードの 会社に 電話して ください。
+warned-go-title = それでも 開きたいとき
+warned-go = 押すと、あなたの インターネットで { $site } だけが { $minutes } 分の 間 開きます。安全かどうかは わかりません。
+warned-go-button = あぶなくても 開く
+warned-object-title = リストが まちがっていると 思うとき
+warned-object = リストが まちがっていることも あります。サイトの 名前を 教えて ください。
+warned-why-title = どうして この ページが 出るのですか
+warned-why-consent = あなたの 契約(けいやく)に「調べても いい」と 書いてあります。開こうと した サイトの 名前を、あぶない サイトの リストと くらべます。リストに あるときだけ、この ページを 出します。リストに ない サイトの ことは 書いて 残しません。「調べないで ください」と いつでも 言えます。下の ところに 言って ください。
+warned-why-other = この ネットワークの 会社が、あぶない サイトの リストに ある 名前のときに、この ページを 出します。リストに ない サイトの ことは 書いて 残しません。
+unwarned-title = この サイトの お知らせは ありません
+unwarned-what = ここは、あぶない サイトを 開く 前に お知らせを 出す ところです。その 名前は、今 リストに ありません。
+unwarned-do = 1分 待ってから、もう一度 開いて ください。
+
 # When a page cannot be shown: what it is, what that means, what to do
 trouble-forged-title = この リンクでは ページが 開きません
 trouble-forged-what = リンクの 一部が ないか、変わっているかもしれません。メールの ソフトウェアが 長い リンクを 切ることが あります。

@@ -8,8 +8,8 @@
 //!
 //! A GET acts never, because mail scanners follow links; a POST answers 303 back to the page. There are no
 //! cookies: the language is in the query. A token that opens nothing is answered in both languages and
-//! without saying why it is wrong. Beside them, for everybody: what was done to how many (`/transparency`), and what a line
-//! meets that is in the walled garden (`garden`).
+//! without saying why it is wrong. Beside them, for everybody: what was done to how many (`/transparency`), what a line
+//! meets that is in the walled garden (`garden`), and, at an address of its own, what a browser meets instead of a dangerous site ([`warned`]).
 
 mod cleaner;
 mod garden;
@@ -17,6 +17,7 @@ mod speech;
 mod transparency;
 mod trouble;
 pub(crate) mod visitor;
+pub mod warned;
 
 use std::sync::Arc;
 

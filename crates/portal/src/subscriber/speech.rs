@@ -90,7 +90,8 @@ mod tests {
     use super::*;
 
     /// Keys that the code puts together from parts, or chooses.
-    const PUT_TOGETHER: [&str; 6] = ["why-", "state-", "trouble-", "told-", "home-code-", "checked-"];
+    const PUT_TOGETHER: [&str; 8] =
+        ["why-", "state-", "trouble-", "told-", "home-code-", "checked-", "warned-reason-", "warned-why-"];
 
     #[test]
     fn every_text_a_page_asks_for_is_written_and_every_text_written_is_asked_for() {

@@ -9,6 +9,7 @@ mod every_page;
 mod operator;
 mod subscriber;
 mod telescopes;
+mod warned;
 
 use std::sync::Arc;
 
