@@ -6,6 +6,7 @@ mod metrics;
 mod running;
 mod settings;
 mod status;
+mod warning;
 mod zones;
 
 use std::net::{IpAddr, SocketAddr};
@@ -109,13 +110,13 @@ fn rpz(text: &str) -> Result<RpzFile, String> {
 pub fn run(at: &Where, command: ResolverCommand) -> anyhow::Result<ExitCode> {
     let config = at.read()?;
     let Some(what) = command.what else {
-        let mut file = config.resolver;
+        let mut file = config.resolver.clone();
         file.listen.extend(command.listen);
         file.forward.extend(command.forward);
         file.rpz.extend(command.rpz);
         file.allow.extend(command.allow);
         file.threads = command.threads.or(file.threads);
-        running::run(file.plan()?, &config.data_dir, command.take_over)?;
+        running::run(file.plan()?, &config, command.take_over)?;
         return Ok(ExitCode::SUCCESS);
     };
     match what {
@@ -190,6 +191,9 @@ fn explain(told: &serde_json::Value) {
         rule => {
             say!("decides: {} by {}: {}", text(&rule["zone"]), text(&rule["trigger"]), text(&rule["action"]));
         }
+    }
+    if let Some(left_s) = told["goes_on_s"].as_u64() {
+        say!("warnings of it do not hold for this client, for {left_s} s more");
     }
     let waits = list(&told["may_still_decide_by_the_answer"]);
     if !waits.is_empty() {

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -19,15 +18,18 @@ use noroshi_resolver::resolver::{BackEnd, Resolver};
 use noroshi_resolver::serve::sockets::{self, Sockets};
 use noroshi_resolver::serve::stream::{self, Carried};
 use noroshi_resolver::serve::tls::Certificate;
+use noroshi_resolver::serve::warning::Over;
 use noroshi_resolver::serve::{self, Serving, quic};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::oneshot;
 
 use super::control::{self, Control, Request};
 use super::handover::{self, Before};
-use super::settings::{self, Encrypted, Plan};
+use super::settings::{self, Encrypted, Plan, PlannedWarning};
+use super::warning::{Garden, Pages};
 use super::zones::Zones;
-use super::{metrics, status};
+use super::{metrics, status, warning};
+use crate::config::Config;
 
 /// Folder of zones, in the data folder.
 const ZONES: &str = "zones";
@@ -35,7 +37,10 @@ const ZONES: &str = "zones";
 const FINISHING: Duration = Duration::from_secs(3);
 
 /// Serves as planned until the program is told to end.
-pub fn run(plan: Plan, data_dir: &Path, take_over: bool) -> anyhow::Result<()> {
+pub fn run(mut plan: Plan, config: &Config, take_over: bool) -> anyhow::Result<()> {
+    let data_dir = config.data_dir.as_path();
+    warning::explain_errors(&mut plan.zones, plan.warning.as_ref(), config)?;
+    let about = plan.zones.iter().map(|zone| zone.about.clone()).collect();
     let before = if take_over { handover::ask(data_dir)? } else { None };
     let (before, taken_over) = before.unzip();
     let mut sockets = Sockets::taken_over(taken_over.unwrap_or_else(activated));
@@ -90,6 +95,14 @@ pub fn run(plan: Plan, data_dir: &Path, take_over: bool) -> anyhow::Result<()> {
             }
         }
     });
+    let pages = match &plan.warning {
+        Some(planned) => {
+            let (resolver, handle) = (Arc::clone(&serving.resolver), runtime.handle().clone());
+            let garden = Garden::new(resolver, handle, about, planned.go_on_s)?;
+            Some((planned, warning::pages(garden, planned, config)?))
+        }
+        None => None,
+    };
     let take_place = || {
         control.show()?;
         if let Some(Err(error)) = before.map(Before::taken) {
@@ -97,7 +110,10 @@ pub fn run(plan: Plan, data_dir: &Path, take_over: bool) -> anyhow::Result<()> {
         }
         Ok(())
     };
-    let listening = Listening { serving: &serving, sockets: &mut sockets, told: Vec::new() };
+    let mut listening = Listening { serving: &serving, sockets: &mut sockets, told: Vec::new() };
+    if let Some((planned, pages)) = &pages {
+        listening.warning(planned, pages)?;
+    }
     listening.everywhere(&plan.listen, plan.threads, plan.encrypted.as_ref(), take_place)?;
     for address in sockets.left_over() {
         eprintln!("a socket at {address} was given to us, and [resolver] does not listen there");
@@ -204,6 +220,30 @@ impl Listening<'_> {
         }
         for (address, how) in self.told {
             eprintln!("resolver {address} ({how})");
+        }
+        Ok(())
+    }
+
+    /// Where names lead that are warned of.
+    fn warning(&mut self, planned: &PlannedWarning, pages: &Pages) -> anyhow::Result<()> {
+        let may_reach = warning::may_reach(planned);
+        let all = [
+            (&planned.http, Over::Http, "warning page"),
+            (&planned.https, Over::Https, "to sites that were gone on to"),
+        ];
+        for (addresses, over, how) in all {
+            for address in expanded(addresses)? {
+                let listener =
+                    self.sockets.tcp(address).with_context(|| format!("listening at {address} ({how})"))?;
+                let (serving, pages) = (self.serving.clone(), pages.clone());
+                let served = serve::warning::serve(serving, listener, over, pages, Arc::clone(&may_reach));
+                self.serving.runtime.spawn(async move {
+                    if let Err(error) = served.await {
+                        tracing::error!(%address, %error, how);
+                    }
+                });
+                self.told.push((address, how));
+            }
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! `[resolver]`: what is written, and what it means ([`Plan`]).
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use noroshi_resolver::policy::names::ZONES_MAX;
 use noroshi_resolver::policy::rule::Action;
 use noroshi_resolver::policy::{Override, ZoneSettings};
 use noroshi_resolver::recurse::RecurseSettings;
-use noroshi_resolver::resolver::Settings;
+use noroshi_resolver::resolver::{Settings, WarningPage};
 use noroshi_resolver::serve::tls::Certificate;
 use noroshi_resolver::zone::Key;
 use noroshi_resolver::zone::transfer::Primary;
@@ -35,6 +35,8 @@ const CACHE_MIB: u64 = 256;
 const STALE_S: u32 = 86_400;
 /// Seconds for which an alias that an override says holds.
 const OVERRIDE_TTL_S: u32 = 300;
+/// Default of `go-on-s`.
+const GO_ON_S: u32 = 3600;
 /// Tags at most: a bit each.
 const TAGS_MAX: usize = 64;
 
@@ -80,6 +82,8 @@ pub struct ResolverFile {
     pub answers_s_max: Option<u32>,
     /// Policy zones, in the order in which they decide.
     pub rpz: Vec<RpzFile>,
+    /// The page to which names lead that are warned of.
+    pub warning: Option<WarningFile>,
     /// Keys that are shared with primaries (TSIG), by name.
     pub key: BTreeMap<String, KeyFile>,
     /// Tags of networks of clients.
@@ -94,6 +98,26 @@ pub struct ResolverFile {
     pub qname_minimisation: Option<bool>,
     /// Servers are asked over IPv6, too.
     pub ipv6: bool,
+}
+
+/// `[resolver.warning]`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct WarningFile {
+    /// Its addresses, one of IPv4, one of IPv6, or both; nothing else may be there.
+    pub address: Vec<IpAddr>,
+    /// Where it is, if that is not port 80 of them.
+    pub listen: Vec<SocketAddr>,
+    /// Where connections come in that nobody reads but the site, if that is not port 443 of them.
+    pub listen_tls: Vec<SocketAddr>,
+    /// Seconds for which a client keeps its address at most. Default: 5.
+    pub ttl_s: Option<u32>,
+    /// Seconds for which who goes on is not warned again. Default: [`GO_ON_S`].
+    pub go_on_s: Option<u32>,
+    /// Where objections go: `mailto:`, `tel:` or `https:` addresses.
+    pub contact: Vec<String>,
+    /// Networks to which nobody is carried on, besides private ones.
+    pub unreachable: Vec<IpNet>,
 }
 
 /// `[resolver.tls]`
@@ -127,8 +151,12 @@ pub struct RpzFile {
     /// Servers that are told of a new version: addresses, with a port where it is not 53.
     pub notify: Vec<String>,
     /// What is done instead of what rules say: `given`, `nxdomain`, `nodata`, `passthru`, `drop`, `tcp-only`, `disabled`, or
-    /// `cname NAME`.
+    /// `cname NAME`; or `warn`: names lead to the page of `[resolver.warning]`, from which one can go on.
     pub r#override: Option<String>,
+    /// Who made the list, as it is told to people.
+    pub listed_by: Option<String>,
+    /// What its names are: `malware-distribution`, `phishing`, `c2-server` or another `classification.type` (IntelMQ, RSIT).
+    pub classification_type: Option<String>,
     /// Tags of the clients that it is for. None: all clients.
     pub tags: Vec<String>,
     /// Seconds that answers of its rules hold at most.
@@ -193,6 +221,23 @@ pub struct Plan {
     pub access: Access,
     /// Zones in their order.
     pub zones: Vec<PlannedZone>,
+    /// The page that warns.
+    pub warning: Option<PlannedWarning>,
+}
+
+/// The page that warns.
+#[derive(Debug)]
+pub struct PlannedWarning {
+    /// Where requests come in.
+    pub http: Vec<SocketAddr>,
+    /// Where connections do that nobody reads but the site.
+    pub https: Vec<SocketAddr>,
+    /// Seconds for which who goes on is not warned again.
+    pub go_on_s: u32,
+    /// Where objections go.
+    pub contacts: Vec<String>,
+    /// Where nobody is carried on to, besides private networks.
+    pub unreachable: Vec<IpNet>,
 }
 
 /// Where questions come in that nobody on the way reads.
@@ -210,11 +255,22 @@ pub struct Encrypted {
     pub quic: Vec<SocketAddr>,
 }
 
+/// What people are told of a policy zone.
+#[derive(Clone, Debug, Default)]
+pub struct AboutZone {
+    /// Who made it.
+    pub listed_by: Option<String>,
+    /// What its names are (`classification.type`).
+    pub classification_type: String,
+}
+
 /// A policy zone, and where it comes from.
 #[derive(Debug)]
 pub struct PlannedZone {
     /// What is said of it.
     pub settings: ZoneSettings,
+    /// What people are told of it.
+    pub about: AboutZone,
     /// The file that it is read from.
     pub file: Option<PathBuf>,
     /// Whom it is fetched from.
@@ -270,8 +326,10 @@ impl ResolverFile {
             );
         }
         let defaults = Settings::default();
+        let (page, warning) = self.warning(&zones)?.unzip();
         Ok(Plan {
             listen,
+            warning,
             encrypted: self.encrypted()?,
             metrics: self.metrics,
             threads: self.threads.unwrap_or_else(cores).max(1),
@@ -286,10 +344,63 @@ impl ResolverFile {
                     .unwrap_or(defaults.stale_answer_client_timeout_ms),
                 cache_octets: self.cache_mib.unwrap_or(CACHE_MIB).max(1) << 20,
                 answers_s_max: self.answers_s_max.unwrap_or(defaults.answers_s_max),
+                warning: page.unwrap_or_default(),
             },
             access,
             zones,
         })
+    }
+
+    fn warning(&self, zones: &[PlannedZone]) -> anyhow::Result<Option<(WarningPage, PlannedWarning)>> {
+        let warns = zones.iter().find(|zone| zone.settings.action == Override::Warn);
+        let Some(file) = &self.warning else {
+            if let Some(zone) = warns {
+                bail!(
+                    "[[resolver.rpz]] {}: override = \"warn\" needs [resolver.warning]",
+                    zone.settings.name
+                );
+            }
+            return Ok(None);
+        };
+        let family = |v4: bool| {
+            let mut of = file.address.iter().filter(|address| address.is_ipv4() == v4);
+            let first = of.next().copied();
+            ensure!(of.next().is_none(), "[resolver.warning]: address has two of one family");
+            Ok(first)
+        };
+        let (v4, v6) = (family(true)?, family(false)?);
+        ensure!(v4.is_some() || v6.is_some(), "[resolver.warning]: it needs an address");
+        for contact in &file.contact {
+            let known = ["mailto:", "tel:", "https:"].iter().any(|scheme| contact.starts_with(scheme));
+            ensure!(
+                known,
+                "[resolver.warning]: contact {contact:?} begins with none of mailto:, tel:, https:"
+            );
+        }
+        let or_port = |listen: &[SocketAddr], port| {
+            if listen.is_empty() {
+                file.address.iter().map(|address| SocketAddr::new(*address, port)).collect()
+            } else {
+                listen.to_vec()
+            }
+        };
+        let page = WarningPage {
+            v4: v4.and_then(v4_of),
+            v6: v6.and_then(v6_of),
+            ttl_s: file.ttl_s.unwrap_or(WarningPage::default().ttl_s),
+        };
+        let go_on_s = file.go_on_s.unwrap_or(GO_ON_S);
+        ensure!((1..=7 * 24 * 3600).contains(&go_on_s), "[resolver.warning]: go-on-s is 1 to 604800");
+        Ok(Some((
+            page,
+            PlannedWarning {
+                http: or_port(&file.listen, 80),
+                https: or_port(&file.listen_tls, 443),
+                go_on_s,
+                contacts: file.contact.clone(),
+                unreachable: file.unreachable.clone(),
+            },
+        )))
     }
 
     fn encrypted(&self) -> anyhow::Result<Option<Encrypted>> {
@@ -354,6 +465,10 @@ impl ResolverFile {
         let given = self.giving(zone).with_context(at)?;
         Ok(PlannedZone {
             settings: zone.settings(tags)?,
+            about: AboutZone {
+                listed_by: zone.listed_by.clone(),
+                classification_type: zone.classification_type.clone().unwrap_or_default(),
+            },
             file: zone.file.clone(),
             primaries,
             local: zone.local,
@@ -434,16 +549,25 @@ impl RpzFile {
             "passthru" => fixed(Action::Passthru),
             "drop" => fixed(Action::Drop),
             "tcp-only" => fixed(Action::TcpOnly),
+            "warn" => Override::Warn,
             other => match other.strip_prefix("cname ") {
                 Some(target) => {
                     fixed(Action::Cname { ttl: OVERRIDE_TTL_S, target: Box::new(name(target.trim())?) })
                 }
                 None => bail!(
-                    "{other:?} is none of given, nxdomain, nodata, passthru, drop, tcp-only, disabled, cname NAME"
+                    "{other:?} is none of given, nxdomain, nodata, passthru, drop, tcp-only, warn, disabled, cname NAME"
                 ),
             },
         })
     }
+}
+
+fn v4_of(address: IpAddr) -> Option<Ipv4Addr> {
+    if let IpAddr::V4(v4) = address { Some(v4) } else { None }
+}
+
+fn v6_of(address: IpAddr) -> Option<Ipv6Addr> {
+    if let IpAddr::V6(v6) = address { Some(v6) } else { None }
 }
 
 /// A name, absolute whether it ends with a dot or not.

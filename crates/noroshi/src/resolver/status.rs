@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use noroshi_resolver::client::Transport;
 use noroshi_resolver::forward::Health;
 use noroshi_resolver::message::rcode;
+use noroshi_resolver::name::Name;
 use noroshi_resolver::policy::{Policy, Verdict, Zone};
 use noroshi_resolver::resolver::Resolver;
 use noroshi_resolver::serve::Serving;
@@ -175,7 +176,7 @@ pub fn explain(resolver: &Resolver, asked: &str, client: IpAddr) -> anyhow::Resu
     let Some(tags) = resolver.tags_of(client) else {
         return Ok(json!({ "name": name.to_string(), "client": client, "may_ask": false }));
     };
-    let zones = policy.zones_for(tags);
+    let zones = resolver.zones_for(&policy, client, tags);
     let all = policy.all_of_question(client, &name, !0);
     let decides = policy.of_question(Some(client), &name, zones);
     let waits = policy.waits_for_answer(decides.as_ref(), zones);
@@ -193,7 +194,14 @@ pub fn explain(resolver: &Resolver, asked: &str, client: IpAddr) -> anyhow::Resu
         "rules": rules.collect::<Vec<_>>(),
         "decides": decides.map(|verdict| rule(&policy, &verdict)),
         "may_still_decide_by_the_answer": places(&policy, waits),
+        "goes_on_s": goes_on_s(resolver, client, &name),
     }))
+}
+
+/// For how many seconds a client still goes on in spite of warnings of `name`.
+fn goes_on_s(resolver: &Resolver, client: IpAddr, name: &Name) -> Option<u32> {
+    let now_s = resolver.clock().now_s();
+    resolver.exemptions().until(client, name, now_s).map(|until_s| until_s - now_s)
 }
 
 fn rule(policy: &Policy, verdict: &Verdict<'_>) -> Value {

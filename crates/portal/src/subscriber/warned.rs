@@ -62,7 +62,8 @@ impl Reason {
         }
     }
 
-    fn key(self) -> &'static str {
+    /// The text that says so.
+    pub fn key(self) -> &'static str {
         match self {
             Self::Malware => "warned-reason-malware",
             Self::Phishing => "warned-reason-phishing",

@@ -9,4 +9,5 @@ mod scenarios;
 mod stale;
 mod transfers;
 mod upstream;
+mod warning;
 mod world;

@@ -1,0 +1,218 @@
+//! The page that warns, over a resolver: which list a name is on, for whom, and who goes on.
+//!
+//! Whether a name is warned of is asked of the resolver itself, as the client would ask it, so that page and answer cannot say different
+//! things. Nothing is written down of who sees a page or goes on.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::{ConnectInfo, Request};
+use data_encoding::HEXLOWER;
+use hyper_util::service::TowerToHyperService;
+use ipnet::IpNet;
+use noroshi_model::Lang;
+use noroshi_portal::{Reason, Warned, WarnedBy, Warner, warned_pages};
+use noroshi_resolver::client::Transport;
+use noroshi_resolver::exempt::Line;
+use noroshi_resolver::message::{Asking, TEXT_OCTETS_MAX, write_question};
+use noroshi_resolver::name::Name;
+use noroshi_resolver::policy::rule::rtype;
+use noroshi_resolver::resolver::{AtOnce, Resolver};
+use noroshi_resolver::serve::warning::{MayReach, site_name};
+use noroshi_resolver::walk::Told;
+use ring::hmac;
+use ring::rand::SystemRandom;
+
+use super::settings::{AboutZone, PlannedWarning, PlannedZone};
+use crate::config::Config;
+use crate::languages::Texts;
+
+/// Pages a second for one place.
+const PER_SECOND: u32 = 20;
+/// Seconds for which a page's button works: this long at least, twice that at most.
+const TOKEN_S: u32 = 1800;
+/// Octets of a question for a name.
+const QUESTION_OCTETS: u16 = 1232;
+
+/// Whoever warns.
+pub struct Garden {
+    resolver: Arc<Resolver>,
+    runtime: tokio::runtime::Handle,
+    zones: Vec<AboutZone>,
+    key: hmac::Key,
+    go_on_s: u32,
+}
+
+impl Garden {
+    /// Over a resolver, with what is told of its zones.
+    pub fn new(
+        resolver: Arc<Resolver>,
+        runtime: tokio::runtime::Handle,
+        zones: Vec<AboutZone>,
+        go_on_s: u32,
+    ) -> anyhow::Result<Self> {
+        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
+            .ok()
+            .context("the system has no random numbers")?;
+        Ok(Self { resolver, runtime, zones, key, go_on_s })
+    }
+
+    /// What the resolver does with a client's question for `name`.
+    fn told(&self, client: IpAddr, name: &Name) -> Option<Told> {
+        let mut question = Vec::new();
+        let asking = Asking { rtype: rtype::A, recursion: true, dnssec_ok: false, checking_disabled: false };
+        write_question(&mut question, 0, name, asking, QUESTION_OCTETS);
+        let mut answer = Vec::new();
+        match self.resolver.answer(&self.resolver.policy(), &question, client, Transport::Tcp, &mut answer) {
+            AtOnce::Answered(told) => told,
+            AtOnce::Later => {
+                let resolved = self.resolver.resolve(&question, client, Transport::Tcp);
+                let later = tokio::task::block_in_place(|| self.runtime.block_on(resolved));
+                later.map(|(_, told)| told)
+            }
+            _ => None,
+        }
+    }
+
+    fn period(&self) -> u32 {
+        self.resolver.clock().now_s() / TOKEN_S
+    }
+}
+
+impl Warner for Garden {
+    fn warned(&self, client: IpAddr, host: &str) -> Option<Warned> {
+        let name = site_name(host.as_bytes())?;
+        let hit = self.told(client, &name)?.hit.filter(|hit| hit.action == "warn")?;
+        let about = self.zones.get(usize::from(hit.zone))?;
+        let policy = self.resolver.policy();
+        Some(Warned {
+            reason: Reason::of(&about.classification_type),
+            listed_by: about.listed_by.clone(),
+            since: None,
+            by_consent: policy.zones.get(usize::from(hit.zone))?.settings.by_consent.is_some(),
+            token: HEXLOWER
+                .encode(hmac::sign(&self.key, said(client, &name, self.period()).as_bytes()).as_ref()),
+            minutes: self.go_on_s.div_ceil(60),
+        })
+    }
+
+    fn go_on(&self, client: IpAddr, host: &str, token: &str) -> bool {
+        let Some(name) = site_name(host.as_bytes()) else { return false };
+        let Ok(token) = HEXLOWER.decode(token.as_bytes()) else { return false };
+        let now = self.period();
+        let is_ours =
+            |period| hmac::verify(&self.key, said(client, &name, period).as_bytes(), &token).is_ok();
+        if !is_ours(now) && !now.checked_sub(1).is_some_and(is_ours) {
+            return false;
+        }
+        let now_s = self.resolver.clock().now_s();
+        self.resolver.exemptions().add(client, &name, now_s, now_s + self.go_on_s);
+        true
+    }
+}
+
+/// What a token is for: a line, a name, and for how long.
+fn said(client: IpAddr, name: &Name, period: u32) -> String {
+    format!("{:?} {name} {period}", Line::of(client))
+}
+
+/// What makes the pages of requests at the page's addresses.
+pub type Pages = TowerToHyperService<Router>;
+
+/// The pages of `garden`, by the operator whom the configuration names.
+pub fn pages(garden: Garden, planned: &PlannedWarning, config: &Config) -> anyhow::Result<Pages> {
+    let texts = Texts::read(config.languages.as_deref()).context("operator.languages")?;
+    let by = WarnedBy {
+        operator: config.operator.name.clone(),
+        desk: config.operator.desk.clone(),
+        contacts: planned.contacts.clone(),
+    };
+    let router = warned_pages(Arc::new(garden), by, texts.portal, PER_SECOND);
+    let from_whom = axum::middleware::map_request(async |mut request: Request| {
+        if let Some(from) = request.extensions().get::<SocketAddr>().copied() {
+            request.extensions_mut().insert(ConnectInfo(from));
+        }
+        request
+    });
+    Ok(TowerToHyperService::new(router.layer(from_whom)))
+}
+
+/// Where somebody who goes on is carried to: out into the world, and nowhere that only this machine reaches.
+pub fn may_reach(planned: &PlannedWarning) -> MayReach {
+    let mut closed: Vec<IpNet> = CLOSED.iter().filter_map(|network| network.parse().ok()).collect();
+    closed.extend(planned.unreachable.iter().copied());
+    closed.extend(planned.http.iter().chain(&planned.https).map(|listen| IpNet::from(listen.ip())));
+    Arc::new(move |address| {
+        let address = address.to_canonical();
+        !closed.iter().any(|network| network.contains(&address))
+    })
+}
+
+/// Networks that are no part of the world (RFC 6890 and its registries), but those that are only examples.
+const CLOSED: [&str; 16] = [
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.168.0.0/16",
+    "224.0.0.0/3",
+    "::/8",
+    "64:ff9b::/96",
+    "2002::/16",
+    "fc00::/7",
+    "fe80::/10",
+    "fec0::/10",
+    "ff00::/8",
+];
+
+/// Tells programs that can show it why names of a zone are not resolved (draft-ietf-dnsop-structured-dns-error): who to turn to, why, by whom. Left out where it
+/// would be longer than an answer should be.
+pub fn explain_errors(
+    zones: &mut [PlannedZone],
+    planned: Option<&PlannedWarning>,
+    config: &Config,
+) -> anyhow::Result<()> {
+    let texts = Texts::read(config.languages.as_deref()).context("operator.languages")?;
+    let contacts: Vec<&str> =
+        planned.iter().flat_map(|planned| &planned.contacts).map(String::as_str).collect();
+    // Others than these are not shown (section "c").
+    let shown: Vec<&str> = contacts.into_iter().filter(|contact| !contact.starts_with("https:")).collect();
+    for zone in zones {
+        let reason = Reason::of(&zone.about.classification_type);
+        let sub_error = match (reason, zone.settings.extended_error) {
+            // Of what an authority forbids no finer kind is known.
+            (_, Some(16)) => None,
+            (Reason::Malware | Reason::C2, _) => Some(1),
+            (Reason::Phishing, _) => Some(2),
+            (Reason::Other, None | Some(15)) => Some(6),
+            (Reason::Other, _) => None,
+        };
+        let said = serde_json::json!({
+            "c": shown,
+            "j": texts.portal.say(Lang::JA, reason.key(), &[]),
+            "s": sub_error,
+            "o": config.operator.name,
+            "l": "ja",
+        });
+        let said = serde_json::Value::Object(
+            said.as_object()
+                .into_iter()
+                .flatten()
+                .filter(|(_, value)| !is_empty(value))
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+        );
+        let said = said.to_string();
+        zone.settings.structured_error = (said.len() <= TEXT_OCTETS_MAX).then(|| said.into());
+    }
+    Ok(())
+}
+
+fn is_empty(value: &serde_json::Value) -> bool {
+    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
+}
