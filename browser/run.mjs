@@ -9,6 +9,7 @@ import puppeteer from 'puppeteer-core';
 import { examineApi } from './api.mjs';
 import { IdentityProvider } from './provider.mjs';
 import { sky } from './sky.mjs';
+import { warning } from './warning.mjs';
 import { Noroshi, newMails, until } from './world.mjs';
 
 const env = (name) => process.env[name] ?? fail(`${name} is not set: run cargo xtask browser`);
@@ -421,6 +422,7 @@ const browser = await puppeteer.launch({
   args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--hide-scrollbars'],
 });
 const WHERE = { program: env('NOROSHI_PROGRAM'), testdata: env('NOROSHI_TESTDATA'), smtp: env('NOROSHI_TEST_SMTP') };
+await warning({ program: WHERE.program, chromium: env('NOROSHI_TEST_CHROMIUM'), languages: LANGUAGES, tools: { check, examined, open, press, same, shot, text } });
 const noroshi = new Noroshi(WHERE);
 try {
   noroshi.feed();

@@ -165,7 +165,8 @@ struct WarnedView<'a> {
     why: String,
     token: &'a str,
     go_on: String,
-    contacts: &'a [String],
+    /// Each with how it is shown.
+    contacts: Vec<(&'a str, &'a str)>,
 }
 
 #[derive(Template)]
@@ -224,7 +225,7 @@ impl Pages {
             why,
             token: &warned.token,
             go_on: format!("{GO_ON}{}", show::segment(to)),
-            contacts: &self.by.contacts,
+            contacts: self.by.contacts.iter().map(|contact| (contact.as_str(), shown(contact))).collect(),
             s,
         };
         page(StatusCode::FORBIDDEN, visitor.lang, &view)
@@ -275,6 +276,11 @@ fn wanted(path: &str, below: &str) -> String {
 fn on(to: &str) -> Response {
     let to = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/"));
     (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response()
+}
+
+/// An address as people write it.
+fn shown(contact: &str) -> &str {
+    ["mailto:", "tel:"].iter().find_map(|scheme| contact.strip_prefix(scheme)).unwrap_or(contact)
 }
 
 /// A name of a site, so that nobody opens it by mistake.
