@@ -27,10 +27,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{read_keeper, read_names, write_keeper, write_names};
 use crate::days::{Day, Days};
+use crate::entry::Entry;
 use crate::keeper::{Effect, Keeper};
 use crate::log::Log;
 use crate::names::Names;
 use crate::naming::{Naming, read_whom};
+use crate::present::Moved;
 use crate::row::Row;
 use crate::sealed_file::{SealedReader, SealedWriter, destroy, replace};
 use crate::segment::{Builder, DAY_S, Segment, day_of, order};
@@ -134,6 +136,8 @@ pub struct Book {
     /// Lines and servers that are in the files of names.
     named: (u32, u32),
     log: Option<Log>,
+    /// What changed since somebody last asked who is there.
+    pub(crate) moved: Moved,
 }
 
 impl Book {
@@ -150,6 +154,7 @@ impl Book {
             servers: Names::default(),
             named: (0, 0),
             log: None,
+            moved: Moved::All,
         };
         book.refresh().map_err(|why| book.failed(why))?;
         Ok(book)
@@ -186,7 +191,7 @@ impl Book {
             self.reload().map_err(|why| self.failed(why))?;
             return Err(error);
         }
-        let effects = frame.entries.iter().map(|entry| self.keeper.apply(entry, &self.days)).collect();
+        let effects = frame.entries.iter().map(|entry| self.apply(entry)).collect();
         if self.log.as_ref().is_some_and(|log| log.length() > LOG_BYTES_MAX) {
             self.checkpoint_locked().map_err(|why| self.failed(why))?;
         }
@@ -323,10 +328,19 @@ impl Book {
                 }
             }
             for entry in &frame.entries {
-                self.keeper.apply(entry, &self.days);
+                self.apply(entry);
             }
         }
         Ok(())
+    }
+
+    fn apply(&mut self, entry: &Entry) -> Effect {
+        match entry.slot {
+            Some(slot) => self.moved.add(slot),
+            // A server that begins anew ends sessions of which the entry names none.
+            None => self.moved = Moved::All,
+        }
+        self.keeper.apply(entry, &self.days)
     }
 
     fn load(&mut self, manifest: Manifest) -> io::Result<()> {
@@ -350,6 +364,7 @@ impl Book {
         self.servers.shrink();
         self.named = (self.lines.len(), self.servers.len());
         self.keeper = Keeper::default();
+        self.moved = Moved::All;
         if let Some(name) = &manifest.open {
             let shelf = self.shelf(name)?;
             let mut reader = SealedReader::open(&self.folder.join(name), &shelf, "open")?;

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! [`row`] says what is kept and how an answer is drawn from it; [`keeper`](Keeper) turns records into sessions;
-//! [`segment`] is a day, packed; [`log`] what came since; [`book`] puts them into a folder that any number of processes
+//! [`present`] says who is there now; [`segment`] is a day, packed; [`log`] what came since; [`book`] puts them into a folder that any number of processes
 //! share; [`look`] is the only way in, and only with a permit; [`synth`] makes sessions of which the truth is known.
 //!
 //! What rests on disk is sealed. Each day has a key of its own, and forgetting a day is destroying that key.
@@ -25,6 +25,7 @@ mod memory;
 mod names;
 mod naming;
 mod pool;
+pub mod present;
 pub mod row;
 mod sealed_file;
 mod section;
@@ -35,4 +36,5 @@ pub mod synth;
 pub use book::{Book, BookError, Forgotten, Kept, Stats};
 pub use keeper::{Effect, Keeper};
 pub use look::{Answer, Held, Look, Rules};
+pub use present::{LineNumber, Moved, Present};
 pub use row::{Doubt, Slot};

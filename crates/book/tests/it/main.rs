@@ -5,6 +5,7 @@
 mod folder;
 mod hostile;
 mod network;
+mod present;
 mod recorded;
 mod scenes;
 mod second;
