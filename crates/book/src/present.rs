@@ -83,11 +83,11 @@ impl Book {
 }
 
 impl Present<'_> {
-    /// Every network that one line has to itself, and the line's number.
-    pub fn each(&self, mut each: impl FnMut(IpNet, LineNumber)) {
+    /// Every slot that one line has to itself, and the line's number.
+    pub fn each_slot(&self, mut each: impl FnMut(Slot, LineNumber)) {
         for (slot, open) in self.book.keeper.open.iter() {
             if let Some(line) = self.only(slot, open) {
-                each(slot.net(), line);
+                each(slot, line);
             }
         }
     }

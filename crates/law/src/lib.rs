@@ -40,8 +40,8 @@ pub use evidence::{Ledger, LedgerError, Record};
 pub use gate::{Denied, Gate, Permit, Refusal, Rulebook, Ruling, Standing};
 pub use per_record::{OptOuts, PerRecord, Stop};
 pub use purpose::{
-    AlwaysOn, CncBlocking, DnsAmpFilter, FlowCnc, InfectionNotice, LineQuarantine, NoticePurpose, PppoeAbuse,
-    Purpose, ReflectorNotice, SessionKeeping, SiteWarning, SmtpAuthAbuse, TakedownNotice,
+    AlwaysOn, CncBlocking, DnsAmpFilter, FlowCnc, InPassing, InfectionNotice, LineQuarantine, NoticePurpose,
+    PppoeAbuse, Purpose, ReflectorNotice, SessionKeeping, SiteWarning, SmtpAuthAbuse, TakedownNotice,
 };
 pub use sealed::{Lawful, Sealed};
 pub use shelf::{FileKey, ShelfKey};

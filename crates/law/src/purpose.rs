@@ -63,6 +63,10 @@ pub trait NoticePurpose: Purpose {}
 /// A purpose whose measure runs every day; its basis must be one that lasts.
 pub trait AlwaysOn: Purpose<Basis: Lasting> {}
 
+/// A purpose that acts on what passes, in the moment, and tells nobody. There are too many records for an entry each: the permit's own
+/// entry, of every quarter of an hour, stands for them ([`Sealed::in_passing`](crate::Sealed::in_passing)).
+pub trait InPassing: AlwaysOn {}
+
 /// Telling the holder of an address found in the log of a C&C server that was taken down
 /// (MIC study group, first report 2014-04-04: emergency, Penal Code Art. 37).
 #[derive(Debug)]
@@ -136,10 +140,10 @@ purposes! {
     TakedownNotice on Emergency: "takedown-notice" for "subscriber-notice", NoticePurpose;
     InfectionNotice on Consent: "infection-notice" for "subscriber-notice", NoticePurpose, AlwaysOn;
     SessionKeeping on LegitimateBusiness: "session-keeping" for "session-keeping", AlwaysOn;
-    SiteWarning on Consent: "site-warning" for "malicious-site-warning", AlwaysOn;
-    DnsAmpFilter on LegitimateBusiness: "dns-amp-filter" for "dns-amp-prevention", AlwaysOn;
+    SiteWarning on Consent: "site-warning" for "malicious-site-warning", AlwaysOn, InPassing;
+    DnsAmpFilter on LegitimateBusiness: "dns-amp-filter" for "dns-amp-prevention", AlwaysOn, InPassing;
     SmtpAuthAbuse on LegitimateBusiness: "smtp-auth-abuse" for "mail-account-protection", NoticePurpose, AlwaysOn;
-    CncBlocking on Consent: "cnc-blocking" for "cnc-blocking", AlwaysOn;
+    CncBlocking on Consent: "cnc-blocking" for "cnc-blocking", AlwaysOn, InPassing;
     ReflectorNotice on LegitimateBusiness: "reflector-notice" for "router-notice", NoticePurpose, AlwaysOn;
     PppoeAbuse on LegitimateBusiness: "pppoe-abuse" for "line-account-protection", NoticePurpose, AlwaysOn;
     LineQuarantine on Consent: "line-quarantine" for "infected-line-quarantine", AlwaysOn;

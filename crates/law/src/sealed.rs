@@ -73,7 +73,7 @@ use jiff::Timestamp;
 
 use crate::evidence::{Ledger, LedgerError};
 use crate::gate::Permit;
-use crate::purpose::{Purpose, SessionKeeping};
+use crate::purpose::{InPassing, Purpose, SessionKeeping};
 
 /// Communications data that may not be read.
 pub struct Sealed<T> {
@@ -108,6 +108,20 @@ impl<T> Sealed<T> {
     /// comes out is bound to the keeping of sessions, and nothing that tells a subscriber takes that.
     pub fn keep(self, _permit: &Permit<SessionKeeping>) -> Lawful<T, SessionKeeping> {
         Lawful::granted(self.value)
+    }
+
+    /// Opens it for a measure that acts on what passes and tells nobody, which the permit's own evidence entry stands for; `None` once the permit
+    /// has ended.
+    ///
+    /// ```compile_fail,E0277
+    /// // Who is told must be looked up, and every look has its entry.
+    /// use noroshi_law::{InfectionNotice, Lawful, Permit, Sealed};
+    /// fn peek(s: Sealed<String>, p: &Permit<InfectionNotice>) -> Option<Lawful<String, InfectionNotice>> {
+    ///     s.in_passing(p, jiff::Timestamp::UNIX_EPOCH)
+    /// }
+    /// ```
+    pub fn in_passing<P: InPassing>(self, permit: &Permit<P>, now: Timestamp) -> Option<Lawful<T, P>> {
+        permit.in_force(now).then(|| Lawful::granted(self.value))
     }
 
     /// For the vault, which puts the value at rest without anybody reading it.

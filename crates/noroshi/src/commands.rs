@@ -134,6 +134,7 @@ fn run_loop(at: &Where, roles: &[Stage]) -> anyhow::Result<ExitCode> {
     if stages.contains(&Stage::Observe) {
         sources::start(&house)?;
         crate::sessions::start(&house)?;
+        crate::consents::start(&house)?;
     }
     if stages.contains(&Stage::Improve) {
         let house = Arc::clone(&house);

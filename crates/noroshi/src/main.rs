@@ -13,6 +13,7 @@ mod cases;
 mod cli;
 mod commands;
 mod config;
+mod consents;
 mod cost;
 mod counters;
 mod counting;

@@ -2,7 +2,8 @@
 //!
 //! It is looked at before any rule is: the names that somebody asks for who has not agreed are held against no list. So it must
 //! cost next to nothing, and a change must hold at once for all threads. Nobody has agreed of whom nothing is said: an empty map, as
-//! after a start, means plain answers.
+//! after a start, means plain answers. So does one of which nothing was heard for a while, because whoever keeps it up to date may be gone, and
+//! with it the word of who has changed their mind.
 //!
 //! ```text
 //!   spaces, sorted      a network of the operator's, cut into lines: IPv4 by addresses, IPv6 by prefixes of one length
@@ -12,7 +13,7 @@
 
 use std::net::IpAddr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use ipnet::IpNet;
 
@@ -54,6 +55,8 @@ pub enum SpaceError {
 pub struct Consents {
     /// By their first address, IPv4 before IPv6.
     spaces: Vec<Space>,
+    /// Until when what is said holds.
+    until_s: AtomicU32,
 }
 
 fn bits(address: IpAddr) -> u128 {
@@ -97,7 +100,7 @@ impl Consents {
                 return Err(SpaceError::Overlaps(two[0].network, two[1].network));
             }
         }
-        Ok(Self { spaces })
+        Ok(Self { spaces, until_s: AtomicU32::new(0) })
     }
 
     fn space(&self, address: IpAddr) -> Option<&Space> {
@@ -108,9 +111,12 @@ impl Consents {
         space.network.contains(&address).then_some(space)
     }
 
-    /// Whether the line that has `address` now has agreed.
+    /// Whether the line that has `address` at `now_s` has agreed.
     #[inline]
-    pub fn agrees(&self, address: IpAddr) -> bool {
+    pub fn agrees(&self, address: IpAddr, now_s: u32) -> bool {
+        if now_s >= self.until_s.load(Ordering::Acquire) {
+            return false;
+        }
         let address = address.to_canonical();
         let Some(space) = self.space(address) else { return false };
         let line = (bits(address) - space.first) >> space.within;
@@ -135,8 +141,14 @@ impl Consents {
         true
     }
 
-    /// Nobody has agreed any more.
+    /// What is said holds until then.
+    pub fn holds_until(&self, until_s: u32) {
+        self.until_s.store(until_s, Ordering::Release);
+    }
+
+    /// Nobody has agreed any more, until it is said anew.
     pub fn forget(&self) {
+        self.holds_until(0);
         for page in self.pages() {
             page.iter().for_each(|word| word.store(0, Ordering::Release));
         }
@@ -196,22 +208,25 @@ mod tests {
     fn nobody_has_agreed_until_it_is_said_and_no_longer_than_that() {
         let networks = [net("203.0.112.0/20"), net("2001:db8::/32"), net("198.51.100.0/24")];
         let consents = Consents::nobody(&networks, 56).unwrap();
-        assert!(!consents.agrees(ip("198.51.100.7")));
+        consents.holds_until(100);
+        let agrees = |text: &str| consents.agrees(ip(text), 99);
+        assert!(!agrees("198.51.100.7"));
         assert!(consents.say(net("198.51.100.7/32"), true));
         assert!(consents.say(net("2001:db8:0:ab00::/56"), true));
-        assert!(consents.agrees(ip("198.51.100.7")) && !consents.agrees(ip("198.51.100.8")));
-        assert!(consents.agrees(ip("::ffff:198.51.100.7")), "as a socket of both families says it");
-        assert!(consents.agrees(ip("2001:db8:0:abcd::1")) && !consents.agrees(ip("2001:db8:0:ac00::1")));
+        assert!(agrees("198.51.100.7") && !agrees("198.51.100.8"));
+        assert!(agrees("::ffff:198.51.100.7"), "as a socket of both families says it");
+        assert!(agrees("2001:db8:0:abcd::1") && !agrees("2001:db8:0:ac00::1"));
         assert_eq!(consents.count(), 2);
         assert!(consents.say(net("198.51.100.7/32"), false));
-        assert!(!consents.agrees(ip("198.51.100.7")));
-        assert!(!consents.say(net("192.0.2.1/32"), true) && !consents.agrees(ip("192.0.2.1")), "not ours");
+        assert!(!agrees("198.51.100.7"));
+        assert!(!consents.say(net("192.0.2.1/32"), true) && !agrees("192.0.2.1"), "not ours");
         assert!(!consents.say(net("198.51.0.0/16"), true), "more than ours");
         consents.say(net("203.0.112.0/20"), true);
         assert_eq!(consents.count(), 4097);
         consents.say(net("203.0.120.0/21"), false);
         assert_eq!(consents.count(), 2049);
-        assert!(consents.agrees(ip("203.0.119.255")) && !consents.agrees(ip("203.0.120.0")));
+        assert!(agrees("203.0.119.255") && !agrees("203.0.120.0"));
+        assert!(!consents.agrees(ip("203.0.119.255"), 100), "nothing was heard for too long");
         consents.forget();
         assert_eq!(consents.count(), 0);
     }

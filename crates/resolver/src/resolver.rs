@@ -216,7 +216,8 @@ impl Resolver {
         let mut zones = policy.zones_for(tags);
         for measure in 0..MEASURES_MAX {
             let needing = policy.needing(measure, zones);
-            if needing != 0 && !self.consents.get(measure).is_some_and(|consents| consents.agrees(client)) {
+            let agrees = |consents: &Consents| consents.agrees(client, self.clock.now_s());
+            if needing != 0 && !self.consents.get(measure).is_some_and(agrees) {
                 zones &= !needing;
             }
         }

@@ -597,6 +597,7 @@ mod tests {
         access.grant("192.0.2.0/24".parse().unwrap(), true);
         access.grant("2001:db8::/32".parse().unwrap(), true);
         let nobody = Consents::nobody(&["192.0.2.0/24".parse().unwrap()], 56).unwrap();
+        nobody.holds_until(u32::MAX);
         let resolver = Resolver::new(settings, SECRET, editor.published(), access, back_end, clock.clone());
         World { resolver: resolver.by_consent(vec![nobody]), clock }.knows("a.example.", A)
     }

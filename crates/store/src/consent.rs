@@ -58,6 +58,27 @@ impl Tx<'_> {
         Ok(self.consent(party, measure)? == Some(false) || self.consent(party, "*")? == Some(false))
     }
 
+    /// The parties that have withdrawn from a measure or from all of them.
+    pub fn opt_outs(&mut self, measure: &str) -> Result<Vec<String>, StoreError> {
+        let rows = self.rows(
+            "SELECT DISTINCT said.scope FROM consent said
+             WHERE said.measure IN (?1, '*') AND said.scope <> ?2 AND said.granted = 0 AND said.since_ms =
+                 (SELECT max(since_ms) FROM consent WHERE scope = said.scope AND measure = said.measure)",
+            values![measure, TERMS],
+        )?;
+        rows.iter().map(|row| Ok(row.text(0)?.to_owned())).collect()
+    }
+
+    /// The register's newest entry, and how often something was said in that moment: another, once something was said.
+    pub fn consent_stamp(&mut self) -> Result<(i64, i64, i64), StoreError> {
+        let row = self.row(
+            "SELECT count(*), COALESCE(max(since_ms), 0), CAST(COALESCE(sum(granted), 0) AS BIGINT) FROM consent
+             WHERE since_ms = (SELECT max(since_ms) FROM consent)",
+            values![],
+        )?;
+        row.map_or(Ok((0, 0, 0)), |row| Ok((row.int(0)?, row.int(1)?, row.int(2)?)))
+    }
+
     /// The register, newest first.
     pub fn consents(&mut self, offset: u64, limit: u32) -> Result<Vec<ConsentRow>, StoreError> {
         let rows = self.rows(

@@ -34,7 +34,7 @@ fn present(book: &Book, s: i64) -> Vec<(String, String)> {
     let opened = vault().open_one(present, "everybody", &asking(), now(), &mut Evidence::default()).unwrap();
     let present = opened.read();
     let mut all = Vec::new();
-    present.each(|net, line| all.push((net.to_string(), present.name(line).unwrap())));
+    present.each_slot(|slot, line| all.push((slot.net().to_string(), present.name(line).unwrap())));
     all.sort();
     all
 }

@@ -1,5 +1,6 @@
 //! The policy resolver as a command: what can be typed, what `[resolver]` means, and a resolver that runs.
 
+mod consents;
 mod control;
 mod handover;
 mod metrics;

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use listenfd::ListenFd;
 use noroshi_resolver::clock::Clock;
 use noroshi_resolver::forward::Forward;
@@ -28,7 +28,7 @@ use super::handover::{self, Before};
 use super::settings::{self, Encrypted, Plan, PlannedWarning};
 use super::warning::{Garden, Pages};
 use super::zones::Zones;
-use super::{metrics, status, warning};
+use super::{consents, metrics, status, warning};
 use crate::config::Config;
 
 /// Folder of zones, in the data folder.
@@ -56,8 +56,16 @@ pub fn run(mut plan: Plan, config: &Config, take_over: bool) -> anyhow::Result<(
         settings::Asked::Forward(servers) => BackEnd::Forward(Forward::new(servers, clock.clone())),
         settings::Asked::Recurse(settings) => BackEnd::Recurse(Recurse::new(settings, clock.clone())),
     };
-    let resolver =
+    let mut resolver =
         Resolver::new(plan.settings, secret, policy, plan.access, back_end, clock).giving(zones.given());
+    let by_consent = resolver.policy().zones.iter().any(|zone| zone.settings.by_consent.is_some());
+    if by_consent {
+        ensure!(
+            !config.own.is_empty(),
+            "[[resolver.rpz]] measure needs [network] own: whose lines may have agreed"
+        );
+        resolver = resolver.by_consent(consents::nobody(&config.own, plan.consent_v6_prefix)?);
+    }
     let resolver = Arc::new(resolver);
     let (serving, mut notified) = Serving::new(Arc::clone(&resolver), runtime.handle().clone());
     let (gone, mut giving_way) = oneshot::channel();
@@ -83,6 +91,9 @@ pub fn run(mut plan: Plan, config: &Config, take_over: bool) -> anyhow::Result<(
     if let Some(address) = plan.metrics {
         let (serving, zones) = (serving.clone(), Arc::clone(&zones));
         runtime.spawn(metrics::serve(address, move || status::status(&resolver, &serving, &zones)));
+    }
+    if by_consent {
+        consents::listen(data_dir, &serving.resolver)?;
     }
     zones.follow(runtime.handle());
     runtime.spawn({

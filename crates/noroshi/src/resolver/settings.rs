@@ -21,6 +21,7 @@ use noroshi_resolver::zone::Key;
 use noroshi_resolver::zone::transfer::Primary;
 use serde::{Deserialize, Serialize};
 
+use crate::consents::MEASURES;
 use crate::sources::secret;
 
 /// The port of DNS.
@@ -35,6 +36,8 @@ const CACHE_MIB: u64 = 256;
 const STALE_S: u32 = 86_400;
 /// Seconds for which an alias that an override says holds.
 const OVERRIDE_TTL_S: u32 = 300;
+/// Default of `consent-v6-prefix`: what a line is given by most providers.
+const CONSENT_V6_PREFIX: u8 = 56;
 /// Default of `go-on-s`.
 const GO_ON_S: u32 = 3600;
 /// Tags at most: a bit each.
@@ -82,6 +85,10 @@ pub struct ResolverFile {
     pub answers_s_max: Option<u32>,
     /// Policy zones, in the order in which they decide.
     pub rpz: Vec<RpzFile>,
+    /// Sockets of other resolvers that are told who has agreed to measures, besides that in this data folder.
+    pub consent_sockets: Vec<PathBuf>,
+    /// How many bits of an IPv6 address tell one line from another. Default: 56.
+    pub consent_v6_prefix: Option<u8>,
     /// The page to which names lead that are warned of.
     pub warning: Option<WarningFile>,
     /// Keys that are shared with primaries (TSIG), by name.
@@ -153,6 +160,8 @@ pub struct RpzFile {
     /// What is done instead of what rules say: `given`, `nxdomain`, `nodata`, `passthru`, `drop`, `tcp-only`, `disabled`, or
     /// `cname NAME`; or `warn`: names lead to the page of `[resolver.warning]`, from which one can go on.
     pub r#override: Option<String>,
+    /// Its rules hold for lines that have agreed to this measure: `site-warning` or `cnc-blocking`. Default: for everybody.
+    pub measure: Option<String>,
     /// Who made the list, as it is told to people.
     pub listed_by: Option<String>,
     /// What its names are: `malware-distribution`, `phishing`, `c2-server` or another `classification.type` (IntelMQ, RSIT).
@@ -223,6 +232,8 @@ pub struct Plan {
     pub zones: Vec<PlannedZone>,
     /// The page that warns.
     pub warning: Option<PlannedWarning>,
+    /// How many bits of an IPv6 address tell one line from another.
+    pub consent_v6_prefix: u8,
 }
 
 /// The page that warns.
@@ -330,6 +341,7 @@ impl ResolverFile {
         Ok(Plan {
             listen,
             warning,
+            consent_v6_prefix: self.consent_v6_prefix.unwrap_or(CONSENT_V6_PREFIX),
             encrypted: self.encrypted()?,
             metrics: self.metrics,
             threads: self.threads.unwrap_or_else(cores).max(1),
@@ -523,6 +535,12 @@ impl RpzFile {
         settings.action =
             self.action().with_context(|| format!("[[resolver.rpz]] {}: override", self.name))?;
         settings.tags = bits(tags, &self.tags);
+        settings.by_consent = self
+            .measure
+            .as_deref()
+            .map(measure)
+            .transpose()
+            .with_context(|| format!("[[resolver.rpz]] {}", self.name))?;
         settings.ttl_max_s = self.max_policy_ttl_s.unwrap_or(u32::MAX);
         settings.signal_nxdomain_ra = self.signal_nxdomain_ra;
         settings.extended_error = match self.extended_error.as_deref() {
@@ -568,6 +586,13 @@ fn v4_of(address: IpAddr) -> Option<Ipv4Addr> {
 
 fn v6_of(address: IpAddr) -> Option<Ipv6Addr> {
     if let IpAddr::V6(v6) = address { Some(v6) } else { None }
+}
+
+/// The number of a measure that holds by consent.
+fn measure(name: &str) -> anyhow::Result<u8> {
+    let number = MEASURES.iter().position(|known| *known == name);
+    let number = number.and_then(|number| u8::try_from(number).ok());
+    number.with_context(|| format!("measure {name:?} is none of {}", MEASURES.join(", ")))
 }
 
 /// A name, absolute whether it ends with a dot or not.

@@ -345,6 +345,24 @@ fn consent_is_what_was_said_last_and_its_history_stays() {
         say(TERMS, "infection-notice", true, 2);
         assert_eq!(of(TERMS), Some(false), "by time said, not by order of arrival");
         assert_eq!(store.tx("t", |tx| tx.consents(0, 10)).unwrap().len(), 3);
+        let outs = || store.tx("t", |tx| tx.opt_outs("infection-notice")).unwrap();
+        let stamp = || store.tx("t", |tx| tx.consent_stamp()).unwrap();
+        assert_eq!(outs(), ["p"; 0]);
+        let mut stamps = vec![stamp()];
+        for (second, measure, granted, out) in [
+            (20, "infection-notice", false, true),
+            (21, "site-warning", false, true),
+            (22, "infection-notice", true, false),
+            (22, "infection-notice", false, true),
+            (23, "*", false, true),
+            (24, "infection-notice", true, true),
+            (25, "*", true, false),
+        ] {
+            say("p", measure, granted, second);
+            assert_eq!(outs().contains(&"p".to_owned()), out, "{second} {measure}");
+            stamps.push(stamp());
+        }
+        assert!(stamps.windows(2).all(|two| two[0] != two[1]), "{stamps:?}");
         let out = |party: &str| store.tx("t", |tx| tx.opted_out(party, "takedown-notice")).unwrap();
         assert!(!out("p"));
         say("p", "*", false, 1);
