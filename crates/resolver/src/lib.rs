@@ -13,6 +13,7 @@ pub mod cache;
 pub mod client;
 pub mod clock;
 pub mod consent;
+pub mod dnssec;
 pub mod exchange;
 pub mod exempt;
 pub mod forward;

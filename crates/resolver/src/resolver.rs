@@ -392,8 +392,9 @@ impl Resolver {
             BackEnd::Recurse(recurse) => recurse.ask(wanted).await,
         };
         let now_s = self.clock.now_s();
-        let failed =
-            steps.first().is_none_or(|(_, step)| !matches!(step.code, rcode::NOERROR | rcode::NXDOMAIN));
+        let failed = steps.first().is_none_or(|(_, step)| {
+            step.bogus.is_none() && !matches!(step.code, rcode::NOERROR | rcode::NXDOMAIN)
+        });
         if failed && let Some(old) = self.stale(wanted, now_s) {
             let old = Arc::new(Step { recheck_s: now_s + RECHECK_S, ..Step::clone(&old) });
             self.cache.keep(wanted, Arc::clone(&old));

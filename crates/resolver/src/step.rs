@@ -119,6 +119,8 @@ pub struct Step {
     pub code: u16,
     /// Whether a validating resolver vouches for it.
     pub authentic: bool,
+    /// Why its signatures do not hold, as an extended error (RFC 8914); it is a failure then, whatever was heard.
+    pub bogus: Option<u16>,
     /// Where it leads, when it is an alias and the alias was not asked for.
     pub alias: Option<Box<[u8]>>,
     /// What was asked for, or the alias.
@@ -144,6 +146,7 @@ impl Step {
             name: name.wire().into(),
             code: rcode::SERVFAIL,
             authentic: false,
+            bogus: None,
             alias: None,
             answer: Records::default(),
             authority: Records::default(),

@@ -157,6 +157,8 @@ impl Resolver {
         };
         if let Some(verdict) = by_answer.or(by_question)
             && !(spares_signed && step.is_signed())
+            // What is forged stays a failure: a rule must not make something of it that looks right.
+            && (step.bogus.is_none() || self.settings.break_dnssec)
         {
             return Ok(self.act(policy, way, client, &verdict, now_s));
         }
@@ -177,8 +179,13 @@ impl Resolver {
     /// Writes what the world says, and goes on along its alias.
     fn follow(&self, way: &mut Way<'_, '_>, step: &Step, now_s: u32) -> Next {
         let ttl_max = way.ttl_max;
-        way.authentic &= step.authentic;
+        way.authentic &= step.authentic && !step.is_stale(now_s);
         way.code = step.code;
+        if step.bogus.is_some() {
+            way.reply.empty();
+            way.extended_error = step.bogus;
+            return Next::Done;
+        }
         let alias_at = step.write(&mut way.reply, Section::Answer, way.name_at, now_s, ttl_max);
         let alias = step.alias.as_deref().and_then(|alias| Name::from_wire(alias).ok());
         if let (Some((alias, _)), Some(at)) = (alias, alias_at) {

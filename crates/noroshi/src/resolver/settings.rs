@@ -10,11 +10,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ipnet::IpNet;
 use noroshi_resolver::client::Access;
+use noroshi_resolver::dnssec::anchor::Anchor;
 use noroshi_resolver::name::Name;
 use noroshi_resolver::policy::names::ZONES_MAX;
 use noroshi_resolver::policy::rule::Action;
 use noroshi_resolver::policy::{Override, ZoneSettings};
-use noroshi_resolver::recurse::RecurseSettings;
+use noroshi_resolver::recurse::{RecurseSettings, Validation};
 use noroshi_resolver::resolver::{Settings, WarningPage};
 use noroshi_resolver::serve::tls::Certificate;
 use noroshi_resolver::zone::Key;
@@ -105,6 +106,23 @@ pub struct ResolverFile {
     pub qname_minimisation: Option<bool>,
     /// Servers are asked over IPv6, too.
     pub ipv6: bool,
+    /// Whether signatures are checked, where the world is asked from the root down. Default: [`DnssecFile::default`].
+    pub dnssec: Option<DnssecFile>,
+    /// Whom to trust, as DS or DNSKEY records of zones. Without one of the root: the keys of the Internet's.
+    pub trust_anchor: Vec<String>,
+    /// Zones that are taken as unsigned, whatever is heard of them (RFC 7646).
+    pub negative_trust_anchor: Vec<String>,
+}
+
+/// `dnssec`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DnssecFile {
+    /// What does not hold is a failure.
+    Validate,
+    /// They are passed on.
+    #[default]
+    Off,
 }
 
 /// `[resolver.warning]`
@@ -440,6 +458,12 @@ impl ResolverFile {
                 self.stub.is_empty() && self.forward_zone.is_empty() && self.root.is_empty(),
                 "[resolver]: with forward nobody else is asked, so stub, forward-zone and root have no meaning"
             );
+            ensure!(
+                self.dnssec != Some(DnssecFile::Validate)
+                    && self.trust_anchor.is_empty()
+                    && self.negative_trust_anchor.is_empty(),
+                "[resolver]: with forward those who are asked check signatures, so dnssec and trust anchors have no meaning"
+            );
             return Ok(Asked::Forward(
                 self.forward.iter().map(|server| address(server)).collect::<Result<_, _>>()?,
             ));
@@ -459,7 +483,19 @@ impl ResolverFile {
             forwards: zones(&self.forward_zone)?,
             minimise: self.qname_minimisation.unwrap_or(defaults.minimise),
             ipv6: self.ipv6,
+            validation: self.validation()?,
         }))
+    }
+
+    fn validation(&self) -> anyhow::Result<Option<Validation>> {
+        let anchor = |text: &String| {
+            Anchor::from_text(text).with_context(|| format!("[resolver] trust-anchor {text:?}"))
+        };
+        let validation = Validation {
+            anchors: self.trust_anchor.iter().map(anchor).collect::<Result<_, _>>()?,
+            negative: self.negative_trust_anchor.iter().map(|zone| name(zone)).collect::<Result<_, _>>()?,
+        };
+        Ok((self.dnssec.unwrap_or_default() == DnssecFile::Validate).then_some(validation))
     }
 
     fn zone(&self, zone: &RpzFile, tags: &[String]) -> anyhow::Result<PlannedZone> {

@@ -12,6 +12,7 @@
 
 mod cut;
 mod roots;
+mod validate;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -22,9 +23,12 @@ use quick_cache::sync::Cache;
 
 pub use cut::Cut;
 use cut::Standing;
+pub use validate::Validation;
+use validate::Validator;
 
 use crate::cache::Wanted;
 use crate::clock::Clock;
+use crate::dnssec::Budget;
 use crate::exchange::ask;
 use crate::forward::Forward;
 use crate::heard::Heard;
@@ -67,6 +71,8 @@ pub struct RecurseSettings {
     pub minimise: bool,
     /// Whether servers are asked over IPv6.
     pub ipv6: bool,
+    /// Whom to trust; `None`: signatures are not checked.
+    pub validation: Option<Validation>,
 }
 
 impl Default for RecurseSettings {
@@ -77,6 +83,7 @@ impl Default for RecurseSettings {
             forwards: Vec::new(),
             minimise: true,
             ipv6: false,
+            validation: None,
         }
     }
 }
@@ -88,6 +95,7 @@ pub struct Recurse {
     forwards: Vec<(Name, Forward)>,
     cuts: Cache<Name, Arc<Cut>>,
     silent: Cache<IpAddr, u32>,
+    validator: Option<Validator>,
     minimise: bool,
     ipv6: bool,
     clock: Clock,
@@ -95,17 +103,29 @@ pub struct Recurse {
 
 /// What one question has caused so far.
 #[derive(Debug, Default)]
-struct Spent(AtomicU32);
+struct Spent {
+    asked: AtomicU32,
+    budget: Budget,
+}
 
 impl Spent {
     fn one_more(&self) -> bool {
-        self.0.fetch_add(1, Ordering::Relaxed) < ASKED_MAX
+        self.asked.fetch_add(1, Ordering::Relaxed) < ASKED_MAX
     }
+}
+
+/// What was heard of something, of which zone and from whom; or how far the way led.
+struct Found {
+    heard: Option<Heard>,
+    cut: Arc<Cut>,
+    from: Option<SocketAddr>,
 }
 
 impl Recurse {
     /// As the settings say.
     pub fn new(settings: RecurseSettings, clock: Clock) -> Self {
+        let operators = settings.stubs.iter().chain(&settings.forwards).map(|(zone, _)| *zone);
+        let validator = settings.validation.map(|validation| Validator::new(validation, operators));
         let mut fixed: Vec<Arc<Cut>> = settings
             .stubs
             .into_iter()
@@ -121,6 +141,7 @@ impl Recurse {
             forwards: forwards.map(|(zone, servers)| (zone, Forward::new(servers, clock.clone()))).collect(),
             cuts: Cache::new(CUTS_MAX),
             silent: Cache::new(SILENT_MAX),
+            validator,
             minimise: settings.minimise,
             ipv6: settings.ipv6,
             clock,
@@ -130,19 +151,57 @@ impl Recurse {
     /// What the world says of `wanted`, in steps that name their servers; the first is of `wanted`, and says of a failure through which
     /// servers the way led.
     pub async fn ask(&self, wanted: &Wanted) -> Vec<(Wanted, Step)> {
-        self.find(*wanted, 0, &Spent::default()).await
+        let spent = Spent::default();
+        let Some(validator) = self.validator.as_ref().filter(|_| !wanted.checking_disabled) else {
+            return self.find(*wanted, 0, &spent).await;
+        };
+        if let Some(forward) = self.forward(wanted) {
+            // Whoever is asked for a zone is believed for that zone.
+            let mut steps = forward.ask(wanted).await;
+            let own = steps.iter().take_while(|(of, _)| self.forward(of).is_some()).count();
+            steps.truncate(own);
+            return steps;
+        }
+        self.ask_validated(validator, wanted, &spent).await
     }
 
     async fn find(&self, wanted: Wanted, depth: usize, spent: &Spent) -> Vec<(Wanted, Step)> {
-        let mut cut = self.closest(&wanted);
-        if let Some(forward) = self.forward(&wanted.name, &cut.zone) {
+        if let Some(forward) = self.forward(&wanted) {
             return forward.ask(&wanted).await;
         }
+        let found = self.hear(self.closest(&wanted), &wanted, &[], depth, spent).await;
+        self.steps(&found, &wanted)
+    }
+
+    /// What was heard, in steps that name their servers.
+    fn steps(&self, found: &Found, wanted: &Wanted) -> Vec<(Wanted, Step)> {
+        let (servers, now_s) = (found.cut.servers(), self.clock.now_s());
+        let Some(heard) = &found.heard else {
+            return vec![(*wanted, Step::failed(&wanted.name, Some(servers), now_s, 0))];
+        };
+        let mut steps = heard.steps(wanted, &found.cut.zone, now_s);
+        for (_, step) in &mut steps {
+            // A server of the zone is no validating resolver.
+            step.authentic = false;
+            step.servers = Some(Arc::clone(&servers));
+        }
+        steps
+    }
+
+    /// What the world says of `wanted`, from a zone above it on; not what the servers to avoid say.
+    async fn hear(
+        &self,
+        mut cut: Arc<Cut>,
+        wanted: &Wanted,
+        avoid: &[SocketAddr],
+        depth: usize,
+        spent: &Spent,
+    ) -> Found {
         let mut shown = self.first_shown(&wanted.name, &cut.zone);
         for _ in 0..HOPS_MAX {
-            let asked = if shown >= wanted.name.label_count() { wanted } else { minimised(&wanted, shown) };
-            let whole = asked == wanted;
-            let Some(heard) = self.ask_zone(&cut, &asked, depth, spent).await else {
+            let asked = if shown >= wanted.name.label_count() { *wanted } else { minimised(wanted, shown) };
+            let whole = asked == *wanted;
+            let Some((heard, from)) = self.ask_zone(&cut, &asked, avoid, depth, spent).await else {
                 if whole {
                     break;
                 }
@@ -164,17 +223,9 @@ impl Recurse {
                 };
                 continue;
             }
-            let servers = cut.servers();
-            let mut steps = heard.steps(&wanted, &cut.zone, self.clock.now_s());
-            for (_, step) in &mut steps {
-                // A server of the zone is no validating resolver.
-                step.authentic = false;
-                step.servers = Some(Arc::clone(&servers));
-            }
-            return steps;
+            return Found { heard: Some(heard), cut, from: Some(from) };
         }
-        let failed = Step::failed(&wanted.name, Some(cut.servers()), self.clock.now_s(), 0);
-        vec![(wanted, failed)]
+        Found { heard: None, cut, from: None }
     }
 
     /// The deepest zone above (or at) a name whose servers are known.
@@ -198,28 +249,35 @@ impl Recurse {
     }
 
     /// The resolvers for a name's zone, when they are told of nearer than the zone cut.
-    fn forward(&self, name: &Name, cut: &Name) -> Option<&Forward> {
-        let near = self.forwards.iter().filter(|(zone, _)| name.is_below(zone));
+    fn forward(&self, wanted: &Wanted) -> Option<&Forward> {
+        let near = self.forwards.iter().filter(|(zone, _)| wanted.name.is_below(zone));
         let (zone, forward) = near.max_by_key(|(zone, _)| zone.label_count())?;
-        zone.is_below(cut).then_some(forward)
+        zone.is_below(&self.closest(wanted).zone).then_some(forward)
     }
 
     fn first_shown(&self, name: &Name, zone: &Name) -> usize {
         if self.minimise { zone.label_count() + 1 } else { name.label_count() }
     }
 
-    /// What a zone's servers say, the first that says anything.
-    async fn ask_zone(&self, cut: &Cut, wanted: &Wanted, depth: usize, spent: &Spent) -> Option<Heard> {
+    /// What a zone's servers say, the first that says anything; and who that was.
+    async fn ask_zone(
+        &self,
+        cut: &Cut,
+        wanted: &Wanted,
+        avoid: &[SocketAddr],
+        depth: usize,
+        spent: &Spent,
+    ) -> Option<(Heard, SocketAddr)> {
         let asking = Asking {
             rtype: wanted.rtype,
             recursion: false,
             dnssec_ok: wanted.dnssec_ok,
             checking_disabled: false,
         };
-        let mut asked: Vec<SocketAddr> = Vec::new();
+        let mut asked = avoid.to_vec();
         for wait in [WAIT, WAIT_LONG] {
             let mut looked_up = 0;
-            while asked.len() < SERVERS_MAX {
+            while asked.len() < avoid.len() + SERVERS_MAX {
                 let Some(server) = self.next(cut, &asked) else {
                     if looked_up >= LOOKED_UP_MAX || !self.look_up(cut, depth, spent).await {
                         break;
@@ -234,7 +292,7 @@ impl Recurse {
                 match ask(server, &wanted.name, asking, wait).await {
                     Ok(heard) if says_something(&heard, cut, wanted) => {
                         self.silent.remove(&server.ip());
-                        return Some(heard);
+                        return Some((heard, server));
                     }
                     Ok(heard) => tracing::debug!(%server, code = heard.code, "lame"),
                     Err(error) => {
@@ -243,7 +301,7 @@ impl Recurse {
                     }
                 }
             }
-            asked.clear();
+            asked.truncate(avoid.len());
         }
         None
     }

@@ -9,5 +9,6 @@ mod scenarios;
 mod stale;
 mod transfers;
 mod upstream;
+mod validation;
 mod warning;
 mod world;
