@@ -348,3 +348,157 @@ fn owner_hash(owner: &Name, apex: &Name) -> Option<Vec<u8>> {
     let label = owner.labels().next().filter(|_| owner.parent().is_some_and(|above| above == *apex))?;
     base32::decode_hex(std::str::from_utf8(label).ok()?).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::rdata::dnssec::RtypeBitmapBuilder;
+
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::from_text(text.as_bytes(), &Name::ROOT).unwrap()
+    }
+
+    fn bitmap(types: &[u16]) -> Vec<u8> {
+        let mut builder = RtypeBitmapBuilder::new_vec();
+        types.iter().for_each(|kind| builder.add(Rtype::from_int(*kind)).unwrap());
+        builder.finalize().as_slice().to_vec()
+    }
+
+    fn nsec(owner: &str, next: &str, types: &[u16]) -> Rr {
+        let data = [name(next).wire(), &bitmap(types)].concat();
+        Rr { owner: name(owner), rtype: rtype::NSEC, ttl: 60, data }
+    }
+
+    /// NSEC3 records of `example.` for names that exist, in the order of their hashes.
+    fn nsec3s(iterations: u16, opt_out: bool, names: &[(&str, &[u16])]) -> Vec<Rr> {
+        let budget = Budget::default();
+        let mut hashing = Denial::new(name("example."), &budget);
+        hashing.hashing = Some((iterations, vec![0xab]));
+        let mut hashes: Vec<(Vec<u8>, &[u16])> =
+            names.iter().map(|(of, types)| (hashing.hash(&name(of)).unwrap(), *types)).collect();
+        hashes.sort();
+        let next = hashes.iter().map(|(hash, _)| hash.clone()).cycle().skip(1);
+        let rr = |((hash, types), next): (&(Vec<u8>, &[u16]), Vec<u8>)| {
+            let [high, low] = iterations.to_be_bytes();
+            let fixed = [1, u8::from(opt_out), high, low, 1, 0xab, next.len() as u8];
+            let data = [&fixed[..], &next, &bitmap(types)].concat();
+            let label = base32::encode_string_hex(hash).to_ascii_lowercase();
+            Rr { owner: name(&format!("{label}.example.")), rtype: rtype::NSEC3, ttl: 60, data }
+        };
+        hashes.iter().zip(next).map(rr).collect()
+    }
+
+    fn proven<T>(records: &[Rr], ask: impl Fn(&Denial<'_>) -> T) -> T {
+        let budget = Budget::default();
+        let mut denial = Denial::new(name("example."), &budget);
+        records.iter().for_each(|rr| denial.add(rr));
+        ask(&denial)
+    }
+
+    const ZONE: &[u16] = &[rtype::SOA, rtype::NS];
+
+    #[test]
+    fn between_two_names_there_is_none() {
+        let records = [nsec("example.", "b.example.", ZONE), nsec("b.example.", "d.c.example.", &[rtype::A])];
+        let none = |of: &str| proven(&records, |denial| denial.no_name(&name(of)).unwrap());
+        assert_eq!(none("a.example."), Proof::Holds);
+        assert_eq!(none("x.b.example."), Proof::Holds);
+        let half = |of: &str| proven(&records[1..], |denial| denial.no_name(&name(of)).unwrap());
+        assert_eq!(
+            (none("bb.example."), half("bb.example.")),
+            (Proof::Holds, Proof::Nothing),
+            "and no wildcard"
+        );
+        assert_eq!(none("b.example."), Proof::Nothing);
+        assert_eq!(none("c.example."), Proof::Nothing, "it has names below");
+        assert_eq!(none("e.example."), Proof::Nothing);
+        let no_type = |of: &str, kind| proven(&records, |denial| denial.no_type(&name(of), kind).unwrap());
+        assert_eq!(no_type("b.example.", 28), Proof::Holds);
+        assert_eq!(no_type("b.example.", rtype::A), Proof::Nothing);
+        assert_eq!(no_type("c.example.", rtype::A), Proof::Holds, "it has no records of its own");
+        assert_eq!(no_type("example.", rtype::DS), Proof::Nothing, "the zone above has the say");
+        // The last of a zone leads back to its first, and to no other zone's names.
+        let last = [nsec("y.example.", "example.", &[rtype::A])];
+        assert_eq!(
+            proven(&last, |denial| denial.no_type(&name("z.other."), rtype::A).unwrap()),
+            Proof::Nothing
+        );
+        assert_eq!(proven(&last, |denial| denial.cut(&name("z.example.")).unwrap()), Cut::Absent);
+    }
+
+    #[test]
+    fn what_is_said_above_a_delegation_proves_nothing_below_it() {
+        for types in [&[rtype::NS][..], &[rtype::DNAME]] {
+            let records = [nsec("b.example.", "c.example.", types), nsec("example.", "b.example.", ZONE)];
+            assert_eq!(
+                proven(&records, |denial| denial.no_name(&name("x.b.example.")).unwrap()),
+                Proof::Nothing
+            );
+            let records = nsec3s(0, false, &[("example.", ZONE), ("b.example.", types)]);
+            assert_eq!(
+                proven(&records, |denial| denial.no_name(&name("x.b.example.")).unwrap()),
+                Proof::Nothing
+            );
+        }
+        let records = [nsec("b.example.", "c.example.", &[rtype::NS])];
+        assert_eq!(
+            proven(&records, |denial| denial.no_type(&name("b.example."), 1).unwrap()),
+            Proof::Nothing
+        );
+        assert_eq!(
+            proven(&records, |denial| denial.no_type(&name("b.example."), rtype::DS).unwrap()),
+            Proof::Holds
+        );
+        assert_eq!(proven(&records, |denial| denial.cut(&name("b.example.")).unwrap()), Cut::Insecure);
+        let signed = [nsec("b.example.", "c.example.", &[rtype::NS, rtype::DS])];
+        assert_eq!(proven(&signed, |denial| denial.cut(&name("b.example.")).unwrap()), Cut::Unproven);
+    }
+
+    #[test]
+    fn hashes_prove_the_same_and_opt_out_leaves_it_open() {
+        let names: &[(&str, &[u16])] =
+            &[("example.", ZONE), ("b.example.", &[rtype::A]), ("c.example.", &[])];
+        for (opt_out, none) in [(false, Proof::Holds), (true, Proof::Insecure)] {
+            let records = nsec3s(5, opt_out, names);
+            assert_eq!(proven(&records, |denial| denial.no_name(&name("x.y.example.")).unwrap()), none);
+            assert_eq!(
+                proven(&records, |denial| denial.no_name(&name("b.example.")).unwrap()),
+                Proof::Nothing
+            );
+            assert_eq!(proven(&records, |denial| denial.no_type(&name("b.example."), 28)), Ok(Proof::Holds));
+            assert_eq!(proven(&records, |denial| denial.no_type(&name("b.example."), 1)), Ok(Proof::Nothing));
+            let cut = if opt_out { Cut::Insecure } else { Cut::Absent };
+            assert_eq!(proven(&records, |denial| denial.cut(&name("x.example."))), Ok(cut));
+            assert_eq!(proven(&records, |denial| denial.cut(&name("c.example."))), Ok(Cut::Within));
+            let closer = proven(&records, |denial| denial.no_closer(&name("x.example."), &name("example.")));
+            assert_eq!(closer, Ok(none));
+            // Without the one that is right above, nothing is proven.
+            let lacking: Vec<Rr> = records
+                .iter()
+                .filter(|rr| {
+                    proven(std::slice::from_ref(rr), |denial| denial.no_type(&name("example."), 1))
+                        == Ok(Proof::Nothing)
+                })
+                .cloned()
+                .collect();
+            assert_eq!(lacking.len(), 2);
+            assert_eq!(proven(&lacking, |denial| denial.no_name(&name("x.example."))), Ok(Proof::Nothing));
+        }
+    }
+
+    #[test]
+    fn hashing_ends_where_it_is_too_much() {
+        let names: &[(&str, &[u16])] = &[("example.", ZONE), ("b.example.", &[rtype::A])];
+        let deep = name(&("x.".repeat(120) + "example."));
+        let too_many = nsec3s(ITERATIONS_MAX + 1, false, names);
+        assert_eq!(proven(&too_many, |denial| denial.no_name(&deep)), Ok(Proof::Insecure));
+        let many = nsec3s(ITERATIONS_MAX, false, names);
+        let budget = Budget::default();
+        let mut denial = Denial::new(name("example."), &budget);
+        many.iter().for_each(|rr| denial.add(rr));
+        assert_eq!(denial.no_name(&deep), Err(Fault::Work));
+        assert!(budget.rounds() <= crate::dnssec::HASHING_MAX);
+        assert_eq!(proven(&nsec3s(0, false, names), |denial| denial.no_name(&deep)), Ok(Proof::Holds));
+    }
+}

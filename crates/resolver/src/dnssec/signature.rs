@@ -282,3 +282,157 @@ pub(crate) fn tail(name: &Name, labels: usize) -> Name {
     }
     at
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::base::Ttl;
+    use domain::base::iana::SecurityAlgorithm;
+    use ring::signature::{Ed25519KeyPair, KeyPair as _};
+
+    use super::*;
+
+    const NOW_S: u32 = 1_800_000_000;
+
+    fn name(text: &str) -> Name {
+        Name::from_text(text.as_bytes(), &Name::ROOT).unwrap()
+    }
+
+    fn address(owner: &str, last: u8) -> Rr {
+        Rr { owner: name(owner), rtype: rtype::A, ttl: 300, data: vec![192, 0, 2, last] }
+    }
+
+    /// A zone of one key, which signs.
+    struct Signer {
+        pair: Ed25519KeyPair,
+        zone: Zone,
+    }
+
+    impl Signer {
+        fn new(apex: &str) -> Self {
+            let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+            let public = pair.public_key().as_ref().to_vec();
+            let key = Dnskey::new(257, 3, SecurityAlgorithm::ED25519, public).unwrap();
+            Self { pair, zone: Zone { apex: name(apex), keys: vec![key] } }
+        }
+
+        /// The records, and one signature of them with so many labels that holds from and until.
+        fn sign(&self, records: &[Rr], labels: u8, from_s: u32, until_s: u32) -> Vec<Rr> {
+            let key = &self.zone.keys[0];
+            let kind = Rtype::from_int(records[0].rtype);
+            let signer = DomainName::<Vec<u8>>::from_octets(self.zone.apex.wire().to_vec()).unwrap();
+            let unsigned = Rrsig::new(
+                kind,
+                key.algorithm(),
+                labels,
+                Ttl::from_secs(200),
+                until_s.into(),
+                from_s.into(),
+                key.key_tag(),
+                signer,
+                Vec::new(),
+            )
+            .unwrap();
+            let mut data = Vec::new();
+            unsigned.compose_rdata(&mut data).unwrap();
+            let parsed = Rrsig::parse(&mut Parser::from_ref(data.as_slice())).unwrap();
+            let set = RrSet::of(records, &records[0].owner, records[0].rtype).unwrap();
+            let canonical = canonical_data(&set).unwrap();
+            let (signed, _) = signed_octets(&parsed, &set, &self.zone.apex, &canonical).unwrap();
+            let signature = self.pair.sign(&signed);
+            data.extend(signature.as_ref());
+            let rr = Rr { owner: records[0].owner, rtype: rtype::RRSIG, ttl: 300, data };
+            [records, &[rr]].concat()
+        }
+
+        fn judge(&self, records: &[Rr]) -> Result<Verified, Fault> {
+            let set = RrSet::of(records, &records[0].owner, records[0].rtype).unwrap();
+            verify(&set, &self.zone, NOW_S, &Budget::default())
+        }
+    }
+
+    #[test]
+    fn what_was_signed_holds_and_nothing_else() {
+        let signer = Signer::new("example.");
+        let both = [address("a.example.", 2), address("a.example.", 1)];
+        let signed = signer.sign(&both, 2, NOW_S - 10, NOW_S + 50);
+        assert_eq!(signer.judge(&signed), Ok(Verified { ttl_s: 50, wildcard_of: None }));
+        let turned = [signed[1].clone(), signed[0].clone(), signed[0].clone(), signed[2].clone()];
+        assert!(signer.judge(&turned).is_ok(), "in any order, and twice");
+        assert_eq!(signer.judge(&signed[..2]), Err(Fault::Unsigned));
+        assert_eq!(signer.judge(&signed[1..]), Err(Fault::Bogus), "one is missing");
+        for at in 0..signed[2].data.len() {
+            let mut other = signed.clone();
+            other[2].data[at] ^= 1;
+            assert!(signer.judge(&other).is_err(), "octet {at}");
+        }
+        let other = Signer::new("other.");
+        assert_eq!(other.judge(&signed), Err(Fault::Bogus), "another zone's");
+        assert_eq!(signer.judge(&signer.sign(&both, 2, NOW_S - 10, NOW_S - 1)), Err(Fault::Expired));
+        assert_eq!(signer.judge(&signer.sign(&both, 2, NOW_S + 1, NOW_S + 10)), Err(Fault::NotYetValid));
+    }
+
+    #[test]
+    fn a_wildcard_stands_for_names_below_it_and_for_itself() {
+        let signer = Signer::new("example.");
+        let mut signed = signer.sign(&[address("*.w.example.", 1)], 2, NOW_S, NOW_S + 900);
+        assert_eq!(signer.judge(&signed), Ok(Verified { ttl_s: 200, wildcard_of: None }));
+        signed.iter_mut().for_each(|rr| rr.owner = name("a.b.w.example."));
+        let wildcard_of = Some(name("w.example."));
+        assert_eq!(signer.judge(&signed), Ok(Verified { ttl_s: 200, wildcard_of }));
+        signed.iter_mut().for_each(|rr| rr.owner = name("a.example."));
+        assert_eq!(signer.judge(&signed), Err(Fault::Bogus));
+    }
+
+    #[test]
+    fn many_keys_of_one_tag_and_many_signatures_are_not_all_tried() {
+        let mut signer = Signer::new("example.");
+        let mut signed = signer.sign(&[address("a.example.", 1)], 2, NOW_S, NOW_S + 900);
+        // The tag is a sum, so that keys whose halves are swapped have the same.
+        let key = signer.zone.keys.remove(0);
+        for at in 1..16 {
+            let mut public = key.public_key().clone();
+            public.swap(0, at * 2);
+            public.swap(1, at * 2 + 1);
+            let other = Dnskey::new(257, 3, key.algorithm(), public).unwrap();
+            assert_eq!(other.key_tag(), key.key_tag());
+            signer.zone.keys.push(other);
+        }
+        for _ in 0..100 {
+            signed.push(signed[1].clone());
+        }
+        let set = RrSet::of(&signed, &name("a.example."), rtype::A).unwrap();
+        let budget = Budget::default();
+        assert_eq!(verify(&set, &signer.zone, NOW_S, &budget), Err(Fault::Bogus));
+        assert_eq!(budget.signatures(), (SIGNATURES_OF_SET_MAX * KEYS_WITH_TAG_MAX) as u32);
+        for _ in 0..5 {
+            let _ = verify(&set, &signer.zone, NOW_S, &budget);
+        }
+        assert_eq!(verify(&set, &signer.zone, NOW_S, &budget), Err(Fault::Work));
+        assert_eq!(budget.signatures(), crate::dnssec::SIGNATURES_MAX);
+    }
+
+    #[test]
+    fn a_zones_keys_hold_by_one_that_is_vouched_for() {
+        let signer = Signer::new("example.");
+        let mut data = Vec::new();
+        signer.zone.keys[0].compose_rdata(&mut data).unwrap();
+        let rr = Rr { owner: name("example."), rtype: rtype::DNSKEY, ttl: 300, data: data.clone() };
+        let signed = signer.sign(&[rr], 1, NOW_S, NOW_S + 900);
+        let set = RrSet::of(&signed, &name("example."), rtype::DNSKEY);
+        let judge = |anchors: &[Anchor]| {
+            let zone = zone(&name("example."), set.as_ref(), anchors, NOW_S, &Budget::default());
+            zone.map(|zone| zone.map(|(zone, ttl_s)| (zone.keys.len(), ttl_s)))
+        };
+        let own = Anchor::from_data(rtype::DNSKEY, &data).unwrap();
+        assert_eq!(judge(&[own]), Ok(Some((1, 200))));
+        let tag = signer.zone.keys[0].key_tag();
+        let of = |algorithm, digest| {
+            let digest_of = "00".repeat(32);
+            Anchor::from_text(&format!("example. DS {tag} {algorithm} {digest} {digest_of}"))
+        };
+        assert_eq!(judge(&[of(15, 2).unwrap().1]), Err(Fault::NoKey), "another key's digest");
+        let unknown = [&tag.to_be_bytes()[..], &[200, 2], &[0; 32]].concat();
+        assert_eq!(judge(&[Anchor::from_data(rtype::DS, &unknown).unwrap()]), Ok(None));
+        assert_eq!(judge(&[]), Ok(None));
+    }
+}
