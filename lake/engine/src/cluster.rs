@@ -34,7 +34,7 @@ use datafusion_proto::logical_plan::LogicalExtensionCodec;
 
 use crate::query::scan::LakeTable;
 use crate::query::{self, functions};
-use crate::{Lake, LakeError, Table};
+use crate::{Lake, LakeError};
 
 /// Where an executor listens, and to whom it belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,9 +151,9 @@ impl LogicalExtensionCodec for Codec {
         _: SchemaRef,
         _: &TaskContext,
     ) -> Result<Arc<dyn TableProvider>> {
-        let table = Table::ALL.into_iter().find(|table| table.name().as_bytes() == bytes);
+        let table = std::str::from_utf8(bytes).ok().and_then(|name| LakeTable::named(&self.lake, name));
         let table = table.ok_or_else(|| DataFusionError::Plan("a table that is not ours".to_owned()))?;
-        Ok(Arc::new(LakeTable::at(&self.lake, table)))
+        Ok(Arc::new(table))
     }
 
     fn try_encode_table_provider(
@@ -165,7 +165,7 @@ impl LogicalExtensionCodec for Codec {
         let node: &dyn std::any::Any = node.as_ref();
         let ours = node.downcast_ref::<LakeTable>();
         let ours = ours.ok_or_else(|| DataFusionError::Plan("a table that is not ours".to_owned()))?;
-        into.extend_from_slice(ours.table().name().as_bytes());
+        into.extend_from_slice(ours.name().as_bytes());
         Ok(())
     }
 

@@ -53,6 +53,20 @@ pub enum LakeError {
     /// A time that no calendar has.
     #[error("a time that is on no day of the calendar")]
     NoDay,
+    /// Too many runs of sorted rows to go through at once: join the day's files, or leave it.
+    #[error("the day lies in {runs} parts, of which {max} at most can be put in order: join its files")]
+    Runs {
+        /// How many there are.
+        runs: usize,
+        /// How many there may be.
+        max: usize,
+    },
+    /// Rows that are not in the order in which this program writes them, or are no rows of ours: ask in SQL, which does not mind.
+    #[error("the rows of {} are not in the order of their senders", .0.display())]
+    Order(PathBuf),
+    /// More ports and tools than are counted.
+    #[error("more than {0} ports and tools")]
+    Keys(usize),
     /// Not SQL, or names what is not there: correct it.
     #[error("{}{message}", .place.map_or_else(String::new, |(line, column)| format!("line {line}, column {column}: ")))]
     Sql {

@@ -5,12 +5,14 @@
 //!   LAKE/minutes/day=2026-11-27/sensor=osaka-1/00000000000000000041-00000000000000000041.parquet   one batch
 //!                                              00000000000000000001-00000000000000000040.parquet   forty, joined
 //!                                              .00000000000000000042-….parquet.tmp                 being written
+//!   LAKE/counts/day=2026-11-27/counts.parquet                                              senders of the day, of all its sensors
 //!   LAKE/.writer   locked by the one process that writes     LAKE/.readers   shared by all that read
 //! ```
 //!
 //! A file is called by its first and last batch. What lies within another's range was joined into that one and is no longer looked at,
 //! whether it could be removed already or not: so joining is one rename.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
@@ -26,6 +28,8 @@ use crate::{LakeError, Table};
 pub const SENSOR_BYTES_MAX: usize = 64;
 /// What a file is called while it is written: hidden, so that no reader of Parquet folders takes it.
 const BEING_WRITTEN: &str = ".tmp";
+/// A day's counts.
+const COUNTS: &str = "counts.parquet";
 
 /// Where packets were seen: lower-case letters, digits, `-`, `_` and, not at the beginning, `.`. It becomes the name of a folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -185,6 +189,17 @@ pub(crate) struct File {
     pub bytes: u64,
 }
 
+/// A day's counts, whether they are there or not.
+pub(crate) fn counts_file(lake: &Path, day: Date) -> PathBuf {
+    day_folder(lake, Table::Counts, day).join(COUNTS)
+}
+
+/// The days whose senders are counted.
+pub(crate) fn counted(lake: &Path) -> Result<BTreeSet<Date>, LakeError> {
+    let days = days(lake, Table::Counts)?;
+    Ok(days.into_iter().filter(|day| counts_file(lake, *day).exists()).collect())
+}
+
 pub(crate) fn day_folder(lake: &Path, table: Table, day: Date) -> PathBuf {
     lake.join(table.name()).join(format!("day={day}"))
 }
@@ -221,6 +236,7 @@ pub(crate) fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, LakeError> {
 
 /// A file while it is written. It gets its name when it is whole and on the disk; dropped before that, it is removed.
 pub(crate) struct Draft {
+    lake: PathBuf,
     hidden: PathBuf,
     path: PathBuf,
     file: Option<fs::File>,
@@ -229,12 +245,22 @@ pub(crate) struct Draft {
 impl Draft {
     /// Begins a partition's file.
     pub(crate) fn begin(lake: &Path, partition: &Partition, numbers: Numbers) -> Result<Self, LakeError> {
-        let folder = partition.folder(lake);
-        fs::create_dir_all(&folder).map_err(LakeError::io(&folder))?;
-        let path = folder.join(format!("{numbers}.parquet"));
-        let hidden = folder.join(format!(".{numbers}.parquet{BEING_WRITTEN}"));
+        Self::of(lake, partition.folder(lake).join(format!("{numbers}.parquet")))
+    }
+
+    /// Begins a day's counts.
+    pub(crate) fn of_counts(lake: &Path, day: Date) -> Result<Self, LakeError> {
+        Self::of(lake, counts_file(lake, day))
+    }
+
+    fn of(lake: &Path, path: PathBuf) -> Result<Self, LakeError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let hidden = path.with_file_name(format!(".{name}{BEING_WRITTEN}"));
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(LakeError::io(folder))?;
+        }
         let file = fs::File::create(&hidden).map_err(LakeError::io(&hidden))?;
-        Ok(Self { hidden, path, file: Some(file) })
+        Ok(Self { lake: lake.to_owned(), hidden, path, file: Some(file) })
     }
 
     /// To write into.
@@ -251,7 +277,7 @@ impl Draft {
         }
         fs::rename(&self.hidden, &self.path).map_err(LakeError::io(&self.path))?;
         // A new day's folder has to be on the disk as well, up to the lake's.
-        for folder in self.path.ancestors().skip(1).take(4) {
+        for folder in self.path.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.lake)) {
             sync_folder(folder)?;
         }
         Ok(std::mem::take(&mut self.path))
@@ -265,15 +291,18 @@ impl Drop for Draft {
     }
 }
 
-fn sync_folder(folder: &Path) -> Result<(), LakeError> {
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), LakeError> {
     fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(LakeError::io(folder))
 }
 
 /// Removes what a writer left that was killed. Only whoever holds the writer's lock may, for a draft could be somebody's.
 pub(crate) fn remove_drafts(lake: &Path) -> Result<u64, LakeError> {
     let mut removed = 0;
-    for partition in all_partitions(lake)? {
-        for entry in entries(&partition.folder(lake))? {
+    let mut folders: Vec<PathBuf> =
+        days(lake, Table::Counts)?.into_iter().map(|day| day_folder(lake, Table::Counts, day)).collect();
+    folders.extend(all_partitions(lake)?.iter().map(|partition| partition.folder(lake)));
+    for folder in folders {
+        for entry in entries(&folder)? {
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
             if name.starts_with('.') && name.ends_with(BEING_WRITTEN) {
@@ -285,7 +314,7 @@ pub(crate) fn remove_drafts(lake: &Path) -> Result<u64, LakeError> {
     Ok(removed)
 }
 
-/// Every partition of every table.
+/// Every partition of every table; counts are of all sensors and have none.
 pub(crate) fn all_partitions(lake: &Path) -> Result<Vec<Partition>, LakeError> {
     let mut all = Vec::new();
     for table in Table::ALL {

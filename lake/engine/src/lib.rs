@@ -11,27 +11,30 @@
 //! enough, on a cluster of the same engine ([`Engine`]).
 //!
 //! In reading order: `rows` (what a row is), `encode` (how columns are packed), `files` (where they are and what they are called),
-//! `write` (batches), `compact` (joining and forgetting), `query` (SQL: what may be asked, which files are read, the answer), `output`
-//! (an answer as text).
+//! `write` (batches), `compact` (joining and forgetting), `senders` (a day's minutes, sender by sender), `counts` (how many senders each
+//! port and tool had), `query` (SQL: what may be asked, which files are read, the answer), `output` (an answer as text).
 //!
-//! **Invariant:** a batch is seen whole or not at all, and once. **Invariant:** no SQL changes anything or reads anything but the two
-//! tables.
+//! **Invariant:** a batch is seen whole or not at all, and once. **Invariant:** no SQL changes anything or reads anything but the
+//! tables. **Invariant:** a day's counts are what its minutes say, or are not there.
 
 #[cfg(feature = "cluster")]
 pub mod cluster;
 mod compact;
+mod counts;
 mod encode;
 mod error;
 mod files;
 mod output;
 mod query;
 mod rows;
+mod senders;
 mod write;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use datafusion::arrow::datatypes::SchemaRef;
+use jiff::civil::Date;
 
 pub use datafusion::arrow::array::RecordBatch;
 pub use error::LakeError;
@@ -39,34 +42,39 @@ pub use files::{Numbers, Partition, SENSOR_BYTES_MAX, Sensor};
 pub use output::Format;
 pub use query::{Answer, Engine, Limits, SQL_BYTES_MAX};
 pub use rows::{Kind, MinuteRow, PacketRow, Row};
+pub use senders::Seen;
 pub use write::{Batch, DAYS_MAX, Writer, Written};
 
-/// The two tables.
+/// The tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
     /// Headers, packet by packet.
     Packets,
     /// How many packets of a kind a sender sent within a minute.
     Minutes,
+    /// How many senders and packets each port and tool had on a day.
+    Counts,
 }
 
 impl Table {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Packets, Self::Minutes];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Packets, Self::Minutes, Self::Counts];
 
     /// Its name, in SQL and as a folder.
     pub fn name(self) -> &'static str {
         match self {
             Self::Packets => "packets",
             Self::Minutes => "minutes",
+            Self::Counts => "counts",
         }
     }
 
-    /// The columns in its files; `day` and `sensor` are in the names of the folders.
+    /// The columns in its files; `day` is in the names of the folders, and so is `sensor`, but for counts.
     pub fn schema(self) -> SchemaRef {
         match self {
             Self::Packets => rows::packets(),
             Self::Minutes => rows::minutes(),
+            Self::Counts => rows::counts(),
         }
     }
 
@@ -77,6 +85,7 @@ impl Table {
             Self::Minutes => {
                 &["source", "protocol", "destination_port", "icmp_type", "icmp_code", "flags", "minute"]
             }
+            Self::Counts => &["sensor", "protocol", "destination_port", "tool"],
         }
     }
 }
@@ -124,6 +133,17 @@ impl Lake {
             Ok((partition, files.iter().map(|file| file.bytes).sum()))
         });
         all.collect()
+    }
+
+    /// The days whose senders are counted, each with how many bytes the counts have.
+    ///
+    /// # Errors
+    /// When a folder cannot be listed.
+    pub fn counted(&self) -> Result<Vec<(Date, u64)>, LakeError> {
+        let counted = files::counted(&self.folder)?.into_iter();
+        Ok(counted
+            .map(|day| (day, fs::metadata(files::counts_file(&self.folder, day)).map_or(0, |it| it.len())))
+            .collect())
     }
 }
 

@@ -32,12 +32,12 @@ const MINUTES_OF_DAY: i64 = 24 * 60;
 const MILLISECONDS_OF_MINUTE: i64 = 60_000;
 const UTC: &str = "UTC";
 
-/// A row of one of the two tables.
+/// A row of one of the two tables that are filled; the third is counted from them.
 pub trait Row: Sized + private::Row {}
 impl Row for PacketRow {}
 impl Row for MinuteRow {}
 
-/// What the writer needs of a row. Private, because a third table would need more than this.
+/// What the writer needs of a row. Private, because another table would need more than this.
 pub(crate) mod private {
     use super::{ArrowError, Ordering, RecordBatch, Table};
 
@@ -289,5 +289,19 @@ pub(crate) fn minutes() -> SchemaRef {
         Field::new("tool", DataType::Utf8, true),
         Field::new("country", DataType::Utf8, true),
         Field::new("packets", DataType::UInt32, false),
+    ]))
+}
+
+/// The columns of `counts` as they are in the files. Numbers are as the engine's own `count` and `sum` give them.
+pub(crate) fn counts() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("sensor", DataType::Utf8, true),
+        Field::new("protocol", DataType::UInt8, true),
+        Field::new("destination_port", DataType::UInt16, true),
+        Field::new("tool", DataType::Utf8, true),
+        Field::new("hosts", DataType::Int64, false),
+        Field::new("packets", DataType::UInt64, false),
+        Field::new("asking_hosts", DataType::Int64, false),
+        Field::new("asking_packets", DataType::UInt64, false),
     ]))
 }

@@ -19,7 +19,7 @@ use parquet::file::metadata::KeyValue;
 
 use crate::encode::{self, ROW_GROUP_ROWS};
 use crate::files::{self, Draft, Partition};
-use crate::{Lake, LakeError, Numbers, Row, Sensor, Table, compact};
+use crate::{Lake, LakeError, Numbers, Row, Sensor, Table, compact, counts};
 
 /// Most days of one batch, each an open file: a capture with a broken clock has more.
 pub const DAYS_MAX: usize = 64;
@@ -115,6 +115,16 @@ impl Writer {
         Ok(joined)
     }
 
+    /// Counts the senders of each port and tool on a day, if there are minutes of it that were not counted yet; returns of how many keys. For
+    /// days that are over and joined: minutes that come later take the counts away until the next time.
+    ///
+    /// # Errors
+    /// When a file cannot be read or the counts cannot be written; [`LakeError::Runs`] and [`LakeError::Keys`] when there is too much to
+    /// count. Then questions are answered from the minutes, as before.
+    pub fn count(&self, day: Date) -> Result<Option<u64>, LakeError> {
+        counts::count(&self.folder, day)
+    }
+
     /// Removes all days of a table before a day, whoever is reading them, and returns which.
     ///
     /// # Errors
@@ -175,8 +185,12 @@ impl<R: Row> Batch<'_, R> {
             self.flush(*number)?;
         }
         // All drafts are whole before the first gets its name.
-        let files: Vec<DayFile> = self.days.into_values().filter_map(|day| day.file).collect();
-        for file in files {
+        let files: Vec<(i64, DayFile)> =
+            self.days.into_iter().filter_map(|(number, day)| Some((number, day.file?))).collect();
+        for (number, file) in files {
+            if R::TABLE == Table::Minutes {
+                counts::outdated(&self.writer.folder, date(number)?)?;
+            }
             self.written.bytes += file.finish()?;
             self.written.files += 1;
         }
@@ -232,19 +246,26 @@ pub(crate) struct DayFile {
 }
 
 impl DayFile {
+    /// A day's counts.
+    pub(crate) fn of_counts(lake: &Path, day: Date) -> Result<Self, LakeError> {
+        Self::new(Draft::of_counts(lake, day)?, Table::Counts, &[])
+    }
+
     pub(crate) fn begin(
         lake: &Path,
         partition: &Partition,
         numbers: Numbers,
         notes: &[(&str, String)],
     ) -> Result<Self, LakeError> {
-        let draft = Draft::begin(lake, partition, numbers)?;
-        let schema = partition.table.schema();
-        let table = [(NOTE_TABLE, partition.table.name().to_owned())];
-        let notes = table.iter().chain(notes);
+        Self::new(Draft::begin(lake, partition, numbers)?, partition.table, notes)
+    }
+
+    fn new(draft: Draft, table: Table, notes: &[(&str, String)]) -> Result<Self, LakeError> {
+        let name = [(NOTE_TABLE, table.name().to_owned())];
+        let notes = name.iter().chain(notes);
         let notes = notes.map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone())).collect();
-        let properties = encode::properties(partition.table, notes)?;
-        let parquet = ArrowWriter::try_new(draft.file()?, schema, Some(properties))?;
+        let properties = encode::properties(table, notes)?;
+        let parquet = ArrowWriter::try_new(draft.file()?, table.schema(), Some(properties))?;
         Ok(Self { draft, parquet })
     }
 

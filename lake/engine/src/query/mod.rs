@@ -28,16 +28,25 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use futures_util::StreamExt;
 use tokio::runtime::Runtime;
 
-use crate::{Lake, LakeError, Table};
+use crate::{Lake, LakeError, Table, files};
+use scan::{Days, LakeTable};
 
 /// Longest question, in bytes.
 pub const SQL_BYTES_MAX: usize = 64 << 10;
 /// Where what does not fit into memory goes, within the lake.
 pub(crate) const SPILL: &str = ".spill";
 
-/// What of each port was seen on each day: the third table, which is a question about the second.
-const PORTS: &str = "SELECT day, sensor, protocol, destination_port, count(DISTINCT source) AS hosts, sum(packets) AS packets \
-     FROM minutes GROUP BY day, sensor, protocol, destination_port";
+/// What of each port was seen on each day: a question about counts, and about the minutes of days that are not counted.
+const PORTS: &str = "SELECT day, sensor, protocol, destination_port, hosts, packets FROM counted WHERE sensor IS NOT NULL AND tool IS NULL \
+     UNION ALL SELECT day, sensor, protocol, destination_port, count(DISTINCT source) AS hosts, sum(packets) AS packets \
+     FROM uncounted GROUP BY day, sensor, protocol, destination_port";
+/// What was asked for on each day, of all sensors together and without what victims answer: by port, or by tool.
+const ASKED: &str = "SELECT day, protocol, destination_port, tool, asking_hosts AS hosts, asking_packets AS packets FROM counted \
+     WHERE sensor IS NULL AND asking_hosts > 0 \
+     UNION ALL SELECT day, protocol, destination_port, NULL AS tool, count(DISTINCT source) AS hosts, sum(packets) AS packets \
+     FROM uncounted WHERE class <> 'backscatter' GROUP BY day, protocol, destination_port \
+     UNION ALL SELECT day, NULL AS protocol, NULL AS destination_port, tool, count(DISTINCT source) AS hosts, sum(packets) AS packets \
+     FROM uncounted WHERE class <> 'backscatter' AND tool IS NOT NULL GROUP BY day, tool";
 
 /// What a query may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,10 +159,24 @@ impl Lake {
         };
         let context = SessionContext::new_with_state(state);
         for table in Table::ALL {
-            context.register_table(table.name(), Arc::new(scan::LakeTable::new(self, table)))?;
+            context.register_table(table.name(), Arc::new(LakeTable::new(self, table, Days::All)))?;
         }
-        let ports = context.sql(PORTS).await?.into_view();
-        context.register_table("ports", ports)?;
+        let counted = Arc::new(files::counted(&self.folder)?);
+        let parts = [
+            ("counted", LakeTable::new(self, Table::Counts, Days::Only(Arc::clone(&counted)))),
+            ("uncounted", LakeTable::new(self, Table::Minutes, Days::Without(counted))),
+        ];
+        for (name, table) in parts {
+            context.register_table(name, Arc::new(table))?;
+        }
+        for (name, question) in [("ports", PORTS), ("asked", ASKED)] {
+            let view = context.sql(question).await?.into_view();
+            context.register_table(name, view)?;
+        }
+        // The views know them; nobody else has to.
+        for name in ["counted", "uncounted"] {
+            context.deregister_table(name)?;
+        }
         Ok(context.state())
     }
 

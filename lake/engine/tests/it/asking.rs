@@ -109,7 +109,11 @@ fn counts_per_port_and_day_are_a_table_too() {
     );
     assert_eq!(found, ["2026-11-26,23,2,6", "2026-11-26,80,1,5", "2026-11-27,80,1,9"]);
     let tables = lines(&pond.lake, "SHOW TABLES").join("\n");
-    assert!(["packets", "minutes", "ports"].iter().all(|table| tables.contains(table)), "{tables}");
+    assert!(
+        ["packets", "minutes", "counts", "ports", "asked"].iter().all(|table| tables.contains(table)),
+        "{tables}"
+    );
+    assert!(!tables.contains("counted"), "{tables}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod asking;
+mod counts;
 mod others;
 mod rows;
 mod safety;
