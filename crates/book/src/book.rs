@@ -32,7 +32,7 @@ use crate::keeper::{Effect, Keeper};
 use crate::log::Log;
 use crate::names::Names;
 use crate::naming::{Naming, read_whom};
-use crate::present::Moved;
+use crate::present::Moves;
 use crate::row::Row;
 use crate::sealed_file::{SealedReader, SealedWriter, destroy, replace};
 use crate::segment::{Builder, DAY_S, Segment, day_of, order};
@@ -136,8 +136,8 @@ pub struct Book {
     /// Lines and servers that are in the files of names.
     named: (u32, u32),
     log: Option<Log>,
-    /// What changed since somebody last asked who is there.
-    pub(crate) moved: Moved,
+    /// What changed lately, for who follows who is there.
+    pub(crate) moves: Moves,
 }
 
 impl Book {
@@ -154,7 +154,7 @@ impl Book {
             servers: Names::default(),
             named: (0, 0),
             log: None,
-            moved: Moved::All,
+            moves: Moves::default(),
         };
         book.refresh().map_err(|why| book.failed(why))?;
         Ok(book)
@@ -336,9 +336,9 @@ impl Book {
 
     fn apply(&mut self, entry: &Entry) -> Effect {
         match entry.slot {
-            Some(slot) => self.moved.add(slot),
+            Some(slot) => self.moves.add(slot),
             // A server that begins anew ends sessions of which the entry names none.
-            None => self.moved = Moved::All,
+            None => self.moves.all(),
         }
         self.keeper.apply(entry, &self.days)
     }
@@ -364,7 +364,7 @@ impl Book {
         self.servers.shrink();
         self.named = (self.lines.len(), self.servers.len());
         self.keeper = Keeper::default();
-        self.moved = Moved::All;
+        self.moves.all();
         if let Some(name) = &manifest.open {
             let shelf = self.shelf(name)?;
             let mut reader = SealedReader::open(&self.folder.join(name), &shelf, "open")?;

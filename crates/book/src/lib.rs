@@ -36,5 +36,5 @@ pub mod synth;
 pub use book::{Book, BookError, Forgotten, Kept, Stats};
 pub use keeper::{Effect, Keeper};
 pub use look::{Answer, Held, Look, Rules};
-pub use present::{LineNumber, Moved, Present};
+pub use present::{LineNumber, Looked, Moved, Present};
 pub use row::{Doubt, Slot};

@@ -4,6 +4,7 @@
 //! Only what is certain is told, because somebody else's word must not be taken for a line's own: of two sessions on a slot neither, of a session that was
 //! silent for too long nothing, and nothing of an address whose ports are shared out.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -20,29 +21,54 @@ use crate::row::Slot;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LineNumber(u32);
 
-/// What changed since somebody last asked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What changed since somebody last looked.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Moved {
     /// Nothing is known of before: everything is to be looked at. Numbers of lines mean other lines than before.
-    #[default]
     All,
     /// Something may have changed on these.
     Slots(Vec<Slot>),
 }
 
-/// Slots that are remembered as changed; beyond that, everything is.
-const MOVED_MAX: usize = 200_000;
+/// How far somebody has looked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    epoch: u64,
+    moves: u64,
+}
 
-impl Moved {
+/// Slots that are remembered as changed; who is further behind looks at everything.
+const MOVES_MAX: usize = 200_000;
+
+/// The latest changes, for as many as want to follow.
+#[derive(Debug)]
+pub(crate) struct Moves {
+    /// Since when numbers of lines mean what they do; 0 is nobody's.
+    epoch: u64,
+    /// How many there were before those that are remembered.
+    before: u64,
+    latest: VecDeque<Slot>,
+}
+
+impl Default for Moves {
+    fn default() -> Self {
+        Self { epoch: 1, before: 0, latest: VecDeque::new() }
+    }
+}
+
+impl Moves {
     /// Something may have changed on this.
     pub(crate) fn add(&mut self, slot: Slot) {
-        if let Self::Slots(slots) = self {
-            if slots.len() < MOVED_MAX {
-                slots.push(slot);
-            } else {
-                *self = Self::All;
-            }
+        if self.latest.len() >= MOVES_MAX {
+            self.latest.pop_front();
+            self.before += 1;
         }
+        self.latest.push_back(slot);
+    }
+
+    /// Anything may have changed.
+    pub(crate) fn all(&mut self) {
+        *self = Self { epoch: self.epoch + 1, ..Self::default() };
     }
 }
 
@@ -76,9 +102,15 @@ impl Book {
         Sealed::new(Present { book: self, now_s: now.as_second(), silent_s: silent.as_secs() })
     }
 
-    /// What changed since this was last asked, the first time everything.
-    pub fn moved(&mut self) -> Moved {
-        std::mem::replace(&mut self.moved, Moved::Slots(Vec::new()))
+    /// What changed since somebody had looked that far, and how far that is now. Who looks for the first time sees everything.
+    pub fn moved(&self, since: Looked) -> (Moved, Looked) {
+        let Moves { epoch, before, latest } = &self.moves;
+        let now = Looked { epoch: *epoch, moves: before + latest.len() as u64 };
+        if since.epoch != *epoch || since.moves < *before {
+            return (Moved::All, now);
+        }
+        let known = usize::try_from(since.moves - before).unwrap_or(usize::MAX);
+        (Moved::Slots(latest.iter().skip(known).copied().collect()), now)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
-use noroshi_book::{Book, Moved};
+use noroshi_book::{Book, Looked, Moved};
 use noroshi_wire::{Assignment, Change, Given, Whom};
 
 use super::{Evidence, asking, kept, now, vault};
@@ -82,21 +82,45 @@ fn who_is_there_is_who_began_and_did_not_end() {
 }
 
 #[test]
-fn what_changed_is_told_once_to_another_process_too() {
+fn what_changed_is_told_to_everybody_who_follows_in_another_process_too() {
     let folder = tempfile::tempdir().unwrap();
     let (mut writes, mut reads) =
         (Book::open(folder.path(), vault()).unwrap(), Book::open(folder.path(), vault()).unwrap());
-    assert_eq!(reads.moved(), Moved::All);
     writes.keep(&kept([record(Change::Start, 0, "198.51.100.1/32", "one", "1")])).unwrap();
     reads.catch_up().unwrap();
-    assert_eq!(reads.moved(), Moved::All, "a book that begins");
+    let (moved, first) = reads.moved(Looked::default());
+    assert_eq!(moved, Moved::All, "somebody who begins");
     writes.keep(&kept([record(Change::Start, 5, "198.51.100.2/32", "two", "2")])).unwrap();
     reads.catch_up().unwrap();
-    let Moved::Slots(slots) = reads.moved() else { panic!("all of it") };
-    assert_eq!(slots.iter().map(|slot| slot.net().to_string()).collect::<Vec<_>>(), ["198.51.100.2/32"]);
-    reads.catch_up().unwrap();
-    assert_eq!(reads.moved(), Moved::Slots(Vec::new()));
+    for _ in 0..2 {
+        let (Moved::Slots(slots), _) = reads.moved(first) else { panic!("all of it") };
+        assert_eq!(slots.iter().map(|slot| slot.net().to_string()).collect::<Vec<_>>(), ["198.51.100.2/32"]);
+    }
+    let (_, second) = reads.moved(first);
+    assert_eq!(reads.moved(second).0, Moved::Slots(Vec::new()));
     writes.checkpoint().unwrap();
     reads.catch_up().unwrap();
-    assert_eq!(reads.moved(), Moved::All, "the book was read again");
+    assert_eq!(reads.moved(second).0, Moved::All, "the book was read again");
+}
+
+#[test]
+fn who_is_too_far_behind_looks_at_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut book = Book::open(folder.path(), vault()).unwrap();
+    let (_, before) = book.moved(Looked::default());
+    let records = |from: u32| {
+        let record = |number: u32| {
+            let net = format!("10.{}.{}.{}/32", number >> 16, number >> 8 & 255, number & 255);
+            record(Change::Start, 0, &net, "one", &number.to_string())
+        };
+        kept((from..from + 100_000).map(record))
+    };
+    book.keep(&records(0)).unwrap();
+    let (moved, halfway) = book.moved(before);
+    assert!(matches!(moved, Moved::Slots(slots) if slots.len() == 100_000));
+    book.keep(&records(100_000)).unwrap();
+    book.keep(&records(200_000)).unwrap();
+    assert!(matches!(book.moved(halfway).0, Moved::Slots(slots) if slots.len() == 200_000));
+    book.keep(&records(300_000)).unwrap();
+    assert_eq!(book.moved(halfway).0, Moved::All);
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use jiff::SignedDuration;
-use noroshi_book::{LineNumber, Moved, Present, Slot};
+use noroshi_book::{LineNumber, Looked, Moved, Present, Slot};
 use noroshi_law::purpose::InPassing;
 use noroshi_law::{Ask, Permit, Role, Use};
 
@@ -40,6 +40,7 @@ pub struct Telling<P: InPassing> {
     resolvers: Vec<Resolver>,
     permit: Option<Permit<P>>,
     roll: Roll,
+    looked: Looked,
     /// Where it is not known yet whose line it is.
     unknown: VecDeque<Slot>,
     told: Option<Instant>,
@@ -65,6 +66,7 @@ impl<P: InPassing> Telling<P> {
             resolvers: sockets.into_iter().map(resolver).collect(),
             permit: None,
             roll: Roll::default(),
+            looked: Looked::default(),
             unknown: VecDeque::new(),
             told: None,
             reread: None,
@@ -132,7 +134,8 @@ impl<P: InPassing> Telling<P> {
 
     /// What changed in the session book, and everything for who is new.
     fn follow(&mut self, house: &House, now: Instant) -> anyhow::Result<()> {
-        let moved = house.book_to_keep()?.moved();
+        let (moved, looked) = house.book()?.moved(self.looked);
+        self.looked = looked;
         if due(self.gone_through, now, AGAIN) || moved == Moved::All {
             self.gone_through = Some(now);
             self.roll.renumbered();

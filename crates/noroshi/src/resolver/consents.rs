@@ -12,14 +12,18 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
 use ipnet::IpNet;
+use noroshi_law::{CncBlocking, Purpose as _, Register};
 use noroshi_resolver::consent::Consents;
+use noroshi_resolver::policy::Policy;
 use noroshi_resolver::resolver::Resolver;
 
+use super::hits::{Infected, Recorder, ZoneRecorded};
+use super::settings::AboutZone;
 use crate::consents::{BELIEVED_S, MEASURES, SOCKET};
 
 /// Octets of a line at most.
@@ -29,6 +33,29 @@ const LINE_OCTETS_MAX: usize = 128;
 pub fn nobody(own: &[IpNet], v6_line_len: u8) -> anyhow::Result<Vec<Consents>> {
     let of = |_: &&str| Consents::nobody(own, v6_line_len).context("[network] own");
     MEASURES.iter().map(of).collect()
+}
+
+/// Who records what rules of measures did: of a measure for as long as its dossier allows, and of several for the shortest of these times.
+pub fn recorder(
+    policy: &Policy,
+    about: &[AboutZone],
+    events: Option<PathBuf>,
+    data_dir: &Path,
+) -> anyhow::Result<Recorder> {
+    let register = Register::shipped()?;
+    let mut days = u32::MAX;
+    let mut zones = Vec::with_capacity(policy.zones.len());
+    for (zone, about) in policy.zones.iter().zip(about) {
+        let measure = zone.settings.by_consent.and_then(|number| MEASURES.get(usize::from(number)));
+        if let Some(measure) = measure {
+            let dossier = register.measure(measure).with_context(|| format!("{measure} has no dossier"))?;
+            days = days.min(dossier.retention_days);
+        }
+        let is_cnc = measure.is_some_and(|measure| *measure == CncBlocking::MEASURE);
+        let infected = is_cnc.then(|| Infected { malware: about.malware_name.clone() });
+        zones.push(ZoneRecorded { name: zone.settings.name.to_string(), infected });
+    }
+    Ok(Recorder::new(data_dir, zones, events, days))
 }
 
 /// Listens for what is said, as long as the program runs.

@@ -3,6 +3,7 @@
 mod consents;
 mod control;
 mod handover;
+mod hits;
 mod metrics;
 mod running;
 mod settings;
@@ -11,7 +12,7 @@ mod warning;
 mod zones;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -20,7 +21,7 @@ use clap::{Args, Subcommand};
 use ipnet::IpNet;
 
 use crate::commands::Where;
-use crate::report::{self, say};
+use crate::report::{self, plain, say};
 use control::Request;
 pub use settings::ResolverFile;
 use settings::RpzFile;
@@ -90,6 +91,15 @@ enum What {
         #[arg(long)]
         json: bool,
     },
+    /// What rules of measures did, by name; of the days that the measure's dossier allows
+    Hits {
+        /// Names shown
+        #[arg(long, default_value = "20")]
+        rows: usize,
+        /// Every record as JSON, the client as a pseudonym of its day
+        #[arg(long)]
+        json: bool,
+    },
     /// How it stands: questions, answers, zones, cache
     Status {
         /// As JSON
@@ -145,6 +155,7 @@ pub fn run(at: &Where, command: ResolverCommand) -> anyhow::Result<ExitCode> {
                 explain(&told);
             }
         }
+        What::Hits { json, rows } => tell_hits(&config.data_dir, json, rows)?,
         What::Status { json } => {
             let told = control::ask(&config.data_dir, &Request::Status)?;
             if json {
@@ -200,6 +211,26 @@ fn explain(told: &serde_json::Value) {
     if !waits.is_empty() {
         say!("by the answer or its servers may decide before that: {waits}");
     }
+}
+
+/// Prints what rules of measures did, by name, or every record.
+fn tell_hits(data_dir: &Path, json: bool, rows: usize) -> anyhow::Result<()> {
+    let records = hits::read(data_dir)?;
+    if json {
+        return records.iter().try_for_each(report::json);
+    }
+    let sums = hits::sums(&records);
+    if sums.is_empty() {
+        say!("no rule of a measure decided on anything, as far as is recorded");
+    }
+    for sum in sums.iter().take(rows) {
+        let (name, zone) = (plain(&sum.name), plain(&sum.zone));
+        say!("{:>8} hits {:>8} lines  {:<10} {name} ({zone})", sum.hits, sum.lines, sum.action);
+    }
+    if sums.len() > rows {
+        say!("{} names more; --rows shows more", sums.len() - rows);
+    }
+    Ok(())
 }
 
 /// The moment, for telling how long something took.

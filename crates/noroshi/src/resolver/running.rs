@@ -1,7 +1,7 @@
 //! A resolver that runs: everything put together, sockets and workers.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, OnceLock};
@@ -11,21 +11,23 @@ use anyhow::{Context as _, ensure};
 use listenfd::ListenFd;
 use noroshi_resolver::clock::Clock;
 use noroshi_resolver::forward::Forward;
-use noroshi_resolver::name::Secret;
-use noroshi_resolver::policy::Editor;
+use noroshi_resolver::name::{Name, Secret};
+use noroshi_resolver::policy::{Editor, MEASURES_MAX};
 use noroshi_resolver::recurse::Recurse;
 use noroshi_resolver::resolver::{BackEnd, Resolver};
+use noroshi_resolver::serve::hits::Hits;
 use noroshi_resolver::serve::sockets::{self, Sockets};
 use noroshi_resolver::serve::stream::{self, Carried};
 use noroshi_resolver::serve::tls::Certificate;
 use noroshi_resolver::serve::warning::Over;
 use noroshi_resolver::serve::{self, Serving, quic};
 use ring::rand::{SecureRandom as _, SystemRandom};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::control::{self, Control, Request};
 use super::handover::{self, Before};
-use super::settings::{self, Encrypted, Plan, PlannedWarning};
+use super::hits::Recording;
+use super::settings::{self, AboutZone, Encrypted, Plan, PlannedWarning, PlannedZone};
 use super::warning::{Garden, Pages};
 use super::zones::Zones;
 use super::{consents, metrics, status, warning};
@@ -40,37 +42,19 @@ const FINISHING: Duration = Duration::from_secs(3);
 pub fn run(mut plan: Plan, config: &Config, take_over: bool) -> anyhow::Result<()> {
     let data_dir = config.data_dir.as_path();
     warning::explain_errors(&mut plan.zones, plan.warning.as_ref(), config)?;
-    let about = plan.zones.iter().map(|zone| zone.about.clone()).collect();
+    let about: Vec<AboutZone> = plan.zones.iter().map(|zone| zone.about.clone()).collect();
     let before = if take_over { handover::ask(data_dir)? } else { None };
     let (before, taken_over) = before.unzip();
     let mut sockets = Sockets::taken_over(taken_over.unwrap_or_else(activated));
     let control = Control::open(data_dir, before.is_some())?;
-    let secret = secret()?;
-    let clock = Clock::real();
-    let editor = Editor::new(secret, plan.zones.iter().map(|zone| zone.settings.clone()).collect());
-    let policy = editor.published();
-    let zones = Arc::new(Zones::new(editor, plan.zones, &data_dir.join(ZONES)));
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(plan.threads).enable_all().build()?;
-    let back_end = match plan.asked {
-        settings::Asked::Forward(servers) => BackEnd::Forward(Forward::new(servers, clock.clone())),
-        settings::Asked::Recurse(settings) => BackEnd::Recurse(Recurse::new(settings, clock.clone())),
-    };
-    let mut resolver =
-        Resolver::new(plan.settings, secret, policy, plan.access, back_end, clock).giving(zones.given());
-    let by_consent = resolver.policy().zones.iter().any(|zone| zone.settings.by_consent.is_some());
-    if by_consent {
-        ensure!(
-            !config.own.is_empty(),
-            "[[resolver.rpz]] measure needs [network] own: whose lines may have agreed"
-        );
-        resolver = resolver.by_consent(consents::nobody(&config.own, plan.consent_v6_prefix)?);
-    }
-    let resolver = Arc::new(resolver);
-    let (serving, mut notified) = Serving::new(Arc::clone(&resolver), runtime.handle().clone());
+    let planned = std::mem::take(&mut plan.zones);
+    let Together { serving, zones, notified, recording } =
+        put_together(&plan, planned, &about, config, runtime.handle())?;
     let (gone, mut giving_way) = oneshot::channel();
     let asked = Asked {
-        resolver: Arc::clone(&resolver),
+        resolver: Arc::clone(&serving.resolver),
         serving: serving.clone(),
         zones: Arc::clone(&zones),
         certificate: plan.encrypted.as_ref().map(|encrypted| Arc::clone(&encrypted.certificate)),
@@ -90,22 +74,14 @@ pub fn run(mut plan: Plan, config: &Config, take_over: bool) -> anyhow::Result<(
     control::listen(&control, read, move |request, stream| asked.answer(request, stream))?;
     if let Some(address) = plan.metrics {
         let (serving, zones) = (serving.clone(), Arc::clone(&zones));
+        let resolver = Arc::clone(&serving.resolver);
         runtime.spawn(metrics::serve(address, move || status::status(&resolver, &serving, &zones)));
     }
-    if by_consent {
+    if recording.is_some() {
         consents::listen(data_dir, &serving.resolver)?;
     }
     zones.follow(runtime.handle());
-    runtime.spawn({
-        let zones = Arc::clone(&zones);
-        async move {
-            while let Some((name, by)) = notified.recv().await {
-                if !zones.notified(&name, by) {
-                    tracing::info!(zone = %name, %by, "a notification from somebody who is no primary");
-                }
-            }
-        }
-    });
+    runtime.spawn(told_of_versions(Arc::clone(&zones), notified));
     let pages = match &plan.warning {
         Some(planned) => {
             let (resolver, handle) = (Arc::clone(&serving.resolver), runtime.handle().clone());
@@ -135,8 +111,66 @@ pub fn run(mut plan: Plan, config: &Config, take_over: bool) -> anyhow::Result<(
         serving.stop(FINISHING);
         let _ = std::fs::remove_file(control::path(data_dir));
     }
+    if let Some(recording) = recording {
+        recording.end();
+    }
     runtime.shutdown_timeout(Duration::from_secs(2));
     Ok(())
+}
+
+/// What answers, before it listens.
+struct Together {
+    serving: Serving,
+    zones: Arc<Zones>,
+    notified: mpsc::Receiver<(Name, IpAddr)>,
+    /// Where rules hold by consent.
+    recording: Option<Recording>,
+}
+
+fn put_together(
+    plan: &Plan,
+    planned: Vec<PlannedZone>,
+    about: &[AboutZone],
+    config: &Config,
+    runtime: &tokio::runtime::Handle,
+) -> anyhow::Result<Together> {
+    let secret = secret()?;
+    let clock = Clock::real();
+    let editor = Editor::new(secret, planned.iter().map(|zone| zone.settings.clone()).collect());
+    let policy = editor.published();
+    let zones = Arc::new(Zones::new(editor, planned, &config.data_dir.join(ZONES)));
+    let back_end = match &plan.asked {
+        settings::Asked::Forward(servers) => BackEnd::Forward(Forward::new(servers.clone(), clock.clone())),
+        settings::Asked::Recurse(settings) => BackEnd::Recurse(Recurse::new(settings.clone(), clock.clone())),
+    };
+    let settings = plan.settings.clone();
+    let mut resolver =
+        Resolver::new(settings, secret, policy, plan.access.clone(), back_end, clock).giving(zones.given());
+    let policy = resolver.policy();
+    let of_measures = (0..MEASURES_MAX).fold(0, |zones, measure| zones | policy.needing(measure, !0));
+    if of_measures == 0 {
+        let (serving, notified) = Serving::new(Arc::new(resolver), runtime.clone());
+        return Ok(Together { serving, zones, notified, recording: None });
+    }
+    ensure!(
+        !config.own.is_empty(),
+        "[[resolver.rpz]] measure needs [network] own: whose lines may have agreed"
+    );
+    resolver = resolver.by_consent(consents::nobody(&config.own, plan.consent_v6_prefix)?);
+    let (serving, notified) = Serving::new(Arc::new(resolver), runtime.clone());
+    let (hits, out) = Hits::of(of_measures);
+    let recorder = consents::recorder(&policy, about, plan.cnc_events.clone(), &config.data_dir)?;
+    let recording = Some(recorder.start(out)?);
+    Ok(Together { serving: serving.recording(Arc::new(hits)), zones, notified, recording })
+}
+
+/// Fetches zones of which a primary says that there is a new version.
+async fn told_of_versions(zones: Arc<Zones>, mut notified: mpsc::Receiver<(Name, IpAddr)>) {
+    while let Some((name, by)) = notified.recv().await {
+        if !zones.notified(&name, by) {
+            tracing::info!(zone = %name, %by, "a notification from somebody who is no primary");
+        }
+    }
 }
 
 /// Sockets that systemd opened for us.

@@ -90,6 +90,9 @@ pub struct ResolverFile {
     pub consent_sockets: Vec<PathBuf>,
     /// How many bits of an IPv6 address tell one line from another. Default: 56.
     pub consent_v6_prefix: Option<u8>,
+    /// Folder into which events go of lines whose connections to command servers were stopped (zones with the measure `cnc-blocking`), for a
+    /// `[source]` to take in. Default: nowhere.
+    pub cnc_events: Option<PathBuf>,
     /// The page to which names lead that are warned of.
     pub warning: Option<WarningFile>,
     /// Keys that are shared with primaries (TSIG), by name.
@@ -184,6 +187,8 @@ pub struct RpzFile {
     pub listed_by: Option<String>,
     /// What its names are: `malware-distribution`, `phishing`, `c2-server` or another `classification.type` (IntelMQ, RSIT).
     pub classification_type: Option<String>,
+    /// What a device is infected with that asks for its names (`malware.name`).
+    pub malware_name: Option<String>,
     /// Tags of the clients that it is for. None: all clients.
     pub tags: Vec<String>,
     /// Seconds that answers of its rules hold at most.
@@ -252,6 +257,8 @@ pub struct Plan {
     pub warning: Option<PlannedWarning>,
     /// How many bits of an IPv6 address tell one line from another.
     pub consent_v6_prefix: u8,
+    /// Where events of infected lines go.
+    pub cnc_events: Option<PathBuf>,
 }
 
 /// The page that warns.
@@ -291,6 +298,8 @@ pub struct AboutZone {
     pub listed_by: Option<String>,
     /// What its names are (`classification.type`).
     pub classification_type: String,
+    /// What devices are infected with that ask for its names.
+    pub malware_name: Option<String>,
 }
 
 /// A policy zone, and where it comes from.
@@ -360,6 +369,7 @@ impl ResolverFile {
             listen,
             warning,
             consent_v6_prefix: self.consent_v6_prefix.unwrap_or(CONSENT_V6_PREFIX),
+            cnc_events: self.cnc_events.clone(),
             encrypted: self.encrypted()?,
             metrics: self.metrics,
             threads: self.threads.unwrap_or_else(cores).max(1),
@@ -516,6 +526,7 @@ impl ResolverFile {
             about: AboutZone {
                 listed_by: zone.listed_by.clone(),
                 classification_type: zone.classification_type.clone().unwrap_or_default(),
+                malware_name: zone.malware_name.clone(),
             },
             file: zone.file.clone(),
             primaries,

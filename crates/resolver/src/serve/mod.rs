@@ -11,6 +11,7 @@
 //! ```
 
 mod counts;
+pub mod hits;
 mod https;
 pub mod quic;
 pub mod sockets;
@@ -33,6 +34,7 @@ use crate::name::Name;
 use crate::resolver::{AtOnce, Resolver};
 use crate::walk::Told;
 use counts::Batch;
+use hits::Hits;
 use waiting::{Waiting, Waits};
 
 /// Zones that are given to others at the same time, at most.
@@ -57,6 +59,7 @@ pub struct Serving {
     pub counts: Arc<Counts>,
     /// Zones of which a primary said that there is a new version, and who said it.
     pub notified: mpsc::Sender<(Name, IpAddr)>,
+    hits: Option<Arc<Hits>>,
     waiting: Arc<Waiting>,
     giving: Arc<Semaphore>,
     stop: Arc<AtomicBool>,
@@ -75,11 +78,26 @@ impl Serving {
             runtime,
             counts: Arc::default(),
             notified,
+            hits: None,
             waiting,
             giving: Arc::new(Semaphore::new(GIVING_MAX)),
             stop: Arc::default(),
         };
         (serving, told)
+    }
+
+    /// Puts what rules of measures do to whom there.
+    #[must_use]
+    pub fn recording(self, hits: Arc<Hits>) -> Self {
+        Self { hits: Some(hits), ..self }
+    }
+
+    /// What was done to somebody's question.
+    #[inline]
+    fn told(&self, told: &Told, question: &[u8], from: IpAddr) {
+        if let Some(hits) = &self.hits {
+            hits.told(told, question, from);
+        }
     }
 
     /// Ends serving: nothing more is taken in, and what was begun is finished, or as much of it as `within` allows.
@@ -116,12 +134,14 @@ impl Serving {
                 counted.at_once += 1;
                 if let Some(told) = told {
                     counted.told(&told);
+                    self.told(&told, question, from.ip());
                     self.renew(&told, from);
                 }
                 First::Answer(answer)
             }
             AtOnce::Silent(told) => {
                 counted.silent(told.as_ref());
+                told.iter().for_each(|told| self.told(told, question, from.ip()));
                 First::Silence
             }
             AtOnce::Given(place) => {
@@ -153,7 +173,9 @@ impl Serving {
         waits: Waits,
     ) -> Option<Vec<u8>> {
         let answer = self.resolver.resolve(question, from.ip(), transport).await;
-        self.counts.later(answer.as_ref().map(|(_, told)| told));
+        let told = answer.as_ref().map(|(_, told)| told);
+        self.counts.later(told);
+        told.into_iter().for_each(|told| self.told(told, question, from.ip()));
         drop(waits);
         answer.map(|(answer, _)| answer)
     }

@@ -105,11 +105,13 @@ impl Worker<'_> {
                     to[at] = *address;
                     if let Some(told) = told {
                         self.counted.told(&told);
+                        self.serving.told(&told, question, client.ip());
                         self.serving.renew(&told, client);
                     }
                 }
                 AtOnce::Silent(told) => {
                     self.counted.silent(told.as_ref());
+                    told.iter().for_each(|told| self.serving.told(told, question, client.ip()));
                 }
                 AtOnce::Later => {
                     later(self.serving, &mut self.counted, &self.socket, question.to_vec(), client);

@@ -1,6 +1,7 @@
 //! The policy resolver among others: they subscribe to its zones and it to theirs, it asks real servers, and a validator behind it still
 //! validates.
 
+mod consents;
 mod counters;
 mod encrypted;
 mod peers;
