@@ -6,6 +6,7 @@ use domain::base::{Message, ParsedName, Record, ToName as _};
 use domain::rdata::AllRecordData;
 
 use crate::cache::Wanted;
+use crate::dnssec::signature::{covered, is_expanded};
 use crate::message::{flag, rcode};
 use crate::name::Name;
 use crate::policy::rule::rtype;
@@ -141,6 +142,11 @@ impl Heard {
             ttl_s = shortest(records.iter().copied()).min(TTL_MAX_S);
             step.code = rcode::NOERROR;
             step.alias = Some(alias.data.clone().into());
+            if records.iter().any(|rr| is_expanded(rr)) {
+                let kind = |rr: &&Rr| covered(rr).unwrap_or(rr.rtype);
+                let says_none = |rr: &&Rr| matches!(kind(rr), rtype::NSEC | rtype::NSEC3);
+                step.authority = Records::new(&wanted.name, self.authority.iter().filter(says_none));
+            }
             step.answer = Records::new(&wanted.name, records);
         } else {
             let soa = self.soa(&wanted.name);
@@ -163,7 +169,7 @@ fn shortest<'a>(records: impl Iterator<Item = &'a Rr>) -> u32 {
 
 /// Whether a signature is of records of this type.
 fn covers(rr: &Rr, kind: u16) -> bool {
-    rr.rtype == rtype::RRSIG && rr.data.get(..2).is_some_and(|covered| covered == kind.to_be_bytes())
+    covered(rr) == Some(kind)
 }
 
 /// The last number of a SOA's data: for how long "there is none" holds.

@@ -185,6 +185,11 @@ impl Step {
         all.any(|record| record.rtype == rtype::RRSIG)
     }
 
+    /// Whether it says what there is not (NSEC, NSEC3), for who checks signatures.
+    pub fn says_none(&self) -> bool {
+        self.authority.iter().any(|record| matches!(record.rtype, rtype::NSEC | rtype::NSEC3))
+    }
+
     /// Addresses in the answer.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         self.answer.iter().filter_map(|record| address(record.rtype, record.data))

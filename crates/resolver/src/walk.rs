@@ -73,6 +73,8 @@ struct Way<'q, 'b> {
     soa: Option<u8>,
     /// The zone whose words say why, for a program that can show them.
     why: Option<u8>,
+    /// Aliases that come from wildcards, and where their names stand; with them goes that there is nothing nearer.
+    proofs: Vec<(Arc<Step>, usize)>,
 }
 
 /// What a rule's action leads to.
@@ -108,6 +110,7 @@ impl Resolver {
             ttl_max: u32::MAX,
             soa: None,
             why: None,
+            proofs: Vec::new(),
         };
         let now_s = self.clock.now_s();
         for _ in 0..LINKS_MAX {
@@ -177,7 +180,7 @@ impl Resolver {
     }
 
     /// Writes what the world says, and goes on along its alias.
-    fn follow(&self, way: &mut Way<'_, '_>, step: &Step, now_s: u32) -> Next {
+    fn follow(&self, way: &mut Way<'_, '_>, step: &Arc<Step>, now_s: u32) -> Next {
         let ttl_max = way.ttl_max;
         way.authentic &= step.authentic && !step.is_stale(now_s);
         way.code = step.code;
@@ -189,10 +192,17 @@ impl Resolver {
         let alias_at = step.write(&mut way.reply, Section::Answer, way.name_at, now_s, ttl_max);
         let alias = step.alias.as_deref().and_then(|alias| Name::from_wire(alias).ok());
         if let (Some((alias, _)), Some(at)) = (alias, alias_at) {
+            if way.query.dnssec_ok() && step.says_none() {
+                way.proofs.push((Arc::clone(step), way.name_at));
+            }
             (way.name, way.name_at, way.client) = (alias, at, None);
             return Next::On;
         }
-        if !self.settings.minimal_responses || step.answer.is_empty() {
+        for (proof, name_at) in std::mem::take(&mut way.proofs) {
+            proof.write(&mut way.reply, Section::Authority, name_at, now_s, ttl_max);
+        }
+        let proves = step.answer.is_empty() || (way.query.dnssec_ok() && step.says_none());
+        if !self.settings.minimal_responses || proves {
             step.write(&mut way.reply, Section::Authority, way.name_at, now_s, ttl_max);
         }
         if !self.settings.minimal_responses {

@@ -97,6 +97,12 @@ pub fn signer(rr: &Rr) -> Option<Name> {
     Some(signer)
 }
 
+/// Whether a signature is of records that come from a wildcard.
+pub fn is_expanded(rr: &Rr) -> bool {
+    let labels = rr.data.get(3).filter(|_| rr.rtype == rtype::RRSIG);
+    labels.is_some_and(|labels| usize::from(*labels) < labels_of(&rr.owner))
+}
+
 /// Whether records are what the zone signed, at this moment in seconds since 1970 (RFC 4035, 5.3).
 ///
 /// # Errors

@@ -384,6 +384,12 @@ fn what_is_signed_is_judged_as_unbound_judges_it() {
     let tables = stub + &rpz.concat();
     let mut ours = Running::start(&trusting(&anchors), &tables);
     agree(ours.port, theirs);
+    // And a validator behind us comes to the same.
+    let behind = port();
+    let place = tempfile::tempdir().unwrap();
+    let forward = format!("forward-zone:\n name: \".\"\n forward-addr: 127.0.0.1@{}\n", ours.port);
+    let _behind = unbound(place.path(), behind, &anchors, &forward);
+    agree(ours.port, behind);
     // Once more, from the cache, and for clients that want no signatures.
     for (asked, kind, wanted) in TABLE {
         assert_eq!(said(ours.port, asked, *kind, true), *wanted, "{asked} {kind}");
