@@ -18,6 +18,7 @@ pub mod exchange;
 pub mod exempt;
 pub mod forward;
 pub mod heard;
+pub mod icap;
 pub mod message;
 pub mod name;
 pub mod pace;
