@@ -59,6 +59,11 @@ pub struct Purpose {
 }
 
 impl Purpose {
+    /// What the program asks by itself.
+    pub fn of_program(purpose: &str) -> Self {
+        Self { purpose: purpose.to_owned(), person: "noroshi-lake follow".to_owned() }
+    }
+
     /// Writes the question down; it is on the disk when this returns.
     pub fn note(&self, lake: &Lake, question: &str) -> anyhow::Result<()> {
         ensure!(!self.purpose.trim().is_empty(), "say what for: --purpose");

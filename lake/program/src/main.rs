@@ -1,5 +1,5 @@
-//! History from the command line: `follow` what `noroshi darknet` keeps, `take` captures into a lake, `query` it in SQL for a purpose, tell what `rises`,
-//! `compact` days that are over, `forget` what is too old, `list` what there is.
+//! History from the command line: `follow` what `noroshi darknet` keeps, `take` captures into a lake, `query` it in SQL for a purpose, tell what `rises`
+//! and who moves `together`, `compact` days that are over, `forget` what is too old, `list` what there is.
 //!
 //! A program of its own beside `noroshi`, because the engine takes about as long to build as all the rest, and so that a question that takes
 //! much memory takes it from nobody else.
@@ -9,6 +9,7 @@ mod follow;
 mod rises;
 mod rows;
 mod take;
+mod together;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -48,7 +49,9 @@ enum Command {
     Query(ask::Query),
     /// What rises slowly: ports and tools with more senders from day to day
     Rises(rises::Rising),
-    /// Join the small files of days that are over
+    /// Who moves together: senders of a port that begin at the same times
+    Together(together::Together),
+    /// Join the small files of days that are over, and count their senders
     Compact {
         /// One day [default: every day before today]
         day: Option<Date>,
@@ -68,12 +71,21 @@ struct Keeping {
     /// Days for which counts by the minute are kept
     #[arg(long, value_name = "DAYS", default_value_t = 366)]
     minutes_days: u16,
+    /// Days for which counts of a day's senders are kept, in which there are no addresses; as long as those by the minute at least
+    #[arg(long, value_name = "DAYS", default_value_t = 1830)]
+    counts_days: u16,
 }
 
 impl Keeping {
     /// Forgets what is older; each table and day that is gone is told.
     fn forget(&self, writer: &Writer, mut told: impl FnMut(Table, Date)) -> anyhow::Result<()> {
-        for (table, days) in [(Table::Packets, self.packets_days), (Table::Minutes, self.minutes_days)] {
+        // A day's counts that were forgotten before its minutes would be counted again.
+        let counts_days = self.counts_days.max(self.minutes_days);
+        for (table, days) in [
+            (Table::Packets, self.packets_days),
+            (Table::Minutes, self.minutes_days),
+            (Table::Counts, counts_days),
+        ] {
             let before = today().checked_sub(Span::new().days(days)).context("no such day")?;
             writer.forget_before(table, before)?.into_iter().for_each(|day| told(table, day));
         }
@@ -98,6 +110,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Take(wish) => take::run(&lake, wish),
         Command::Query(wish) => ask::run(&lake, wish),
         Command::Rises(wish) => rises::run(&lake, wish),
+        Command::Together(wish) => together::run(&lake, wish),
         Command::Compact { day } => compact(&lake, *day),
         Command::Forget(keeping) => keeping.forget(&lake.writer()?, |table, day| {
             println!("{} of {day} are forgotten", table.name());
@@ -111,6 +124,9 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
                     partition.sensor
                 );
             }
+            for (day, bytes) in lake.counted()? {
+                println!("{:<8} {day} {:<32} {bytes:>14}", Table::Counts.name(), "");
+            }
             Ok(())
         }
     }
@@ -123,6 +139,9 @@ fn compact(lake: &Lake, day: Option<Date>) -> anyhow::Result<()> {
         let joined = writer.compact(day)?;
         if joined > 0 {
             println!("{day}: {joined} files joined");
+        }
+        if let Some(keys) = writer.count(day)? {
+            println!("{day}: senders of {keys} ports and tools counted");
         }
     }
     Ok(())

@@ -319,3 +319,25 @@ fn nothing_is_lost_or_doubled_by_kills_at_any_moment() {
     assert_eq!((&told["missing"], &told["aside"]), (&0.into(), &0.into()), "{told}");
     assert_eq!((place.count().as_str(), left(&place.kept()).len()), ("3200,3200,3200", 0));
 }
+
+#[test]
+fn days_that_are_over_are_counted_and_looked_at_for_signs() {
+    let place = Place::new();
+    three(&place, "north", 1);
+    place.once();
+    let mut following = place.follow(&[]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let log = place.folder.path().join("lake/queries.jsonl");
+    wait_for("it looks for signs", || {
+        fs::read_to_string(&log).is_ok_and(|log| log.contains("rises and together on"))
+    });
+    kill(Pid::from_raw(i32::try_from(following.id()).unwrap()), Signal::SIGTERM).unwrap();
+    assert!(following.wait().unwrap().success());
+    let said = std::io::read_to_string(following.stdout.take().unwrap()).unwrap();
+    let mut lines = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let counted = lines.find(|line| !line["counted"].is_null()).unwrap();
+    assert_eq!(counted["counted"]["day"], day());
+    assert_eq!(
+        place.ask("SELECT hosts, packets FROM counts WHERE sensor IS NULL AND tool IS NULL"),
+        ["1,30"]
+    );
+}

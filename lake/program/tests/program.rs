@@ -127,9 +127,17 @@ fn a_port_that_more_senders_ask_for_from_day_to_day_is_told_and_none_that_stays(
     assert!(!keys.is_empty() && keys.iter().all(|one| one["rise"]["key"] == "tcp/49152"), "{told}");
     assert!(keys[0]["rise"]["now"].as_f64() > keys[0]["rise"]["before"].as_f64());
     assert!(ok(folder.path(), &args).contains("more each day"), "in words");
+    // The same from the counts of days that were joined, and when the minutes are gone.
+    assert!(ok(folder.path(), &["compact"]).contains("senders of 122 ports and tools counted"));
+    let counted = ok(folder.path(), &[&args[..], &["--json"]].concat());
+    assert_eq!(counted, told);
+    ok(folder.path(), &["forget", "--minutes-days", "0", "--counts-days", "60000"]);
+    assert_eq!(ok(folder.path(), &[&args[..], &["--json"]].concat()), told);
+    let left = ok(folder.path(), &["list"]);
+    assert!(!left.contains("minutes ") && left.matches("counts ").count() > 10, "{left}");
     assert!(!lake_refused(folder.path()), "there is no question without a purpose");
     let log = std::fs::read_to_string(folder.path().join("lake/queries.jsonl")).unwrap();
-    assert_eq!(log.matches("rises from").count(), 2);
+    assert_eq!(log.matches("rises from").count(), 4);
 }
 
 fn lake_refused(folder: &Path) -> bool {

@@ -14,11 +14,11 @@ pub const SOURCES_MAX: usize = 2048;
 pub const SLOTS_MAX: usize = 144;
 /// Chance of a group among independent sources, in one matrix, at most.
 pub const FALSE_ALARM: f64 = 0.001;
+/// A source that began less often says nothing.
+pub const STARTS_MIN: u32 = 3;
 
 /// Links a source by chance.
 const LINKS: f64 = 0.1;
-/// A source that began less often says nothing.
-const STARTS_MIN: u32 = 3;
 /// Slots on either side over which a common rhythm of the day is told from a common command.
 const RHYTHM: usize = 6;
 

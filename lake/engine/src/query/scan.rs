@@ -92,8 +92,8 @@ impl LakeTable {
         let (table, days) = match name.split_once(['=', '!']) {
             None => (name, Days::All),
             Some((table, list)) => {
-                let days = list.split(',').filter(|day| !day.is_empty()).map(str::parse);
-                let days = Arc::new(days.collect::<std::result::Result<_, _>>().ok()?);
+                let days = list.split(',').filter(|day| !day.is_empty()).map(str::parse::<Date>);
+                let days = Arc::new(days.collect::<std::result::Result<BTreeSet<Date>, _>>().ok()?);
                 let is_only = name.as_bytes().get(table.len()) == Some(&b'=');
                 (table, if is_only { Days::Only(days) } else { Days::Without(days) })
             }

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A batch is in the lake once, whoever is killed when (`ledger` says why). Once a day, an hour after midnight (UTC), days that are over are
-//! joined and what is too old is forgotten. The lake's lock is only held while something is written, so that captures can be taken beside.
+//! joined and counted, what is too old is forgotten, and it is told what rises and who moved together on the day before. The lake's lock is only held while
+//! something is written, so that captures can be taken beside.
 
 mod folder;
 mod ledger;
@@ -22,10 +23,10 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use ipnet::IpNet;
-use jiff::SignedDuration;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use noroshi_lake::{Lake, LakeError, MinuteRow, Numbers, PacketRow, Sensor, Writer};
+use jiff::{SignedDuration, Span};
+use noroshi_lake::{Lake, LakeError, Limits, MinuteRow, Numbers, PacketRow, Sensor, Writer};
 use noroshi_model::clock::{Clock as _, SystemClock};
 use noroshi_observe::telescope::{Glance, Telescope};
 use noroshi_wire::batch::SensorName;
@@ -35,7 +36,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::rows::{Counts, row};
-use crate::{Keeping, days_over};
+use crate::{Keeping, ask, days_over, rises, together};
 use folder::{Folder, Waiting};
 use ledger::{Ledger, UnderWay};
 
@@ -56,6 +57,10 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// How often quiet senders are forgotten, and since when they are quiet; as by those who watch.
 const FORGET: Duration = Duration::from_secs(3600);
 const QUIET_NS: u64 = 24 * 3600 * 1_000_000_000;
+/// What a day of the weeks that `rises` looks at may take: it is counted, or else left to whoever asks.
+const RISES_LIMIT: Duration = Duration::from_secs(20);
+/// Groups that are told of a day.
+const TOGETHER_MAX: usize = 100;
 /// Days are joined so long after they are over: most of what comes late has come by then.
 const OVER: SignedDuration = SignedDuration::from_hours(1);
 
@@ -422,6 +427,13 @@ impl Following<'_> {
                 // It is tried again tomorrow; the small files are read as they are.
                 Err(error) => eprintln!("noroshi-lake: {day} cannot be joined: {error}"),
             }
+            match self.lake.writer()?.count(day) {
+                Ok(None) => {}
+                Ok(Some(keys)) => self.say(&json!({ "counted": { "day": day, "keys": keys } }), || {
+                    format!("{day}: senders of {keys} ports and tools counted")
+                }),
+                Err(error) => eprintln!("noroshi-lake: the senders of {day} cannot be counted: {error}"),
+            }
         }
         self.wish.keeping.forget(&self.lake.writer()?, |table, day| {
             let table = table.name();
@@ -430,6 +442,28 @@ impl Following<'_> {
             });
         })?;
         self.joined = Some(today);
+        if let Err(error) = self.signs(today.checked_sub(Span::new().days(1))?) {
+            eprintln!("noroshi-lake: what rises and who moves together is not known: {error:#}");
+        }
+        Ok(())
+    }
+
+    /// Tells what rose and who moved together on a day. There are no addresses in it.
+    fn signs(&self, day: Date) -> anyhow::Result<()> {
+        let purpose = ask::Purpose::of_program("what rises and who moves together, each day");
+        purpose.note(self.lake, &format!("rises and together on {day}"))?;
+        let limits = Limits { time: RISES_LIMIT, ..Limits::default() };
+        rises::look(self.lake, day, 1, &limits, |day, rise| {
+            self.say(&json!({ "rises": { "day": day, "rise": rise } }), || {
+                format!("{day} {}", rises::words(rise))
+            });
+            Ok(())
+        })?;
+        for group in together::look(self.lake, day, None, false)?.groups.iter().take(TOGETHER_MAX) {
+            self.say(&json!({ "together": { "day": day, "group": group } }), || {
+                format!("{day} {}", together::words(group))
+            });
+        }
         Ok(())
     }
 
