@@ -18,7 +18,9 @@ pub fn run(root: &Path) -> Result<ExitCode> {
     if servers.lacks_any() {
         bail!("the browser's tests need all of them");
     }
-    for (program, package) in [("node", "nodejs"), ("npm", "npm"), ("faketime", "faketime"), ("ip", "iproute2")] {
+    for (program, package) in
+        [("node", "nodejs"), ("npm", "npm"), ("faketime", "faketime"), ("ip", "iproute2")]
+    {
         if on_path(program).is_none() {
             apt::install(&[package])?;
         }

@@ -18,6 +18,7 @@
 //! NOROSHI_TEST_DNS          127.0.0.1:PORT                              unbound, see `unbound.rs` for its zones
 //! NOROSHI_TEST_RESOLVERS    1                                           named, nsupdate, dig, pdns_recursor, kdig are there
 //! NOROSHI_TEST_DNSPYTHON    /PATH/TO/python3                            with dnspython
+//! NOROSHI_TEST_SQUID        the program squid, which a test starts
 //! NOROSHI_TEST_KEA          the program kea-dhcp4, which tests start and kill
 //! NOROSHI_TEST_FREERADIUS   the program freeradius, likewise
 //! NOROSHI_TEST_SLAPD        the program slapd, likewise
@@ -83,6 +84,7 @@ impl Servers {
         servers.add("NATS", nats::start, nats::HOW);
         servers.add("unbound", unbound::start, unbound::HOW);
         servers.add("BIND, PowerDNS and kdig", program::resolvers, program::HOW_RESOLVERS);
+        servers.add("Squid", program::squid, program::HOW_SQUID);
         servers.add("Kea", program::kea, program::HOW_KEA);
         servers.add("FreeRADIUS", program::freeradius, program::HOW_FREERADIUS);
         servers.add("OpenLDAP", program::slapd, program::HOW_SLAPD);

@@ -31,4 +31,4 @@ pub use desk::{Desk, DeskError};
 pub use door::Door;
 pub use radius::radius_page;
 pub use subscriber::subscriber_pages;
-pub use subscriber::warned::{Reason, Warned, WarnedBy, Warner, warned_pages};
+pub use subscriber::warned::{OWN as WARNING_OWN, Reason, Warned, WarnedBy, Warner, warned_pages};

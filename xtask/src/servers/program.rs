@@ -52,6 +52,16 @@ pub fn networks() -> Result<Ready> {
     Ok(Ready { version, environment: Vec::new(), _keeper: None })
 }
 
+pub const HOW_SQUID: &str = "install Squid (Debian: apt-get install squid)";
+
+/// The HTTP proxy that most networks have.
+pub fn squid() -> Result<Ready> {
+    let program = found("squid", "squid")?;
+    let version = output_of(Command::new(&program).arg("-v"))?;
+    let version = version.split_whitespace().skip_while(|word| *word != "Version").nth(1);
+    Ok(ready("NOROSHI_TEST_SQUID", &program, version.unwrap_or("of unknown version")))
+}
+
 /// How to get the resolvers.
 pub const HOW_RESOLVERS: &str = "install BIND, PowerDNS Recursor and knot-dnsutils (Debian: apt-get install bind9 bind9-dnsutils pdns-recursor knot-dnsutils)";
 

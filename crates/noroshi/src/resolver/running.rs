@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use listenfd::ListenFd;
+use noroshi_resolver::client::Access;
 use noroshi_resolver::clock::Clock;
 use noroshi_resolver::forward::Forward;
+use noroshi_resolver::icap;
 use noroshi_resolver::name::{Name, Secret};
 use noroshi_resolver::policy::{Editor, MEASURES_MAX};
 use noroshi_resolver::recurse::Recurse;
@@ -85,8 +87,8 @@ pub fn run(mut plan: Plan, config: &Config, take_over: bool) -> anyhow::Result<(
     let pages = match &plan.warning {
         Some(planned) => {
             let (resolver, handle) = (Arc::clone(&serving.resolver), runtime.handle().clone());
-            let garden = Garden::new(resolver, handle, about, planned.go_on_s)?;
-            Some((planned, warning::pages(garden, planned, config)?))
+            let garden = Arc::new(Garden::new(resolver, handle, about, planned.go_on_s)?);
+            Some((planned, warning::pages(Arc::clone(&garden), planned, config)?, garden))
         }
         None => None,
     };
@@ -98,8 +100,11 @@ pub fn run(mut plan: Plan, config: &Config, take_over: bool) -> anyhow::Result<(
         Ok(())
     };
     let mut listening = Listening { serving: &serving, sockets: &mut sockets, told: Vec::new() };
-    if let Some((planned, pages)) = &pages {
-        listening.warning(planned, pages)?;
+    if let Some((planned, pages, garden)) = pages {
+        listening.warning(planned, &pages)?;
+        if let Some((addresses, access)) = &plan.icap {
+            listening.proxies(addresses, access, &garden, &pages)?;
+        }
     }
     listening.everywhere(&plan.listen, plan.threads, plan.encrypted.as_ref(), take_place)?;
     for address in sockets.left_over() {
@@ -289,6 +294,28 @@ impl Listening<'_> {
                 });
                 self.told.push((address, how));
             }
+        }
+        Ok(())
+    }
+
+    /// Where proxies ask before they open something.
+    fn proxies(
+        &mut self,
+        addresses: &[SocketAddr],
+        access: &Access,
+        garden: &Arc<Garden>,
+        pages: &Pages,
+    ) -> anyhow::Result<()> {
+        for address in expanded(addresses)? {
+            let listener =
+                self.sockets.tcp(address).with_context(|| format!("listening at {address} (icap)"))?;
+            let served = icap::serve(listener, access.clone(), Arc::clone(garden) as _, pages.clone());
+            self.serving.runtime.spawn(async move {
+                if let Err(error) = served.await {
+                    tracing::error!(%address, %error, "icap");
+                }
+            });
+            self.told.push((address, "icap"));
         }
         Ok(())
     }

@@ -60,6 +60,10 @@ pub struct ResolverFile {
     pub https_path: Option<String>,
     /// The certificate of those three.
     pub tls: Option<TlsFile>,
+    /// Where HTTP proxies ask before they open something (ICAP, RFC 3507). Default: nowhere.
+    pub listen_icap: Vec<SocketAddr>,
+    /// Networks of proxies that may, besides this machine: they say for whom they ask.
+    pub icap_allow: Vec<IpNet>,
     /// Where counters are read, `/metrics` over HTTP (OpenMetrics). Default: nowhere.
     pub metrics: Option<SocketAddr>,
     /// The resolvers that are asked. None: the world is asked from the root down.
@@ -255,6 +259,8 @@ pub struct Plan {
     pub zones: Vec<PlannedZone>,
     /// The page that warns.
     pub warning: Option<PlannedWarning>,
+    /// Where proxies ask, and which may.
+    pub icap: Option<(Vec<SocketAddr>, Access)>,
     /// How many bits of an IPv6 address tell one line from another.
     pub consent_v6_prefix: u8,
     /// Where events of infected lines go.
@@ -368,6 +374,7 @@ impl ResolverFile {
         Ok(Plan {
             listen,
             warning,
+            icap: self.icap()?,
             consent_v6_prefix: self.consent_v6_prefix.unwrap_or(CONSENT_V6_PREFIX),
             cnc_events: self.cnc_events.clone(),
             encrypted: self.encrypted()?,
@@ -441,6 +448,19 @@ impl ResolverFile {
                 unreachable: file.unreachable.clone(),
             },
         )))
+    }
+
+    fn icap(&self) -> anyhow::Result<Option<(Vec<SocketAddr>, Access)>> {
+        if self.listen_icap.is_empty() {
+            return Ok(None);
+        }
+        ensure!(
+            self.warning.is_some(),
+            "[resolver]: listen-icap needs [resolver.warning]: what proxies show instead"
+        );
+        let mut access = Access::local();
+        self.icap_allow.iter().for_each(|network| access.grant(*network, true));
+        Ok(Some((self.listen_icap.clone(), access)))
     }
 
     fn encrypted(&self) -> anyhow::Result<Option<Encrypted>> {

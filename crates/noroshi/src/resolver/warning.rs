@@ -13,9 +13,10 @@ use data_encoding::HEXLOWER;
 use hyper_util::service::TowerToHyperService;
 use ipnet::IpNet;
 use noroshi_model::Lang;
-use noroshi_portal::{Reason, Warned, WarnedBy, Warner, warned_pages};
+use noroshi_portal::{Reason, WARNING_OWN, Warned, WarnedBy, Warner, warned_pages};
 use noroshi_resolver::client::Transport;
 use noroshi_resolver::exempt::Line;
+use noroshi_resolver::icap::{Judge, Judged, Requested};
 use noroshi_resolver::message::{Asking, TEXT_OCTETS_MAX, write_question};
 use noroshi_resolver::name::Name;
 use noroshi_resolver::policy::rule::rtype;
@@ -81,17 +82,57 @@ impl Garden {
     }
 }
 
+impl Garden {
+    /// What a rule does for a client that asks for a name: the zone's place, and the action. Where it takes no answer to tell, none is asked for.
+    fn decided(&self, client: IpAddr, name: &Name) -> Option<(u8, &'static str)> {
+        let policy = self.resolver.policy();
+        let zones = self.resolver.zones_for(&policy, client, self.resolver.tags_of(client)?);
+        let by_question = policy.of_question(Some(client), name, zones);
+        if policy.waits_for_answer(by_question.as_ref(), zones) == 0 {
+            return by_question.map(|verdict| (verdict.zone, verdict.action.label()));
+        }
+        self.told(client, name)?.hit.map(|hit| (hit.zone, hit.action))
+    }
+}
+
+impl Judge for Garden {
+    fn judge(&self, client: IpAddr, requested: &Requested<'_>) -> Judged {
+        if requested.path.starts_with(WARNING_OWN) {
+            return Judged::Page;
+        }
+        let Some(name) = site_name(requested.host.as_bytes()) else { return Judged::Pass };
+        if self.resolver.exemptions().holds(client, &name, self.resolver.clock().now_s()) {
+            return Judged::Pass;
+        }
+        match self.decided(client, &name) {
+            None | Some((_, "passthru")) => Judged::Pass,
+            Some((_, "warn")) => Judged::Page,
+            Some(_) => Judged::Refused,
+        }
+    }
+
+    fn version(&self) -> String {
+        let policy = self.resolver.policy();
+        let serials =
+            policy.zones.iter().map(|zone| zone.serial.unwrap_or(0).wrapping_add(zone.rules as u32));
+        format!(
+            "{:x}",
+            serials.fold(0u64, |all, serial| all.wrapping_mul(0x0100_0000_01b3) ^ u64::from(serial))
+        )
+    }
+}
+
 impl Warner for Garden {
-    fn warned(&self, client: IpAddr, host: &str) -> Option<Warned> {
+    fn warned(&self, client: IpAddr, host: &str, _: &str) -> Option<Warned> {
         let name = site_name(host.as_bytes())?;
-        let hit = self.told(client, &name)?.hit.filter(|hit| hit.action == "warn")?;
-        let about = self.zones.get(usize::from(hit.zone))?;
+        let (zone, _) = self.decided(client, &name).filter(|(_, action)| *action == "warn")?;
+        let about = self.zones.get(usize::from(zone))?;
         let policy = self.resolver.policy();
         Some(Warned {
             reason: Reason::of(&about.classification_type),
             listed_by: about.listed_by.clone(),
             since: None,
-            by_consent: policy.zones.get(usize::from(hit.zone))?.settings.by_consent.is_some(),
+            by_consent: policy.zones.get(usize::from(zone))?.settings.by_consent.is_some(),
             token: HEXLOWER
                 .encode(hmac::sign(&self.key, said(client, &name, self.period()).as_bytes()).as_ref()),
             minutes: self.go_on_s.div_ceil(60),
@@ -122,14 +163,14 @@ fn said(client: IpAddr, name: &Name, period: u32) -> String {
 pub type Pages = TowerToHyperService<Router>;
 
 /// The pages of `garden`, by the operator whom the configuration names.
-pub fn pages(garden: Garden, planned: &PlannedWarning, config: &Config) -> anyhow::Result<Pages> {
+pub fn pages(garden: Arc<Garden>, planned: &PlannedWarning, config: &Config) -> anyhow::Result<Pages> {
     let texts = Texts::read(config.languages.as_deref()).context("operator.languages")?;
     let by = WarnedBy {
         operator: config.operator.name.clone(),
         desk: config.operator.desk.clone(),
         contacts: planned.contacts.clone(),
     };
-    let router = warned_pages(Arc::new(garden), by, texts.portal, PER_SECOND);
+    let router = warned_pages(garden, by, texts.portal, PER_SECOND);
     let from_whom = axum::middleware::map_request(async |mut request: Request| {
         if let Some(from) = request.extensions().get::<SocketAddr>().copied() {
             request.extensions_mut().insert(ConnectInfo(from));

@@ -32,7 +32,7 @@ use crate::whence::Whence;
 use crate::{asset, show};
 
 /// Below which everything lies that is ours.
-const OWN: &str = "/.noroshi-warning/";
+pub const OWN: &str = "/.noroshi-warning/";
 /// The page again, in another language.
 const PAGE: &str = "/.noroshi-warning/page/";
 /// Where the button leads.
@@ -92,8 +92,8 @@ pub struct Warned {
 
 /// Whoever knows the lists and lets lines go on.
 pub trait Warner: Send + Sync {
-    /// What is to be said of a site to somebody; nothing where it is on no list.
-    fn warned(&self, client: IpAddr, host: &str) -> Option<Warned>;
+    /// What is to be said to somebody of a site, or of what they wanted there (a path and its query); nothing where it is on no list.
+    fn warned(&self, client: IpAddr, host: &str, wanted: &str) -> Option<Warned>;
     /// Lets them go on, at once; `false` where the token is not for that.
     fn go_on(&self, client: IpAddr, host: &str, token: &str) -> bool;
 }
@@ -215,7 +215,7 @@ impl Pages {
         if !is_shown {
             return plain(StatusCode::FORBIDDEN);
         }
-        let Some(warned) = self.warner.warned(client, host) else { return self.nothing(visitor, to) };
+        let Some(warned) = self.warner.warned(client, host, to) else { return self.nothing(visitor, to) };
         let s = self.speech(visitor, to, host, warned.minutes);
         let why = s.t(if warned.by_consent { "warned-why-consent" } else { "warned-why-other" });
         let view = WarnedView {

@@ -16,8 +16,8 @@ use super::{Answer, send};
 struct OneName(Mutex<Vec<(IpAddr, String)>>);
 
 impl Warner for OneName {
-    fn warned(&self, _: IpAddr, host: &str) -> Option<Warned> {
-        (host == "bad.example").then(|| Warned {
+    fn warned(&self, _: IpAddr, host: &str, wanted: &str) -> Option<Warned> {
+        (host == "bad.example" || (host, wanted) == ("shared.example", "/bad?x=1")).then(|| Warned {
             reason: Reason::Phishing,
             listed_by: Some("<b>List</b>".into()),
             since: "2026-11-20T03:12:00Z".parse().ok(),
@@ -145,7 +145,9 @@ async fn a_program_gets_no_page_and_a_name_on_no_list_no_warning() {
     let form = world.send("POST", "/login", "bad.example", "text/html", "password=secret").await;
     assert_eq!(form.status, StatusCode::FORBIDDEN);
     form.says_not("secret");
-    for host in ["good.example", "192.0.2.1"] {
+    let page = world.send("GET", "/bad?x=1", "shared.example", "text/html", "").await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN, "a page of a host that is on no list");
+    for host in ["good.example", "192.0.2.1", "shared.example"] {
         let other = world.send("GET", "/", host, "text/html", "").await;
         assert_eq!(other.status, StatusCode::NOT_FOUND);
         other.says("このサイトについてのお知らせはありません");

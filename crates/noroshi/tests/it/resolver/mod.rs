@@ -5,6 +5,7 @@ mod consents;
 mod counters;
 mod encrypted;
 mod peers;
+mod proxy;
 mod restart;
 mod scenarios;
 mod stale;

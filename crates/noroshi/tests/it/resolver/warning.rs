@@ -89,12 +89,7 @@ impl Warned {
     }
 
     fn connect(&self, client: &str, port: u16) -> TcpStream {
-        let v4 = |ip: &str, port: u16| SockaddrIn::from(SocketAddrV4::new(ip.parse().unwrap(), port));
-        let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
-        setsockopt(&socket, ReuseAddr, &true).unwrap();
-        bind(socket.as_raw_fd(), &v4(client, 0)).unwrap();
-        connect(socket.as_raw_fd(), &v4(PAGE, port)).unwrap();
-        TcpStream::from(socket)
+        connected_from(client, PAGE, port)
     }
 
     /// A request of a browser.
@@ -127,7 +122,18 @@ impl Warned {
     }
 }
 
-fn token(page: &str) -> &str {
+/// A connection from one address of this machine to another.
+pub fn connected_from(client: &str, to: &str, port: u16) -> TcpStream {
+    let v4 = |ip: &str, port: u16| SockaddrIn::from(SocketAddrV4::new(ip.parse().unwrap(), port));
+    let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    setsockopt(&socket, ReuseAddr, &true).unwrap();
+    bind(socket.as_raw_fd(), &v4(client, 0)).unwrap();
+    connect(socket.as_raw_fd(), &v4(to, port)).unwrap();
+    TcpStream::from(socket)
+}
+
+/// The token in a page.
+pub fn token(page: &str) -> &str {
     page.split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap()
 }
 
