@@ -2,6 +2,7 @@
 
 mod consents;
 mod control;
+mod file;
 mod handover;
 mod hits;
 mod metrics;
@@ -23,8 +24,8 @@ use ipnet::IpNet;
 use crate::commands::Where;
 use crate::report::{self, plain, say};
 use control::Request;
-pub use settings::ResolverFile;
-use settings::RpzFile;
+pub use file::ResolverFile;
+use file::RpzFile;
 
 /// The policy resolver: DNS answers, and warnings instead of malicious ones
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@
 mod consents;
 mod counters;
 mod encrypted;
+mod flood;
 mod peers;
 mod proxy;
 mod restart;
