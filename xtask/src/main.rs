@@ -6,6 +6,8 @@
 //! cargo xtask browser          what a subscriber and an analyst meet, in a real Chromium
 //! cargo xtask tidy             the house rules (also a test of this package)
 //! cargo xtask tables [FOLDER]  the tables compiled into the program, made anew
+//! cargo xtask site-train       what names of sites weigh, learned anew from lists that are packages
+//! cargo xtask site-eval        the same judged on lists that were not learned from, beside another model
 //! cargo xtask prove            the rules, proved to be within the law for every request there can be
 //! cargo xtask rpl-server FILE  our resolver, configured as a scenario of Unbound's tests says
 //! ```
@@ -15,6 +17,7 @@ mod cargo;
 mod prove;
 mod rpl;
 mod servers;
+mod site;
 mod suite;
 mod tables;
 mod tidy;
@@ -29,6 +32,8 @@ const USAGE: &str = "usage: cargo xtask test [-- ARGS for cargo test]\n       \
                             cargo xtask browser\n       \
                             cargo xtask tidy\n       \
                             cargo xtask tables [FOLDER of MISP's warning lists]\n       \
+                            cargo xtask site-train\n       \
+                            cargo xtask site-eval\n       \
                             cargo xtask prove\n       \
                             cargo xtask rpl-server FILE.json";
 
@@ -51,6 +56,8 @@ fn run(args: Vec<String>) -> Result<ExitCode> {
         Some("browser") => browser::run(&root),
         Some("tidy") => tidy::run(&root),
         Some("tables") => tables::run(&root, args.collect()),
+        Some("site-train") => site::train(&root),
+        Some("site-eval") => site::eval(&root),
         Some("prove") => prove::run(&root),
         Some("rpl-server") => rpl::run(&root, args),
         _ => bail!("{USAGE}"),

@@ -26,6 +26,7 @@
 //! NOROSHI_TEST_AICS         a Python that has aics-tlog
 //! NOROSHI_TEST_DKIMPY       a Python that has dkimpy
 //! NOROSHI_TEST_SCHEMATHESIS the program schemathesis, which asks the API what it can think of
+//! NOROSHI_TEST_SITE_LISTS   DIR with lists of bad and of popular sites, and with fraudurl
 //! NOROSHI_TEST_SHARED_DATA  ../shared/data, where that lies beside the project
 //! ```
 
@@ -52,6 +53,13 @@ use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
 use keeper::Keeper;
+
+/// Packages with labelled sites.
+fn site_lists() -> Result<Ready> {
+    let folder = crate::site::fetch(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))?.canonicalize()?;
+    let environment = vec![("NOROSHI_TEST_SITE_LISTS", folder.display().to_string())];
+    Ok(Ready { version: "found".to_owned(), environment, _keeper: None })
+}
 
 /// Everything that could be started; dropping it stops them all.
 pub struct Servers {
@@ -91,6 +99,11 @@ impl Servers {
         servers.add("nftables", program::networks, program::HOW_NETWORKS);
         servers.add("Chromium", chromium::find, chromium::HOW);
         servers.add("aics-tlog, dkimpy and dnspython", judges::find, judges::HOW);
+        servers.add(
+            "lists of sites",
+            site_lists,
+            "install npm and Python with pip; the lists are then fetched as packages",
+        );
         servers.add_shared_data(root);
         servers
     }

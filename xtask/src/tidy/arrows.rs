@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use super::{Fault, Tree};
 
 /// Folder in crates/ → what it may depend on of ours. `ANY` is for the program that puts it all together.
-const ALLOWED: [(&str, &[&str]); 16] = [
+const ALLOWED: [(&str, &[&str]); 17] = [
     ("law", &[]),
     ("policy", &["law"]),
     ("model", &["law"]),
@@ -21,6 +21,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ("book", &["law", "wire"]),
     ("improve", &["law", "model"]),
     ("resolver", &["law", "model", "wire"]),
+    ("site", &["law", "model"]),
     ("store", &["law", "model"]),
     ("portal", &["law", "model"]),
     ("noroshi", ANY),
