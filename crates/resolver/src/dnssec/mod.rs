@@ -16,9 +16,9 @@ pub mod anchor;
 pub mod denial;
 pub mod signature;
 
-/// Signatures that are checked for one question at most: those of a chain through ten zones are some 30 (CVE-2023-50387).
+/// Signatures that are checked for one name and type at most: those of a chain through ten zones are some 30 (CVE-2023-50387).
 const SIGNATURES_MAX: u32 = 64;
-/// Rounds of hashing for one question at most: 20 names with 100 iterations, or 2,000 with none (CVE-2023-50868).
+/// Rounds of hashing for one name and type at most: 20 names with 100 iterations, or 2,000 with none (CVE-2023-50868).
 const HASHING_MAX: u32 = 2_048;
 
 /// Why records are not believed.
@@ -65,7 +65,7 @@ impl Fault {
     }
 }
 
-/// How much work a question has caused.
+/// How much work a question for one name and type has caused.
 #[derive(Debug, Default)]
 pub struct Budget {
     signatures: AtomicU32,

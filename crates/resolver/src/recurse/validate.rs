@@ -545,3 +545,34 @@ fn shown(heard: &mut Heard, wanted: &Wanted, proven: &Proven, is_secure: bool) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word_counts_and_the_operators_zones_need_one() {
+        let name = |text: &str| Name::from_text(text.as_bytes(), &Name::ROOT).unwrap();
+        let anchor =
+            |zone: &str| Anchor::from_text(&format!("{zone} DS 1 13 2 {}", "AB".repeat(32))).unwrap();
+        let validation = Validation {
+            anchors: vec![anchor("island.corp."), anchor("signed."), anchor("both.")],
+            negative: vec![name("corp."), name("both."), name("un.signed.")],
+        };
+        let stubs = [name("signed."), name("lan.")];
+        let validator = Validator::new(validation, stubs.into_iter());
+        let nearest = |of: &str| validator.anchor(&name(of)).map(|(zone, _)| zone.to_string());
+        for (of, zone) in [
+            ("example.", Some(".")),
+            ("a.corp.", None),
+            ("a.island.corp.", Some("island.corp.")),
+            ("a.both.", None),
+            ("a.signed.", Some("signed.")),
+            ("a.un.signed.", None),
+            ("a.lan.", None),
+            (".", Some(".")),
+        ] {
+            assert_eq!(nearest(of).as_deref(), zone, "{of}");
+        }
+    }
+}

@@ -19,7 +19,7 @@ const COMMON: &str =
 /// What zones have in which there is not much.
 const RICH: &str = "@ MX 10 www\nalias CNAME www\n*.wild A 192.0.2.2\nnot.wild A 192.0.2.3\n*.aliases CNAME www\n\
     a.b.empty TXT \"deep\"\nmany TXT \"one\" \"two\"\nmany A 192.0.2.4\nmany MX 5 WWW\nother DNAME nsec3.test.\n\
-    loose NS ns.loose\nns.loose A 10.53.0.4\n";
+    loose NS ns.loose\nns.loose A 10.53.0.4\nleads CNAME www.tampered.test.\n";
 
 /// How a zone is signed.
 #[derive(Clone, Copy)]
@@ -218,6 +218,8 @@ const MX: u16 = 15;
 const TXT: u16 = 16;
 const AAAA: u16 = 28;
 const DS: u16 = 43;
+const DNAME: u16 = 39;
+const NSEC_RECORD: u16 = 47;
 const DNSKEY: u16 = 48;
 const ANY: u16 = 255;
 
@@ -246,6 +248,7 @@ const TABLE: &[(&str, u16, Said)] = &[
     ("many.nsec.test.", TXT, Secure(0)),
     ("many.nsec.test.", MX, Secure(0)),
     ("many.nsec.test.", ANY, Secure(0)),
+    ("www.nsec.test.", NSEC_RECORD, Secure(0)),
     ("www.nsec3.test.", A, Secure(0)),
     ("www.salted.test.", A, Secure(0)),
     ("www.optout.test.", A, Secure(0)),
@@ -261,6 +264,7 @@ const TABLE: &[(&str, u16, Said)] = &[
     ("broken.nsec.test.", A, Bogus(6)),
     ("www.other.nsec.test.", A, Secure(0)),
     ("none.other.nsec.test.", A, Secure(3)),
+    ("other.nsec.test.", DNAME, Secure(0)),
     ("alias.optout.test.", AAAA, Secure(0)),
     // Wildcards.
     ("a.wild.nsec.test.", A, Secure(0)),
@@ -307,6 +311,7 @@ const TABLE: &[(&str, u16, Said)] = &[
     ("none.loose.optout.test.", A, Insecure(3)),
     ("loose.optout.test.", DS, Insecure(0)),
     ("www.signed.unsigned.test.", A, Insecure(0)),
+    ("leads.unsigned.test.", A, Bogus(6)),
     ("www.future-kind.test.", A, Insecure(0)),
     ("none.future-kind.test.", A, Insecure(3)),
     // Anchors of the operator's.
@@ -314,6 +319,7 @@ const TABLE: &[(&str, u16, Said)] = &[
     ("none.island.unsigned.test.", A, Secure(3)),
     ("www.believed.test.", A, Insecure(0)),
     ("none.believed.test.", A, Insecure(3)),
+    ("leads.believed.test.", A, Bogus(6)),
     // What is broken.
     ("www.expired.test.", A, Bogus(7)),
     ("none.expired.test.", A, Bogus(7)),
@@ -396,7 +402,10 @@ fn what_is_signed_is_judged_as_unbound_judges_it() {
         assert_eq!(said(ours.port, asked, *kind, false), *wanted, "{asked} {kind}");
         let (heard, _) = ask(ours.port, asked, *kind, false, false).unwrap();
         let mut all = heard.answer.iter().chain(&heard.authority);
-        assert!(*kind == ANY || all.all(|rr| !matches!(rr.rtype, 46 | 47 | 50)), "{asked} {kind}");
+        assert!(
+            matches!(*kind, ANY | NSEC_RECORD) || all.all(|rr| !matches!(rr.rtype, 46 | 47 | 50)),
+            "{asked} {kind}"
+        );
     }
     // Who checks signatures gets everything.
     let (heard, _) = ask(ours.port, "www.tampered.test.", A, true, true).unwrap();
