@@ -27,5 +27,6 @@ pub mod recurse;
 pub mod resolver;
 pub mod serve;
 pub mod step;
+pub mod url;
 pub mod walk;
 pub mod zone;
