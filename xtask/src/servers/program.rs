@@ -63,7 +63,7 @@ pub fn squid() -> Result<Ready> {
 }
 
 /// How to get the resolvers.
-pub const HOW_RESOLVERS: &str = "install BIND, PowerDNS Recursor and knot-dnsutils (Debian: apt-get install bind9 bind9-dnsutils pdns-recursor knot-dnsutils)";
+pub const HOW_RESOLVERS: &str = "install BIND, PowerDNS Recursor and knot-dnsutils (Debian: apt-get install bind9 bind9-dnsutils pdns-recursor knot-dnsutils fstrm-bin)";
 
 /// Other people's resolvers and what asks them. Each test starts its own.
 pub fn resolvers() -> Result<Ready> {
@@ -73,6 +73,8 @@ pub fn resolvers() -> Result<Ready> {
         ("dig", "bind9-dnsutils"),
         ("pdns_recursor", "pdns-recursor"),
         ("kdig", "knot-dnsutils"),
+        ("dnstap-read", "bind9-dnsutils"),
+        ("fstrm_capture", "fstrm-bin"),
         ("unshare", "util-linux"),
     ] {
         found(program, package)?;

@@ -38,6 +38,8 @@ pub struct ResolverFile {
     pub listen_icap: Vec<SocketAddr>,
     /// Networks of proxies that may, besides this machine: they say for whom they ask.
     pub icap_allow: Vec<IpNet>,
+    /// A Unix socket at which dnstap is collected: of hits of zones without a measure. Default: none.
+    pub dnstap: Option<PathBuf>,
     /// Where counters are read, `/metrics` over HTTP (OpenMetrics). Default: nowhere.
     pub metrics: Option<SocketAddr>,
     /// The resolvers that are asked. None: the world is asked from the root down.

@@ -2,6 +2,7 @@
 
 mod consents;
 mod control;
+mod dnstap;
 mod file;
 mod handover;
 mod hits;

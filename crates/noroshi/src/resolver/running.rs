@@ -17,6 +17,7 @@ use noroshi_resolver::name::{Name, Secret};
 use noroshi_resolver::policy::{Editor, MEASURES_MAX};
 use noroshi_resolver::recurse::Recurse;
 use noroshi_resolver::resolver::{BackEnd, Resolver};
+use noroshi_resolver::serve::dnstap::Tap;
 use noroshi_resolver::serve::hits::Hits;
 use noroshi_resolver::serve::sockets::{self, Sockets};
 use noroshi_resolver::serve::stream::{self, Carried};
@@ -32,7 +33,7 @@ use super::hits::Recording;
 use super::settings::{self, AboutZone, Encrypted, Plan, PlannedWarning, PlannedZone};
 use super::warning::{Garden, Pages};
 use super::zones::Zones;
-use super::{consents, metrics, status, warning};
+use super::{consents, dnstap, metrics, status, warning};
 use crate::config::Config;
 
 /// Folder of zones, in the data folder.
@@ -153,20 +154,29 @@ fn put_together(
         Resolver::new(settings, secret, policy, plan.access.clone(), back_end, clock).giving(zones.given());
     let policy = resolver.policy();
     let of_measures = (0..MEASURES_MAX).fold(0, |zones, measure| zones | policy.needing(measure, !0));
-    if of_measures == 0 {
-        let (serving, notified) = Serving::new(Arc::new(resolver), runtime.clone());
-        return Ok(Together { serving, zones, notified, recording: None });
+    if of_measures != 0 {
+        ensure!(
+            !config.own.is_empty(),
+            "[[resolver.rpz]] measure needs [network] own: whose lines may have agreed"
+        );
+        resolver = resolver.by_consent(consents::nobody(&config.own, plan.consent_v6_prefix)?);
     }
-    ensure!(
-        !config.own.is_empty(),
-        "[[resolver.rpz]] measure needs [network] own: whose lines may have agreed"
-    );
-    resolver = resolver.by_consent(consents::nobody(&config.own, plan.consent_v6_prefix)?);
-    let (serving, notified) = Serving::new(Arc::new(resolver), runtime.clone());
-    let (hits, out) = Hits::of(of_measures);
-    let recorder = consents::recorder(&policy, about, plan.cnc_events.clone(), &config.data_dir)?;
-    let recording = Some(recorder.start(out)?);
-    Ok(Together { serving: serving.recording(Arc::new(hits)), zones, notified, recording })
+    let (mut serving, notified) = Serving::new(Arc::new(resolver), runtime.clone());
+    let mut recording = None;
+    if of_measures != 0 {
+        let (hits, out) = Hits::of(of_measures);
+        let recorder = consents::recorder(&policy, about, plan.cnc_events.clone(), &config.data_dir)?;
+        recording = Some(recorder.start(out)?);
+        serving = serving.recording(Arc::new(hits));
+    }
+    if let Some(socket) = &plan.dnstap {
+        let names = policy.zones.iter().map(|zone| zone.settings.name.to_string()).collect();
+        // Of lines that agreed to a measure there is a pseudonym at most.
+        let (tap, out) = Tap::of("noroshi", !of_measures, names);
+        dnstap::start(socket.clone(), out)?;
+        serving = serving.tapped(tap);
+    }
+    Ok(Together { serving, zones, notified, recording })
 }
 
 /// Fetches zones of which a primary says that there is a new version.

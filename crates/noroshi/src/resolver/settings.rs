@@ -62,6 +62,8 @@ pub struct Plan {
     pub consent_v6_prefix: u8,
     /// Where events of infected lines go.
     pub cnc_events: Option<PathBuf>,
+    /// Where dnstap is collected.
+    pub dnstap: Option<PathBuf>,
 }
 
 /// The page that warns.
@@ -174,6 +176,7 @@ impl ResolverFile {
             icap: self.icap()?,
             consent_v6_prefix: self.consent_v6_prefix.unwrap_or(CONSENT_V6_PREFIX),
             cnc_events: self.cnc_events.clone(),
+            dnstap: self.dnstap.clone(),
             encrypted: self.encrypted()?,
             metrics: self.metrics,
             threads: self.threads.unwrap_or_else(cores).max(1),

@@ -11,6 +11,7 @@
 //! ```
 
 mod counts;
+pub mod dnstap;
 pub mod hits;
 mod https;
 pub mod quic;
@@ -34,6 +35,7 @@ use crate::name::Name;
 use crate::resolver::{AtOnce, Resolver};
 use crate::walk::Told;
 use counts::Batch;
+use dnstap::{Exchange, Tap};
 use hits::Hits;
 use waiting::{Waiting, Waits};
 
@@ -60,6 +62,7 @@ pub struct Serving {
     /// Zones of which a primary said that there is a new version, and who said it.
     pub notified: mpsc::Sender<(Name, IpAddr)>,
     hits: Option<Arc<Hits>>,
+    tap: Option<Arc<Tap>>,
     waiting: Arc<Waiting>,
     giving: Arc<Semaphore>,
     stop: Arc<AtomicBool>,
@@ -79,6 +82,7 @@ impl Serving {
             counts: Arc::default(),
             notified,
             hits: None,
+            tap: None,
             waiting,
             giving: Arc::new(Semaphore::new(GIVING_MAX)),
             stop: Arc::default(),
@@ -92,11 +96,20 @@ impl Serving {
         Self { hits: Some(hits), ..self }
     }
 
+    /// Puts what other rules do there.
+    #[must_use]
+    pub fn tapped(self, tap: Arc<Tap>) -> Self {
+        Self { tap: Some(tap), ..self }
+    }
+
     /// What was done to somebody's question.
     #[inline]
-    fn told(&self, told: &Told, question: &[u8], from: IpAddr) {
+    fn told(&self, told: &Told, exchange: Exchange<'_>) {
         if let Some(hits) = &self.hits {
-            hits.told(told, question, from);
+            hits.told(told, exchange.question, exchange.from.ip());
+        }
+        if let Some(tap) = &self.tap {
+            tap.told(told, exchange);
         }
     }
 
@@ -134,14 +147,15 @@ impl Serving {
                 counted.at_once += 1;
                 if let Some(told) = told {
                     counted.told(&told);
-                    self.told(&told, question, from.ip());
+                    self.told(&told, Exchange { question, answer: &answer, from, transport });
                     self.renew(&told, from);
                 }
                 First::Answer(answer)
             }
             AtOnce::Silent(told) => {
                 counted.silent(told.as_ref());
-                told.iter().for_each(|told| self.told(told, question, from.ip()));
+                let exchange = Exchange { question, answer: &[], from, transport };
+                told.iter().for_each(|told| self.told(told, exchange));
                 First::Silence
             }
             AtOnce::Given(place) => {
@@ -175,7 +189,9 @@ impl Serving {
         let answer = self.resolver.resolve(question, from.ip(), transport).await;
         let told = answer.as_ref().map(|(_, told)| told);
         self.counts.later(told);
-        told.into_iter().for_each(|told| self.told(told, question, from.ip()));
+        if let Some((answer, told)) = &answer {
+            self.told(told, Exchange { question, answer, from, transport });
+        }
         drop(waits);
         answer.map(|(answer, _)| answer)
     }

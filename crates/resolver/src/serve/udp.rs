@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrLike as _, SockaddrStorage, recvmmsg, sendmmsg};
 
 use super::counts::Batch;
+use super::dnstap::Exchange;
 use super::{LOOK_UP, Serving};
 use crate::client::Transport;
 use crate::resolver::AtOnce;
@@ -105,13 +106,17 @@ impl Worker<'_> {
                     to[at] = *address;
                     if let Some(told) = told {
                         self.counted.told(&told);
-                        self.serving.told(&told, question, client.ip());
+                        let (answer, from) = (self.answers[at].as_slice(), client);
+                        let exchange = Exchange { question, answer, from, transport: Transport::Udp };
+                        self.serving.told(&told, exchange);
                         self.serving.renew(&told, client);
                     }
                 }
                 AtOnce::Silent(told) => {
                     self.counted.silent(told.as_ref());
-                    told.iter().for_each(|told| self.serving.told(told, question, client.ip()));
+                    let exchange =
+                        Exchange { question, answer: &[], from: client, transport: Transport::Udp };
+                    told.iter().for_each(|told| self.serving.told(told, exchange));
                 }
                 AtOnce::Later => {
                     later(self.serving, &mut self.counted, &self.socket, question.to_vec(), client);

@@ -3,6 +3,7 @@
 
 mod consents;
 mod counters;
+mod dnstap;
 mod encrypted;
 mod flood;
 mod peers;

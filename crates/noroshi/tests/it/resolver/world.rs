@@ -143,6 +143,13 @@ impl Running {
         });
     }
 
+    /// Ends it as whoever runs it does.
+    pub fn end(&mut self) {
+        let mut child = self.child.take().unwrap();
+        Command::new("kill").arg(child.id().to_string()).status().unwrap();
+        assert!(child.wait().unwrap().success(), "{}", self.log());
+    }
+
     /// As when the machine fails.
     pub fn kill(&mut self) {
         let mut child = self.child.take().unwrap();
