@@ -89,7 +89,8 @@ pub struct ResolverFile {
     pub qname_minimisation: Option<bool>,
     /// Servers are asked over IPv6, too.
     pub ipv6: bool,
-    /// Whether signatures are checked, where the world is asked from the root down. Default: [`DnssecFile::default`].
+    /// Whether signatures are checked, where the world is asked from the root down. Default: they are, unless `root` names servers of
+    /// another root and no `trust-anchor` its keys.
     pub dnssec: Option<DnssecFile>,
     /// Whom to trust, as DS or DNSKEY records of zones. Without one of the root: the keys of the Internet's.
     pub trust_anchor: Vec<String>,
@@ -98,13 +99,12 @@ pub struct ResolverFile {
 }
 
 /// `dnssec`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DnssecFile {
     /// What does not hold is a failure.
     Validate,
     /// They are passed on.
-    #[default]
     Off,
 }
 

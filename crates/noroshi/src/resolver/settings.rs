@@ -325,7 +325,9 @@ impl ResolverFile {
             anchors: self.trust_anchor.iter().map(anchor).collect::<Result<_, _>>()?,
             negative: self.negative_trust_anchor.iter().map(|zone| name(zone)).collect::<Result<_, _>>()?,
         };
-        Ok((self.dnssec.unwrap_or_default() == DnssecFile::Validate).then_some(validation))
+        let is_rooted = self.root.is_empty() || validation.anchors.iter().any(|(zone, _)| zone.is_root());
+        let by_default = if is_rooted { DnssecFile::Validate } else { DnssecFile::Off };
+        Ok((self.dnssec.unwrap_or(by_default) == DnssecFile::Validate).then_some(validation))
     }
 
     fn zone(&self, zone: &RpzFile, tags: &[String]) -> anyhow::Result<PlannedZone> {
