@@ -11,7 +11,7 @@
 //! [`cases`], [`forgetting`] (what is too old), [`outbox`], [`returns`], [`visits`], [`consent`], [`approvals`], [`staff`], [`evidence`], [`tiles`] (the same as files), [`disclosure`]
 //! (what is told of it), [`totals`], `trials` and `wordings` (what telling does, and which words), [`networks`] (how infected each is), [`cursors`] (what went out), [`gauges`], [`tokens`],
 //! [`pages`] (lists as the API reads them), [`webhooks`] (what is told as it happens), [`telescopes`],
-//! [`organisations`] and [`alerts`] (whose addresses they saw, and what is told of that).
+//! [`organisations`] and [`alerts`] (whose addresses they saw, and what is told of that), [`sites`] (that do harm).
 //!
 //! **Invariant:** no SQL outside this crate. **Invariant:** whatever a closure did is durable when `tx` returns `Ok`, and
 //! never happened when it returns `Err`.
@@ -42,6 +42,7 @@ pub mod quarantine;
 pub mod queue;
 pub mod returns;
 pub mod row;
+pub mod sites;
 pub mod sources;
 pub mod staff;
 pub mod telescopes;

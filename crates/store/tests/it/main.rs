@@ -39,6 +39,7 @@ mod networks;
 mod out;
 mod quarantine;
 mod returns;
+mod sites;
 mod sources;
 mod staff;
 mod telescopes;

@@ -1,0 +1,123 @@
+//! Sites: seen again they stay what was decided, lists are counted, what is due comes once.
+
+use noroshi_store::sites::{Site, SiteListing, SiteObjection, SiteSource, SiteState};
+
+use crate::{at, on_both};
+use noroshi_model::Id;
+
+fn site(address: &str, host: &str, when: i64) -> Site {
+    Site {
+        address: address.into(),
+        host: host.into(),
+        place: address != host,
+        state: SiteState::Candidate,
+        why: String::new(),
+        person: String::new(),
+        first: at(when),
+        last: at(when),
+        changed: at(when),
+        life: None,
+        checked: None,
+        due: at(when),
+    }
+}
+
+fn listing(address: &str, source: &str, when: i64) -> SiteListing {
+    SiteListing {
+        address: address.into(),
+        source: source.into(),
+        threat: "phishing".into(),
+        first: at(when),
+        last: at(when),
+    }
+}
+
+#[test]
+fn seen_again_a_site_keeps_what_was_decided_of_it() {
+    on_both(|store| {
+        let (one, place) = (site("a.example", "a.example", 10), site("a.example/x", "a.example", 20));
+        assert!(store.tx("t", |tx| tx.see_site(&one)).unwrap());
+        assert!(store.tx("t", |tx| tx.see_site(&place)).unwrap());
+        let decided = |address: &str| {
+            let why = "two lists";
+            store.tx("t", |tx| tx.decide_site(address, SiteState::Listed, why, "aoki", at(30))).unwrap()
+        };
+        assert!(decided("a.example") && !decided("b.example"));
+        assert!(!store.tx("t", |tx| tx.see_site(&site("a.example", "a.example", 40))).unwrap());
+        let kept = store.tx("t", |tx| tx.site("a.example")).unwrap().unwrap();
+        assert_eq!(
+            (kept.state, kept.first, kept.last, kept.changed),
+            (SiteState::Listed, at(10), at(40), at(30))
+        );
+        let of = |state, after: &str| {
+            let found = store.tx("t", |tx| tx.sites(state, after, 10)).unwrap();
+            found.into_iter().map(|site| site.address).collect::<Vec<_>>()
+        };
+        assert_eq!(of(None, ""), ["a.example", "a.example/x"]);
+        assert_eq!(of(None, "a.example"), ["a.example/x"]);
+        assert_eq!(of(Some(SiteState::Candidate), ""), ["a.example/x"]);
+        assert_eq!(store.tx("t", |tx| tx.sites_of_host("a.example", 10)).unwrap().len(), 2);
+    });
+}
+
+#[test]
+fn lists_are_counted_with_what_people_took_out() {
+    on_both(|store| {
+        let source = SiteSource {
+            name: "list".into(),
+            family: "list".into(),
+            reliability: 800,
+            since: at(0),
+            read: at(0),
+        };
+        store
+            .tx("t", |tx| {
+                tx.put_site_source(&source)?;
+                for name in ["a.example", "b.example"] {
+                    tx.see_site(&site(name, name, 1))?;
+                    tx.put_site_listing(&listing(name, "list", 1))?;
+                    // Read once more, and an older copy after it.
+                    tx.put_site_listing(&listing(name, "list", 9))?;
+                    tx.put_site_listing(&listing(name, "list", 5))?;
+                }
+                tx.decide_site("b.example", SiteState::Removed, "a shop", "aoki", at(10))?;
+                tx.put_site_source(&SiteSource {
+                    reliability: 900,
+                    since: at(7),
+                    read: at(7),
+                    ..source.clone()
+                })
+            })
+            .unwrap();
+        let all = store.tx("t", |tx| tx.site_sources()).unwrap();
+        assert_eq!(all, [(SiteSource { reliability: 900, read: at(7), ..source.clone() }, 2, 1)]);
+        let has = store.tx("t", |tx| tx.site_listings("a.example")).unwrap();
+        assert_eq!((has.len(), has[0].first, has[0].last), (1, at(1), at(9)));
+    });
+}
+
+#[test]
+fn what_is_due_is_asked_once_and_objections_are_answered_once() {
+    on_both(|store| {
+        store.tx("t", |tx| tx.see_site(&site("a.example", "a.example", 10))).unwrap();
+        let due = |second| store.tx("t", |tx| tx.sites_due(at(second), 10)).unwrap().len();
+        assert_eq!([due(9), due(10)], [0, 1]);
+        store.tx("t", |tx| tx.put_site_life("a.example", "gone", at(11), at(100))).unwrap();
+        assert_eq!([due(99), due(100)], [0, 1]);
+        let objection = SiteObjection {
+            id: Id::of("t", &[b"1"]),
+            address: "a.example".into(),
+            said: "we are a shop".into(),
+            by_whom: "its owner".into(),
+            at: at(20),
+            answer: None,
+            answered_by: None,
+        };
+        store.tx("t", |tx| tx.put_site_objection(&objection)).unwrap();
+        let answer =
+            || store.tx("t", |tx| tx.answer_site_objections("a.example", "so it is", "aoki", at(30)));
+        assert_eq!([answer().unwrap(), answer().unwrap()], [1, 0]);
+        let all = store.tx("t", |tx| tx.site_objections("a.example")).unwrap();
+        assert_eq!(all[0].answer.as_deref(), Some("so it is"));
+    });
+}
