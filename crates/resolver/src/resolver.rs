@@ -210,14 +210,18 @@ impl Resolver {
         &self.clock
     }
 
+    /// Whether a client's line has agreed to a measure, by its number.
+    pub fn agrees(&self, measure: usize, client: IpAddr) -> bool {
+        self.consents.get(measure).is_some_and(|consents| consents.agrees(client, self.clock.now_s()))
+    }
+
     /// The zones whose rules are for a client with these tags, and to whose measure its line has agreed.
     #[inline]
     pub fn zones_for(&self, policy: &Policy, client: IpAddr, tags: u64) -> u64 {
         let mut zones = policy.zones_for(tags);
         for measure in 0..MEASURES_MAX {
             let needing = policy.needing(measure, zones);
-            let agrees = |consents: &Consents| consents.agrees(client, self.clock.now_s());
-            if needing != 0 && !self.consents.get(measure).is_some_and(agrees) {
+            if needing != 0 && !self.agrees(measure, client) {
                 zones &= !needing;
             }
         }

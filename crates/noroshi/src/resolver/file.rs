@@ -73,6 +73,8 @@ pub struct ResolverFile {
     /// Folder into which events go of lines whose connections to command servers were stopped (zones with the measure `cnc-blocking`), for a
     /// `[source]` to take in. Default: nowhere.
     pub cnc_events: Option<PathBuf>,
+    /// Lists of URLs, in the order in which they decide, for proxies that ask.
+    pub url_list: Vec<UrlListFile>,
     /// The page to which names lead that are warned of.
     pub warning: Option<WarningFile>,
     /// Keys that are shared with primaries (TSIG), by name.
@@ -106,6 +108,25 @@ pub enum DnssecFile {
     Validate,
     /// They are passed on.
     Off,
+}
+
+/// `[[resolver.url-list]]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct UrlListFile {
+    /// Its name: letters, digits, `_`, `-` and `.`.
+    pub name: String,
+    /// The file that it is read from: a URL, or a host and a path, on each line.
+    pub file: PathBuf,
+    /// It holds for lines that have agreed to this measure: `site-warning`. Default: for everybody.
+    #[serde(default)]
+    pub measure: Option<String>,
+    /// Who made the list, as it is told to people.
+    #[serde(default)]
+    pub listed_by: Option<String>,
+    /// What its URLs are (`classification.type`).
+    #[serde(default)]
+    pub classification_type: Option<String>,
 }
 
 /// `[resolver.warning]`

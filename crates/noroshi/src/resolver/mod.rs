@@ -10,6 +10,7 @@ mod metrics;
 mod running;
 mod settings;
 mod status;
+mod urls;
 mod warning;
 mod zones;
 

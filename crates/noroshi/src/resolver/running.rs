@@ -31,6 +31,7 @@ use super::control::{self, Control, Request};
 use super::handover::{self, Before};
 use super::hits::Recording;
 use super::settings::{self, AboutZone, Encrypted, Plan, PlannedWarning, PlannedZone};
+use super::urls::Urls;
 use super::warning::{Garden, Pages};
 use super::zones::Zones;
 use super::{consents, dnstap, metrics, status, warning};
@@ -55,11 +56,13 @@ pub fn run(mut plan: Plan, config: &Config, take_over: bool) -> anyhow::Result<(
     let planned = std::mem::take(&mut plan.zones);
     let Together { serving, zones, notified, recording } =
         put_together(&plan, planned, &about, config, runtime.handle())?;
+    let urls = Arc::new(Urls::read(std::mem::take(&mut plan.url_lists))?);
     let (gone, mut giving_way) = oneshot::channel();
     let asked = Asked {
         resolver: Arc::clone(&serving.resolver),
         serving: serving.clone(),
         zones: Arc::clone(&zones),
+        urls: Arc::clone(&urls),
         certificate: plan.encrypted.as_ref().map(|encrypted| Arc::clone(&encrypted.certificate)),
         sockets: Arc::default(),
         gone: Cell::new(Some(gone)),
@@ -88,7 +91,7 @@ pub fn run(mut plan: Plan, config: &Config, take_over: bool) -> anyhow::Result<(
     let pages = match &plan.warning {
         Some(planned) => {
             let (resolver, handle) = (Arc::clone(&serving.resolver), runtime.handle().clone());
-            let garden = Arc::new(Garden::new(resolver, handle, about, planned.go_on_s)?);
+            let garden = Arc::new(Garden::new(resolver, handle, about, Arc::clone(&urls), planned.go_on_s)?);
             Some((planned, warning::pages(Arc::clone(&garden), planned, config)?, garden))
         }
         None => None,
@@ -204,6 +207,7 @@ struct Asked {
     resolver: Arc<Resolver>,
     serving: Serving,
     zones: Arc<Zones>,
+    urls: Arc<Urls>,
     certificate: Option<Arc<Certificate>>,
     /// What is listened at, once it is.
     sockets: Arc<OnceLock<Vec<OwnedFd>>>,
@@ -218,6 +222,9 @@ impl Asked {
             Request::HandOver => self.give_way(stream),
             Request::Reload { zones } => {
                 let read = self.zones.read(&zones, runtime)?;
+                if zones.is_empty() {
+                    self.urls.read_again().context("zones are read; lists of URLs stay the old ones")?;
+                }
                 if let Some(certificate) = self.certificate.as_ref().filter(|_| zones.is_empty()) {
                     certificate.read_again().context("zones are read; the certificate stays the old one")?;
                 }

@@ -21,8 +21,10 @@ use noroshi_resolver::zone::Key;
 use noroshi_resolver::zone::transfer::Primary;
 
 use super::file::{
-    CACHE_MIB, DnssecFile, GO_ON_S, HTTPS_PATH, LISTEN, ResolverFile, RpzFile, STALE_S, ZoneServersFile,
+    CACHE_MIB, DnssecFile, GO_ON_S, HTTPS_PATH, LISTEN, ResolverFile, RpzFile, STALE_S, UrlListFile,
+    ZoneServersFile,
 };
+use super::urls::PlannedList;
 use crate::consents::MEASURES;
 use crate::sources::secret;
 
@@ -56,6 +58,8 @@ pub struct Plan {
     pub zones: Vec<PlannedZone>,
     /// The page that warns.
     pub warning: Option<PlannedWarning>,
+    /// Lists of URLs in their order.
+    pub url_lists: Vec<PlannedList>,
     /// Where proxies ask, and which may.
     pub icap: Option<(Vec<SocketAddr>, Access)>,
     /// How many bits of an IPv6 address tell one line from another.
@@ -174,6 +178,7 @@ impl ResolverFile {
             listen,
             warning,
             icap: self.icap()?,
+            url_lists: self.url_lists()?,
             consent_v6_prefix: self.consent_v6_prefix.unwrap_or(CONSENT_V6_PREFIX),
             cnc_events: self.cnc_events.clone(),
             dnstap: self.dnstap.clone(),
@@ -248,6 +253,23 @@ impl ResolverFile {
                 unreachable: file.unreachable.clone(),
             },
         )))
+    }
+
+    fn url_lists(&self) -> anyhow::Result<Vec<PlannedList>> {
+        let list = |list: &UrlListFile| {
+            let at = || format!("[[resolver.url-list]] {}", list.name);
+            Ok(PlannedList {
+                name: list.name.clone(),
+                file: list.file.clone(),
+                by_consent: list.measure.as_deref().map(measure).transpose().with_context(at)?,
+                about: AboutZone {
+                    listed_by: list.listed_by.clone(),
+                    classification_type: list.classification_type.clone().unwrap_or_default(),
+                    malware_name: None,
+                },
+            })
+        };
+        self.url_list.iter().map(list).collect()
     }
 
     fn icap(&self) -> anyhow::Result<Option<(Vec<SocketAddr>, Access)>> {

@@ -27,6 +27,7 @@ use ring::hmac;
 use ring::rand::SystemRandom;
 
 use super::settings::{AboutZone, PlannedWarning, PlannedZone};
+use super::urls::Urls;
 use crate::config::Config;
 use crate::languages::Texts;
 
@@ -42,6 +43,7 @@ pub struct Garden {
     resolver: Arc<Resolver>,
     runtime: tokio::runtime::Handle,
     zones: Vec<AboutZone>,
+    urls: Arc<Urls>,
     key: hmac::Key,
     go_on_s: u32,
 }
@@ -52,12 +54,13 @@ impl Garden {
         resolver: Arc<Resolver>,
         runtime: tokio::runtime::Handle,
         zones: Vec<AboutZone>,
+        urls: Arc<Urls>,
         go_on_s: u32,
     ) -> anyhow::Result<Self> {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
             .ok()
             .context("the system has no random numbers")?;
-        Ok(Self { resolver, runtime, zones, key, go_on_s })
+        Ok(Self { resolver, runtime, zones, urls, key, go_on_s })
     }
 
     /// What the resolver does with a client's question for `name`.
@@ -105,7 +108,13 @@ impl Judge for Garden {
             return Judged::Pass;
         }
         match self.decided(client, &name) {
-            None | Some((_, "passthru")) => Judged::Pass,
+            Some((_, "passthru")) => Judged::Pass,
+            // A connection to a host may be to any of its pages.
+            None if requested.path.is_empty() => Judged::Pass,
+            None => match self.urls.find(&self.resolver, client, &requested.url) {
+                Some(_) => Judged::Page,
+                None => Judged::Pass,
+            },
             Some((_, "warn")) => Judged::Page,
             Some(_) => Judged::Refused,
         }
@@ -123,16 +132,26 @@ impl Judge for Garden {
 }
 
 impl Warner for Garden {
-    fn warned(&self, client: IpAddr, host: &str, _: &str) -> Option<Warned> {
+    fn warned(&self, client: IpAddr, host: &str, wanted: &str) -> Option<Warned> {
         let name = site_name(host.as_bytes())?;
-        let (zone, _) = self.decided(client, &name).filter(|(_, action)| *action == "warn")?;
-        let about = self.zones.get(usize::from(zone))?;
-        let policy = self.resolver.policy();
+        let (about, by_consent) = match self.decided(client, &name) {
+            Some((zone, "warn")) => {
+                let policy = self.resolver.policy();
+                let settings = &policy.zones.get(usize::from(zone))?.settings;
+                (self.zones.get(usize::from(zone))?, settings.by_consent.is_some())
+            }
+            Some(_) => return None,
+            None => {
+                let url = format!("http://{host}{wanted}");
+                let list = self.urls.find(&self.resolver, client, &url)?;
+                (&list.about, list.by_consent.is_some())
+            }
+        };
         Some(Warned {
             reason: Reason::of(&about.classification_type),
             listed_by: about.listed_by.clone(),
             since: None,
-            by_consent: policy.zones.get(usize::from(zone))?.settings.by_consent.is_some(),
+            by_consent,
             token: HEXLOWER
                 .encode(hmac::sign(&self.key, said(client, &name, self.period()).as_bytes()).as_ref()),
             minutes: self.go_on_s.div_ceil(60),

@@ -259,13 +259,19 @@ impl Lists {
 
     /// The place of the first list, in their order, that has an expression of this URL.
     pub fn find(&self, url: &Canonical) -> Option<u8> {
-        if self.table.entries.is_empty() {
+        self.find_among(url, !0)
+    }
+
+    /// The same of some lists, by their places, a bit each.
+    pub fn find_among(&self, url: &Canonical, among: u64) -> Option<u8> {
+        if self.table.entries.is_empty() || among == 0 {
             return None;
         }
+        let first = 1 << among.trailing_zeros();
         let mut lists = 0;
         for hash in url.hashes() {
-            lists |= self.table.lists(&hash);
-            if lists & 1 != 0 {
+            lists |= self.table.lists(&hash) & among;
+            if lists & first != 0 {
                 break;
             }
         }

@@ -67,19 +67,26 @@ impl Proxied {
         let (icap, squid, site) = (port(), port(), site());
         std::fs::write(place.path().join("list"), "bad.example CNAME .\n*.bad.example CNAME .\n").unwrap();
         std::fs::write(place.path().join("blocked"), "blocked.example CNAME .\n").unwrap();
+        std::fs::write(
+            place.path().join("urls"),
+            format!("http://shared.example:{site}/bad/%7Epage\nno url\n"),
+        )
+        .unwrap();
         let lines = format!("forward = [\"127.0.0.1:9\"]\nlisten-icap = [\"127.0.0.1:{icap}\"]");
         let tables = format!(
             "[resolver.warning]\naddress = [\"127.0.0.80\"]\nlisten = [\"127.0.0.80:{}\"]\nlisten-tls = [\"127.0.0.80:{}\"]\ngo-on-s = 60\n\
              [[resolver.rpz]]\nname = \"rpz.test\"\nfile = {:?}\noverride = \"warn\"\nlisted-by = \"a list\"\n\
-             [[resolver.rpz]]\nname = \"blocked.test\"\nfile = {:?}\n",
+             [[resolver.rpz]]\nname = \"blocked.test\"\nfile = {:?}\n\
+             [[resolver.url-list]]\nname = \"urls\"\nfile = {:?}\nlisted-by = \"a list of pages\"\nclassification-type = \"phishing\"\n",
             port(),
             port(),
             place.path().join("list"),
-            place.path().join("blocked")
+            place.path().join("blocked"),
+            place.path().join("urls")
         );
         let running = Running::start(&lines, &tables);
         let hosts = place.path().join("hosts");
-        let names = "good.example bad.example www.bad.example blocked.example";
+        let names = "good.example bad.example www.bad.example blocked.example shared.example";
         std::fs::write(&hosts, format!("{SITE} {names}\n")).unwrap();
         let conf = place.path().join("squid.conf");
         let text = format!(
@@ -166,6 +173,20 @@ fn squid_asks_before_it_opens_a_site_and_shows_the_page() {
     );
     assert!(proxied.get(CLIENT, "www.bad.example", "/a?b").contains("the site: GET /a?b "));
     assert!(proxied.get(OTHER, "www.bad.example", "/a?b").starts_with("HTTP/1.1 403 "), "nobody else");
+
+    // One page of a host that is on no list, however it is written.
+    for path in ["/bad/~page", "/x/../bad//%7epage?q", "/bad/~page#frag"] {
+        let page = proxied.get(CLIENT, "shared.example", path);
+        assert!(page.starts_with("HTTP/1.1 403 ") && page.contains("a list of pages"), "{path}: {page}");
+    }
+    for path in ["/", "/bad/", "/bad/~pages"] {
+        assert!(proxied.get(CLIENT, "shared.example", path).contains("the site: GET"), "{path}");
+    }
+    assert!(
+        proxied.running.log().contains("urls"),
+        "the line that is none is told: {}",
+        proxied.running.log()
+    );
 
     // As when the resolver's machine fails: the proxy goes on without it.
     proxied.running.kill();
