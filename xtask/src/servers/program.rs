@@ -74,6 +74,7 @@ pub fn resolvers() -> Result<Ready> {
         ("pdns_recursor", "pdns-recursor"),
         ("kdig", "knot-dnsutils"),
         ("dnstap-read", "bind9-dnsutils"),
+        ("dnssec-keygen", "bind9-utils"),
         ("fstrm_capture", "fstrm-bin"),
         ("unshare", "util-linux"),
     ] {
