@@ -326,7 +326,8 @@ impl Resolver {
         pace.take(client.address, self.clock.now_ms())
     }
 
-    /// Answers a message that could not be answered at once; `None` where there shall be no answer.
+    /// Answers a message that could not be answered at once; `None` of what is no question that may be
+    /// asked, and no octets where a rule says that there shall be no answer.
     pub async fn resolve(
         self: &Arc<Self>,
         wire: &[u8],
@@ -342,7 +343,9 @@ impl Resolver {
             let policy = self.policy.load_full();
             match self.walk(&policy, &query, &client, &fresh, &mut out) {
                 Walked::Answered(told) => return Some((out, told)),
-                Walked::Dropped(_) => return None,
+                Walked::Dropped(told) => return Some((Vec::new(), told)),
+                // It was fetched, and still says too little: nothing more will come of it.
+                Walked::Missing(wanted) if fresh.iter().any(|(fetched, _)| *fetched == *wanted) => break,
                 Walked::Missing(wanted) => {
                     let step = self.fetch(&wanted, &policy).await;
                     fresh.push((*wanted, step));

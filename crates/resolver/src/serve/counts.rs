@@ -117,15 +117,15 @@ impl Counts {
         self.add(batch);
     }
 
-    /// Counts an answer that waited.
-    pub(super) fn later(&self, told: Option<&Told>) {
+    /// Counts a question that waited: whether it was answered, and what it came by.
+    pub(super) fn later(&self, told: Option<(bool, &Told)>) {
         let mut batch = Batch::default();
         match told {
-            Some(told) => {
+            Some((true, told)) => {
                 self.answered_later.fetch_add(1, Ordering::Relaxed);
                 batch.told(told);
             }
-            None => batch.silent = 1,
+            other => batch.silent(other.map(|(_, told)| told)),
         }
         self.add(&mut batch);
     }

@@ -187,13 +187,12 @@ impl Serving {
         waits: Waits,
     ) -> Option<Vec<u8>> {
         let answer = self.resolver.resolve(question, from.ip(), transport).await;
-        let told = answer.as_ref().map(|(_, told)| told);
-        self.counts.later(told);
+        self.counts.later(answer.as_ref().map(|(answer, told)| (!answer.is_empty(), told)));
         if let Some((answer, told)) = &answer {
             self.told(told, Exchange { question, answer, from, transport });
         }
         drop(waits);
-        answer.map(|(answer, _)| answer)
+        answer.map(|(answer, _)| answer).filter(|answer| !answer.is_empty())
     }
 
     /// The one answer to a message that came alone; `None` where there shall be none.
