@@ -84,6 +84,9 @@ pub enum Command {
     /// The policy resolver: DNS answers, and warnings instead of malicious ones
     #[cfg(target_os = "linux")]
     Resolver(Box<crate::resolver::ResolverCommand>),
+    /// Sites that do harm: what lists say, what people decide, and why
+    #[command(subcommand)]
+    Site(Box<crate::site::SiteCommand>),
     /// Cases: look at them, hold them, say what is none
     #[command(subcommand)]
     Case(CaseCommand),

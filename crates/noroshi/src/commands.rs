@@ -27,7 +27,7 @@ use crate::report::{say, say_on};
 use crate::serve::{Listeners, console_key, serve, until_interrupted, work};
 use crate::sessions::SessionsCommand;
 use crate::stages::Stage;
-use crate::{api, cases, darknet, garden, ladder, retention, staff, webhooks};
+use crate::{api, cases, darknet, garden, ladder, retention, site, staff, webhooks};
 use crate::{
     counters, demo, doctor, events, evidence, languages, law, lists, maps, notices, organisations, outcome,
     quarantine, report, returns, sources,
@@ -48,6 +48,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Feed(what) => feed(&at, what),
         Command::Event(what) => events::run(&at.look()?, &what),
         Command::Source(what) => sources::commands::run(at.visit()?, &what),
+        Command::Site(what) => site::run(&at, &what),
         Command::Case(what) => cases::run(&at, what),
         Command::Quarantine(what) => quarantine::run(&at.look()?, &what),
         Command::Notice(what) => notices::command(&at.read()?, &what),

@@ -51,6 +51,7 @@ mod returns;
 mod reverse;
 mod serve;
 mod sessions;
+mod site;
 mod sources;
 mod staff;
 mod stages;

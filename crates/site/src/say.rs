@@ -6,7 +6,8 @@ use crate::score::{Evidence, Verdict};
 
 /// A piece of evidence as a sentence, without its weight.
 pub fn evidence(evidence: &Evidence, lang: Lang) -> String {
-    let seen = evidence.seen.as_str();
+    let is_ja = lang.base() == Lang::JA;
+    let seen = &bin(&evidence.seen, is_ja);
     let (ja, en) = match evidence.code {
         "prior" => {
             ("調べる前の見込み(100件に1件)".into(), "before anything is known: one in a hundred".into())
@@ -14,27 +15,27 @@ pub fn evidence(evidence: &Evidence, lang: Lang) -> String {
         "base" => ("名前一般の基準値".into(), "what holds for any name".into()),
         "suffix" => (format!("ドメインの末尾が「.{seen}」"), format!("it ends in .{seen}")),
         "class" => (format!("末尾の種類: {}", class(seen).0), class(seen).1.to_owned()),
-        "length" => (format!("名前の文字数が{seen}"), format!("letters in the name: {seen}")),
-        "digits" => (format!("名前の中の数字が{seen}個"), format!("digits in the name: {seen}")),
-        "hyphens" => (format!("名前の中のハイフンが{seen}個"), format!("hyphens in the name: {seen}")),
+        "length" => (format!("名前の文字数: {seen}"), format!("letters in the name: {seen}")),
+        "digits" => (format!("名前の中の数字の数: {seen}"), format!("digits in the name: {seen}")),
+        "hyphens" => (format!("名前の中のハイフンの数: {seen}"), format!("hyphens in the name: {seen}")),
         "switches" => (
-            format!("文字と数字の切り替わりが{seen}回"),
+            format!("文字と数字の切り替わりの数: {seen}"),
             format!("changes between letters and digits: {seen}"),
         ),
         "entropy" => (
-            format!("文字のばらつき(エントロピー×4)が{seen}"),
+            format!("文字のばらつき(エントロピー×4): {seen}"),
             format!("variety of letters (entropy × 4): {seen}"),
         ),
         "rarity" => (
-            format!("文字の並びの珍しさ(ビット×4)が{seen}"),
+            format!("文字の並びの珍しさ(ビット×4): {seen}"),
             format!("how seldom such letters follow each other (bits × 4): {seen}"),
         ),
-        "consonants" => (format!("子音の連続が{seen}"), format!("consonants in a row: {seen}")),
+        "consonants" => (format!("続く子音の数: {seen}"), format!("consonants in a row: {seen}")),
         "script" => (script(seen).0.into(), script(seen).1.into()),
         "like" | "target" => (likeness(seen).0.into(), likeness(seen).1.into()),
         "brand" => (format!("「{seen}」に似ている"), format!("it is like “{seen}”")),
         "lure" => (
-            format!("よく騙られる名前に誘う言葉が{seen}個加わる"),
+            format!("よく騙られる名前に加わる誘い言葉: {seen}"),
             format!("words beside a name that deceivers use: {seen}"),
         ),
         "word" => (format!("「{seen}」という言葉を含む"), format!("it has the word “{seen}”")),
@@ -65,7 +66,20 @@ pub fn evidence(evidence: &Evidence, lang: Lang) -> String {
         "life" => (life(seen).0.into(), life(seen).1.into()),
         other => (format!("{other}: {seen}"), format!("{other}: {seen}")),
     };
-    if lang.base() == Lang::JA { ja } else { en }
+    if is_ja { ja } else { en }
+}
+
+/// A bin's name in words; whatever else was seen as it is.
+fn bin(seen: &str, is_ja: bool) -> String {
+    match (seen.strip_prefix('≤'), seen.strip_prefix('>'), is_ja) {
+        (Some("0"), _, true) => "0".to_owned(),
+        (Some("0"), _, false) => "none".to_owned(),
+        (Some(most), _, true) => format!("{most}以下"),
+        (Some(most), _, false) => format!("{most} at most"),
+        (_, Some(least), true) => format!("{least}より多い"),
+        (_, Some(least), false) => format!("more than {least}"),
+        _ => seen.to_owned(),
+    }
 }
 
 /// What follows, as a sentence.
@@ -135,5 +149,30 @@ fn life(seen: &str) -> (&'static str, &'static str) {
         "missing" => ("ページがなくなっている", "the page is no longer there"),
         "gone" => ("名前がないか、応答しない", "the name is gone or nobody answers"),
         _ => ("確認してよいアドレスではない", "its address is not one that may be asked"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Address, Known, Model, score};
+
+    #[test]
+    fn every_sign_has_words_in_both_languages() {
+        let (model, known) = (Model::shipped().unwrap(), Known::default());
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let addresses = [
+            "paypal.com.secure-login1.top",
+            "xn--pypal-4ve.com",
+            "http://a@192.0.2.1:81/wp-content/a.pdf.exe?x@y",
+        ];
+        for text in addresses {
+            for evidence in score(&model, &Address::parse(text).unwrap(), &known, now).evidence {
+                let (ja, en) = (super::evidence(&evidence, Lang::JA), super::evidence(&evidence, Lang::EN));
+                assert!(!ja.is_ascii() && en.is_ascii() | en.contains(['“', '×']), "{ja} / {en}");
+                // The last arm, for what has no words, would begin with the code.
+                assert!(!en.starts_with(&format!("{}: ", evidence.code)), "{en}");
+            }
+        }
     }
 }

@@ -31,6 +31,7 @@ mod returns;
 #[cfg(target_os = "linux")]
 mod sensors;
 mod sessions;
+mod site;
 mod sources;
 #[cfg(target_os = "linux")]
 mod telescope;
