@@ -179,9 +179,7 @@ fn hash(host: &str, path: &str) -> Hash {
     let mut context = Context::new(&SHA256);
     context.update(host.as_bytes());
     context.update(path.as_bytes());
-    let mut hash = Hash::default();
-    hash.copy_from_slice(context.finish().as_ref());
-    hash
+    context.finish().into()
 }
 
 /// Without blanks and controls around it, tabs and line ends in it, and the fragment.

@@ -178,6 +178,8 @@ pub struct Lists {
     /// How many each has.
     lens: Vec<usize>,
     table: Table,
+    /// In their order.
+    popular: Arc<[Hash]>,
 }
 
 impl Lists {
@@ -209,7 +211,7 @@ impl Lists {
         for (place, list) in lists.into_iter().enumerate() {
             entries.extend(list.hashes.into_iter().map(|hash| Listed { hash, lists: 1 << place }));
         }
-        Ok(Self { names, lens, table: Table::new(entries) })
+        Ok(Self { names, lens, table: Table::new(entries), popular: Arc::default() })
     }
 
     /// The same with another list at this place, which may have another name.
@@ -219,16 +221,27 @@ impl Lists {
     /// As for [`Lists::new`], or there is no such place.
     pub fn with(&self, place: u8, list: List) -> Result<Self, ListsError> {
         let mut list = Some(list);
-        let lists = (0..self.len()).map(|at| match list.take_if(|_| at == usize::from(place)) {
+        let lists = self.places().map(|at| match list.take_if(|_| at == place) {
             Some(list) => list,
             None => List {
-                name: Arc::clone(&self.names[at]),
+                name: Arc::clone(&self.names[usize::from(at)]),
                 hashes: self.hashes(at).collect(),
                 refused_count: 0,
             },
         });
-        let lists = Self::new(lists.collect())?;
+        let lists = Self { popular: Arc::clone(&self.popular), ..Self::new(lists.collect())? };
         if list.is_some() { Err(ListsError::NoPlace(place)) } else { Ok(lists) }
+    }
+
+    /// The same, where clients are told enough of each hash to tell it from those of `popular`, what is visited most: who visits that need not ask then.
+    #[must_use]
+    pub fn sparing(self, popular: List) -> Self {
+        Self { popular: popular.hashes.into(), ..self }
+    }
+
+    /// What is visited most, in the order of the hashes.
+    pub fn popular(&self) -> &[Hash] {
+        &self.popular
     }
 
     /// How many lists there are.
@@ -239,6 +252,11 @@ impl Lists {
     /// Whether there is no list.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
+    }
+
+    /// The places of all lists.
+    pub fn places(&self) -> impl Iterator<Item = u8> {
+        (0..self.len()).filter_map(|place| u8::try_from(place).ok())
     }
 
     /// The name of the list at a place.
@@ -281,14 +299,14 @@ impl Lists {
     /// All hashes that begin with these octets, in their order.
     pub fn with_prefix(&self, prefix: &[u8]) -> &[Listed] {
         let entries = &*self.table.entries;
-        let first = entries.partition_point(|listed| listed.hash.as_slice() < prefix);
-        let count = entries[first..].partition_point(|listed| listed.hash.starts_with(prefix));
+        let first = entries.partition_point(|listed| listed.hash.0.as_slice() < prefix);
+        let count = entries[first..].partition_point(|listed| listed.hash.0.starts_with(prefix));
         &entries[first..first + count]
     }
 
     /// The hashes on the list at a place, in their order.
-    pub fn hashes(&self, place: usize) -> impl Iterator<Item = Hash> {
-        let of_list = move |listed: &&Listed| listed.lists >> (place & (LISTS_MAX - 1)) & 1 != 0;
+    pub fn hashes(&self, place: u8) -> impl Iterator<Item = Hash> {
+        let of_list = move |listed: &&Listed| listed.lists >> (place & (LISTS_MAX as u8 - 1)) & 1 != 0;
         self.table.entries.iter().filter(of_list).map(|listed| listed.hash)
     }
 
@@ -331,7 +349,8 @@ impl Table {
     }
 
     fn step(&self, hash: &Hash) -> usize {
-        let first = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
+        let [a, b, c, d, ..] = hash.0;
+        let first = u32::from_be_bytes([a, b, c, d]);
         first.checked_shr(self.shift).unwrap_or(0) as usize
     }
 

@@ -6,13 +6,28 @@
 //!
 //! ```text
 //!   URL ──▶ canonical ──▶ at most 30 expressions ──▶ SHA-256 of each ──▶ lists: the first that has one of them
+//!
+//!   lists ──▶ held: their prefixes, and what changed ──▶ rice ──▶ desk ──▶ clients, which ask for no more than a few octets of a hash
 //! ```
 
 pub mod canonical;
+pub mod desk;
+pub mod held;
 pub mod lists;
+pub mod rice;
 
 pub use canonical::{Canonical, UrlError};
+pub use desk::Desk;
 pub use lists::{List, Lists, ListsError, Refused};
 
-/// The SHA-256 of an expression.
-pub type Hash = [u8; ring::digest::SHA256_OUTPUT_LEN];
+/// A SHA-256: of an expression, or of what a client holds of a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hash(pub [u8; ring::digest::SHA256_OUTPUT_LEN]);
+
+impl From<ring::digest::Digest> for Hash {
+    fn from(digest: ring::digest::Digest) -> Self {
+        let mut hash = Self::default();
+        hash.0.copy_from_slice(digest.as_ref());
+        hash
+    }
+}

@@ -205,7 +205,7 @@ fn the_published_expressions_are_made() {
 #[test]
 fn a_hash_is_the_sha_256_of_the_expression() {
     let hash = Canonical::of(b"http://foo.com").unwrap().own_hash();
-    let hex: String = hash.iter().map(|octet| format!("{octet:02x}")).collect();
+    let hex: String = hash.0.iter().map(|octet| format!("{octet:02x}")).collect();
     assert_eq!(hex, "af30010e4c011fc77e1ab03ef898ab2f8dec17c0bd178a875ad0cd9b7a6e5973");
 }
 

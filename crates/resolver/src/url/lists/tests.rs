@@ -100,6 +100,18 @@ fn refused_lines_are_counted_beyond_those_that_are_kept() {
     assert_eq!((refused.len(), list.refused_count()), (REFUSED_MAX, REFUSED_MAX + 5));
 }
 
+#[test]
+fn hashes_are_found_by_what_they_begin_with() {
+    let lists = Lists::new(vec![list("a", "a.test/\nb.test/\n"), list("b", "b.test/\n")]).unwrap();
+    let hash = url("http://b.test/").own_hash();
+    for octets in [4, 8, 32] {
+        assert_eq!(lists.with_prefix(&hash.0[..octets]), [Listed { hash, lists: 0b11 }]);
+    }
+    assert_eq!(lists.with_prefix(&[hash.0[0], hash.0[1], hash.0[2], !hash.0[3]]), []);
+    assert_eq!(lists.with_prefix(b"").len(), 2);
+    assert_eq!(lists.hashes(1).collect::<Vec<_>>(), [hash]);
+}
+
 proptest! {
     #[test]
     fn the_table_finds_what_is_there(
@@ -107,15 +119,15 @@ proptest! {
         absent in any::<[u8; 32]>(),
     ) {
         let entries = of.iter().enumerate().flat_map(|(place, hashes)| {
-            hashes.iter().map(move |hash| Listed { hash: *hash, lists: 1 << place })
+            hashes.iter().map(move |hash| Listed { hash: Hash(*hash), lists: 1 << place })
         });
         let table = Table::new(entries.collect());
         for (place, hashes) in of.iter().enumerate() {
             for hash in hashes {
-                prop_assert!(table.lists(hash) >> place & 1 == 1);
+                prop_assert!(table.lists(&Hash(*hash)) >> place & 1 == 1);
             }
         }
-        prop_assert_eq!(table.lists(&absent) != 0, of.iter().any(|hashes| hashes.contains(&absent)));
+        prop_assert_eq!(table.lists(&Hash(absent)) != 0, of.iter().any(|hashes| hashes.contains(&absent)));
         prop_assert!(table.entries.is_sorted_by(|a, b| a.hash < b.hash));
     }
 }
