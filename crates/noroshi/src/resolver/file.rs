@@ -73,6 +73,8 @@ pub struct ResolverFile {
     /// Folder into which events go of lines whose connections to command servers were stopped (zones with the measure `cnc-blocking`), for a
     /// `[source]` to take in. Default: nowhere.
     pub cnc_events: Option<PathBuf>,
+    /// A queue from which rules come of zones that are kept here.
+    pub queue: Option<QueueFile>,
     /// Lists of URLs, in the order in which they decide, for proxies that ask.
     pub url_list: Vec<UrlListFile>,
     /// The page to which names lead that are warned of.
@@ -108,6 +110,31 @@ pub enum DnssecFile {
     Validate,
     /// They are passed on.
     Off,
+}
+
+/// `[resolver.queue]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct QueueFile {
+    /// A NATS server: `nats://host:4222`, `tls://host:4222`.
+    pub nats: String,
+    /// The JetStream stream.
+    pub stream: String,
+    /// Only messages of this subject.
+    #[serde(default)]
+    pub subject: Option<String>,
+    /// The durable consumer; each resolver has its own. Default: `noroshi-resolver`.
+    #[serde(default)]
+    pub consumer: Option<String>,
+    /// User name at the server.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// File with the password.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// Certificates to trust instead of the system's (PEM).
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// `[[resolver.url-list]]`

@@ -7,6 +7,7 @@ mod file;
 mod handover;
 mod hits;
 mod metrics;
+mod queue;
 mod running;
 mod settings;
 mod status;

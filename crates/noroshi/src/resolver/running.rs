@@ -34,7 +34,7 @@ use super::settings::{self, AboutZone, Encrypted, Plan, PlannedWarning, PlannedZ
 use super::urls::Urls;
 use super::warning::{Garden, Pages};
 use super::zones::Zones;
-use super::{consents, dnstap, metrics, status, warning};
+use super::{consents, dnstap, metrics, queue, status, warning};
 use crate::config::Config;
 
 /// Folder of zones, in the data folder.
@@ -88,6 +88,9 @@ pub fn run(mut plan: Plan, config: &Config, take_over: bool) -> anyhow::Result<(
     }
     zones.follow(runtime.handle());
     runtime.spawn(told_of_versions(Arc::clone(&zones), notified));
+    if let Some(origin) = plan.queue.take() {
+        runtime.spawn(queue::follow(origin, Arc::clone(&zones)));
+    }
     let pages = match &plan.warning {
         Some(planned) => {
             let (resolver, handle) = (Arc::clone(&serving.resolver), runtime.handle().clone());

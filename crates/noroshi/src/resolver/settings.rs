@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use base64::Engine as _;
@@ -27,6 +28,7 @@ use super::file::{
 use super::urls::PlannedList;
 use crate::consents::MEASURES;
 use crate::sources::secret;
+use crate::sources::settings::{Login, NatsOrigin};
 
 /// The port of DNS.
 const PORT: u16 = 53;
@@ -34,6 +36,8 @@ const PORT: u16 = 53;
 const OVERRIDE_TTL_S: u32 = 300;
 /// Default of `consent-v6-prefix`: what a line is given by most providers.
 const CONSENT_V6_PREFIX: u8 = 56;
+/// After which the queue gives a message again that was not acknowledged.
+const QUEUE_ACK_WAIT: Duration = Duration::from_secs(30);
 /// Tags at most: a bit each.
 const TAGS_MAX: usize = 64;
 
@@ -58,6 +62,8 @@ pub struct Plan {
     pub zones: Vec<PlannedZone>,
     /// The page that warns.
     pub warning: Option<PlannedWarning>,
+    /// Where rules come from.
+    pub queue: Option<NatsOrigin>,
     /// Lists of URLs in their order.
     pub url_lists: Vec<PlannedList>,
     /// Where proxies ask, and which may.
@@ -179,6 +185,7 @@ impl ResolverFile {
             warning,
             icap: self.icap()?,
             url_lists: self.url_lists()?,
+            queue: self.queue()?,
             consent_v6_prefix: self.consent_v6_prefix.unwrap_or(CONSENT_V6_PREFIX),
             cnc_events: self.cnc_events.clone(),
             dnstap: self.dnstap.clone(),
@@ -253,6 +260,30 @@ impl ResolverFile {
                 unreachable: file.unreachable.clone(),
             },
         )))
+    }
+
+    fn queue(&self) -> anyhow::Result<Option<NatsOrigin>> {
+        let Some(file) = &self.queue else { return Ok(None) };
+        ensure!(
+            self.rpz.iter().any(|zone| zone.local),
+            "[resolver.queue]: no [[resolver.rpz]] is local, so there is nothing to change"
+        );
+        let login = match (&file.user, &file.password_file) {
+            (Some(user), Some(password_file)) => {
+                Some(Login { user: user.clone(), password_file: password_file.clone() })
+            }
+            (None, None) => None,
+            _ => bail!("[resolver.queue]: user and password-file go together"),
+        };
+        Ok(Some(NatsOrigin {
+            server: file.nats.clone(),
+            stream: file.stream.clone(),
+            subject: file.subject.clone(),
+            consumer: file.consumer.clone().unwrap_or_else(|| "noroshi-resolver".into()),
+            ack_wait: QUEUE_ACK_WAIT,
+            login,
+            ca_file: file.ca_file.clone(),
+        }))
     }
 
     fn url_lists(&self) -> anyhow::Result<Vec<PlannedList>> {

@@ -66,7 +66,8 @@ pub fn drain(
     Ok(())
 }
 
-async fn connect(origin: &NatsOrigin) -> anyhow::Result<(PullConsumer, usize)> {
+/// A connection to a queue's durable consumer, made if it is not there, and how many octets a batch may have.
+pub async fn connect(origin: &NatsOrigin) -> anyhow::Result<(PullConsumer, usize)> {
     let mut options = ConnectOptions::new().name("noroshi").connection_timeout(CONNECT);
     if let Some(login) = &origin.login {
         options = options.user_and_password(login.user.clone(), secret(&login.password_file)?);

@@ -31,7 +31,7 @@ pub fn program() -> Option<String> {
 }
 
 /// A server, ended when dropped.
-struct Nats {
+pub struct Nats {
     child: Child,
     port: u16,
 }
@@ -44,7 +44,7 @@ impl Drop for Nats {
 }
 
 impl Nats {
-    fn start(program: &str, folder: &Path, port: u16) -> Self {
+    pub fn start(program: &str, folder: &Path, port: u16) -> Self {
         let store = folder.join("jetstream").display().to_string();
         let child = Command::new(program)
             .args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd", &store])
@@ -55,11 +55,11 @@ impl Nats {
         Self { child, port }
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
-    async fn context(&self) -> jetstream::Context {
+    pub async fn context(&self) -> jetstream::Context {
         let begun = Instant::now();
         loop {
             match async_nats::connect(self.url()).await {

@@ -8,6 +8,7 @@ mod encrypted;
 mod flood;
 mod peers;
 mod proxy;
+mod queue;
 mod restart;
 mod scenarios;
 mod stale;
