@@ -269,10 +269,15 @@ fn octets(text: &str) -> Result<Vec<u8>, Failure> {
         .map_err(|_| Failure::Request("octets that are not in base64"))
 }
 
+/// A field of a request that may be missing or `null`, which in proto3's JSON is the same.
+fn given<'a, T: Default + Deserialize<'a>, D: serde::Deserializer<'a>>(field: D) -> Result<T, D::Error> {
+    Option::deserialize(field).map(Option::unwrap_or_default)
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct UpdatesRequest {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     list_update_requests: Vec<UpdateRequest>,
 }
 
@@ -282,17 +287,20 @@ struct UpdateRequest {
     threat_type: String,
     platform_type: String,
     threat_entry_type: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     state: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     constraints: Constraints,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 struct Constraints {
+    #[serde(default, deserialize_with = "given")]
     max_update_entries: u32,
+    #[serde(default, deserialize_with = "given")]
     max_database_entries: u32,
+    #[serde(default, deserialize_with = "given")]
     supported_compressions: Vec<String>,
 }
 
@@ -303,12 +311,15 @@ struct HashesRequest {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
+#[serde(rename_all = "camelCase")]
 struct ThreatInfo {
+    #[serde(default, deserialize_with = "given")]
     threat_types: Vec<String>,
+    #[serde(default, deserialize_with = "given")]
     platform_types: Vec<String>,
+    #[serde(default, deserialize_with = "given")]
     threat_entry_types: Vec<String>,
+    #[serde(default, deserialize_with = "given")]
     threat_entries: Vec<ThreatEntry>,
 }
 

@@ -232,5 +232,7 @@ fn what_is_not_understood_is_refused_and_not_repeated() {
     assert_eq!(update(json!({"maxDatabaseEntries": 1024}), "a").0, 400);
     let (status, answer) = update(json!({"maxUpdateEntries": 2048}), "a");
     assert_eq!((status, answer["listUpdateResponses"].as_array().unwrap().len()), (200, 1), "each list once");
+    assert_eq!(update(json!({"maxUpdateEntries": null, "supportedCompressions": null}), "a").0, 200);
+    assert_eq!(update(Value::Null, "a").0, 200, "a field that is null is one that is missing");
     assert_eq!(update(json!({}), "none").1["listUpdateResponses"], json!([]));
 }
