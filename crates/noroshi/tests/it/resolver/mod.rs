@@ -6,6 +6,7 @@ mod counters;
 mod dnstap;
 mod encrypted;
 mod flood;
+mod hashes;
 mod peers;
 mod proxy;
 mod queue;
