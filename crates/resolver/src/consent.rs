@@ -114,7 +114,7 @@ impl Consents {
     /// Whether the line that has `address` at `now_s` has agreed.
     #[inline]
     pub fn agrees(&self, address: IpAddr, now_s: u32) -> bool {
-        if now_s >= self.until_s.load(Ordering::Acquire) {
+        if !self.is_believed(now_s) {
             return false;
         }
         let address = address.to_canonical();
@@ -152,6 +152,11 @@ impl Consents {
         for page in self.pages() {
             page.iter().for_each(|word| word.store(0, Ordering::Release));
         }
+    }
+
+    /// Whether what is said still holds at `now_s`.
+    pub fn is_believed(&self, now_s: u32) -> bool {
+        now_s < self.until_s.load(Ordering::Acquire)
     }
 
     /// How many lines have agreed.

@@ -77,6 +77,15 @@ fn text(status: &Status) -> String {
     let stale = Counter::<u64>::default();
     stale.inc_by(status.stale);
     registry.register("stale_answers", "Answers that were too old", stale);
+    let lost = Counter::<u64>::default();
+    lost.inc_by(status.hits_lost);
+    registry.register("hits_lost", "Hits that were not recorded because there were too many", lost);
+    gauges(
+        &mut registry,
+        "agreed_lines",
+        "Lines that have agreed to a measure",
+        status.agreed.iter().map(|(measure, lines)| (vec![("measure", measure.clone())], *lines)),
+    );
     zones(&mut registry, &status.zones);
     forward(&mut registry, &status.forward);
     sizes(&mut registry, status);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use noroshi_resolver::client::Transport;
+use noroshi_resolver::consent::Consents;
 use noroshi_resolver::forward::Health;
 use noroshi_resolver::message::rcode;
 use noroshi_resolver::name::Name;
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::settings::name;
 use super::zones::Zones;
+use crate::consents::MEASURES;
 use crate::report::{plain, say};
 
 /// Counters, cache and zones, since the start.
@@ -36,6 +38,10 @@ pub struct Status {
     pub waiting: u64,
     /// Answers by code.
     pub codes: BTreeMap<String, u64>,
+    /// Hits that were neither recorded nor given to a collector, because there were too many.
+    pub hits_lost: u64,
+    /// Lines that have agreed, by measure; nobody where nothing was heard of it for too long.
+    pub agreed: BTreeMap<String, u64>,
     /// The operator's resolvers, where they are asked.
     pub forward: Vec<ForwardStatus>,
     /// Policy zones in their order.
@@ -118,12 +124,23 @@ pub fn status(resolver: &Resolver, serving: &Serving, zones: &Zones) -> Status {
         stale: sums.stale,
         waiting: serving.waiting() as u64,
         codes: codes.map(|(code, count)| (rcode::label(code as u16).to_owned(), *count)).collect(),
+        hits_lost: serving.lost(),
+        agreed: agreed(resolver),
         forward: resolver.health().iter().map(forward).collect(),
         zones: policy.zones.iter().zip(&sums.hits).map(zone).collect(),
         cache_entries: resolver.cache().len() as u64,
         cache_octets: resolver.cache().octets(),
         table_octets: policy.table_octets() as u64,
     }
+}
+
+/// How many lines have agreed to each measure that a zone holds by.
+fn agreed(resolver: &Resolver) -> BTreeMap<String, u64> {
+    let (policy, now_s) = (resolver.policy(), resolver.clock().now_s());
+    let of_zones = MEASURES.iter().zip(resolver.consents()).enumerate();
+    let of_zones = of_zones.filter(|(number, _)| policy.needing(*number, !0) != 0);
+    let count = |consents: &Consents| if consents.is_believed(now_s) { consents.count() } else { 0 };
+    of_zones.map(|(_, (measure, consents))| ((*measure).to_owned(), count(consents))).collect()
 }
 
 impl Status {
@@ -152,6 +169,12 @@ impl Status {
         say!("codes       {}", or_none(list(&self.codes)));
         say!("cache       {} entries, {} MiB", self.cache_entries, self.cache_octets >> 20);
         say!("table       {} MiB", self.table_octets >> 20);
+        for (measure, lines) in &self.agreed {
+            say!("agreed      {lines} lines to {measure}");
+        }
+        if self.hits_lost > 0 {
+            say!("lost        {} hits were not recorded: there were too many", self.hits_lost);
+        }
         for ForwardStatus { address, answers, usual_ms } in &self.forward {
             let answers = if *answers { format!("{usual_ms:.1} ms") } else { "does not answer".to_owned() };
             say!("forward     {address}: {answers}");

@@ -96,6 +96,11 @@ impl Serving {
         Self { hits: Some(hits), ..self }
     }
 
+    /// How many hits were neither recorded nor given to a collector, because there were too many.
+    pub fn lost(&self) -> u64 {
+        self.hits.as_ref().map_or(0, |hits| hits.lost()) + self.tap.as_ref().map_or(0, |tap| tap.lost())
+    }
+
     /// Puts what other rules do there.
     #[must_use]
     pub fn tapped(self, tap: Arc<Tap>) -> Self {
