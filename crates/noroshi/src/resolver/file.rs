@@ -38,6 +38,9 @@ pub struct ResolverFile {
     pub listen_icap: Vec<SocketAddr>,
     /// Networks of proxies that may, besides this machine: they say for whom they ask.
     pub icap_allow: Vec<IpNet>,
+    /// Where clients ask that hold lists of URLs themselves, over HTTP (Safe Browsing, v4); for the Internet, a proxy with TLS stands before it.
+    /// Default: nowhere.
+    pub listen_hashes: Vec<SocketAddr>,
     /// A Unix socket at which dnstap is collected: of hits of zones without a measure. Default: none.
     pub dnstap: Option<PathBuf>,
     /// Where counters are read, `/metrics` over HTTP (OpenMetrics). Default: nowhere.

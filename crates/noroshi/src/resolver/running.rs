@@ -34,7 +34,7 @@ use super::settings::{self, AboutZone, Encrypted, Plan, PlannedWarning, PlannedZ
 use super::urls::Urls;
 use super::warning::{Garden, Pages};
 use super::zones::Zones;
-use super::{consents, dnstap, metrics, queue, status, warning};
+use super::{consents, dnstap, hashes, metrics, queue, status, warning};
 use crate::config::Config;
 
 /// Folder of zones, in the data folder.
@@ -113,6 +113,7 @@ pub fn run(mut plan: Plan, config: &Config, take_over: bool) -> anyhow::Result<(
             listening.proxies(addresses, access, &garden, &pages)?;
         }
     }
+    listening.hashes(&plan.hashes, &urls)?;
     listening.everywhere(&plan.listen, plan.threads, plan.encrypted.as_ref(), take_place)?;
     for address in sockets.left_over() {
         eprintln!("a socket at {address} was given to us, and [resolver] does not listen there");
@@ -314,6 +315,24 @@ impl Listening<'_> {
                 });
                 self.told.push((address, how));
             }
+        }
+        Ok(())
+    }
+
+    /// Where clients ask that hold lists of URLs themselves.
+    fn hashes(&mut self, addresses: &[SocketAddr], urls: &Urls) -> anyhow::Result<()> {
+        for address in expanded(addresses)? {
+            let at = || format!("listening at {address} (hashes)");
+            let listener = self.sockets.tcp(address).with_context(at)?;
+            let _entered = self.serving.runtime.enter();
+            let listener = tokio::net::TcpListener::from_std(listener).with_context(at)?;
+            let served = axum::serve(listener, hashes::router(urls.lists()));
+            self.serving.runtime.spawn(async move {
+                if let Err(error) = served.await {
+                    tracing::error!(%address, %error, "hashes");
+                }
+            });
+            self.told.push((address, "hashes"));
         }
         Ok(())
     }

@@ -64,6 +64,8 @@ pub struct Plan {
     pub warning: Option<PlannedWarning>,
     /// Where rules come from.
     pub queue: Option<NatsOrigin>,
+    /// Where clients ask that hold lists of URLs themselves.
+    pub hashes: Vec<SocketAddr>,
     /// Lists of URLs in their order.
     pub url_lists: Vec<PlannedList>,
     /// Where proxies ask, and which may.
@@ -184,6 +186,7 @@ impl ResolverFile {
             listen,
             warning,
             icap: self.icap()?,
+            hashes: self.hashes()?,
             url_lists: self.url_lists()?,
             queue: self.queue()?,
             consent_v6_prefix: self.consent_v6_prefix.unwrap_or(CONSENT_V6_PREFIX),
@@ -284,6 +287,14 @@ impl ResolverFile {
             login,
             ca_file: file.ca_file.clone(),
         }))
+    }
+
+    fn hashes(&self) -> anyhow::Result<Vec<SocketAddr>> {
+        ensure!(
+            self.listen_hashes.is_empty() || !self.url_list.is_empty(),
+            "[resolver]: listen-hashes needs a [[resolver.url-list]]: what clients hold"
+        );
+        Ok(self.listen_hashes.clone())
     }
 
     fn url_lists(&self) -> anyhow::Result<Vec<PlannedList>> {

@@ -31,13 +31,13 @@ pub struct PlannedList {
 /// All lists, in their order.
 pub struct Urls {
     planned: Vec<PlannedList>,
-    lists: ArcSwap<Lists>,
+    lists: Arc<ArcSwap<Lists>>,
 }
 
 impl Urls {
     /// As planned, and read.
     pub fn read(planned: Vec<PlannedList>) -> anyhow::Result<Self> {
-        let urls = Self { planned, lists: ArcSwap::from_pointee(Lists::default()) };
+        let urls = Self { planned, lists: Arc::new(ArcSwap::from_pointee(Lists::default())) };
         urls.read_again()?;
         Ok(urls)
     }
@@ -64,6 +64,11 @@ impl Urls {
         }
         self.lists.store(Arc::new(Lists::new(lists)?));
         Ok(())
+    }
+
+    /// The lists, as they stand at any time.
+    pub fn lists(&self) -> Arc<ArcSwap<Lists>> {
+        Arc::clone(&self.lists)
     }
 
     /// The first list that has a URL, of those that hold for a client.
