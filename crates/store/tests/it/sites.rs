@@ -90,7 +90,7 @@ fn lists_are_counted_with_what_people_took_out() {
             })
             .unwrap();
         let all = store.tx("t", |tx| tx.site_sources()).unwrap();
-        assert_eq!(all, [(SiteSource { reliability: 900, read: at(7), ..source.clone() }, 2, 1)]);
+        assert_eq!(all, [(SiteSource { reliability: 900, read: at(7), ..source }, 2, 1)]);
         let has = store.tx("t", |tx| tx.site_listings("a.example")).unwrap();
         assert_eq!((has.len(), has[0].first, has[0].last), (1, at(1), at(9)));
     });

@@ -1,3 +1,5 @@
+//! Canonical forms and expressions: what the protocol's documentation says of URLs, and URLs that try to be none.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Lists as they are read, and which of them has a URL.
+
 use proptest::prelude::*;
 
 use super::*;
