@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import puppeteer from 'puppeteer-core';
 import { until } from './world.mjs';
 
-const PAGE = '198.51.100.80', DNS = '203.0.113.53', SITE = '203.0.113.10';
+// Site and DNS server are where the open Internet is: nobody is carried on to examples, and nothing leaves these networks.
+const PAGE = '198.51.100.80', DNS = '11.0.0.53', SITE = '11.0.0.10';
 const GO_ON_S = 6;
 const LINES = [{ name: 'one', server: '192.0.2.1', client: '192.0.2.2' }, { name: 'two', server: '192.0.2.5', client: '192.0.2.6' }];
 

@@ -30,6 +30,7 @@ mod garden;
 mod help;
 mod house;
 mod intake;
+mod internet;
 mod keys;
 mod ladder;
 mod languages;

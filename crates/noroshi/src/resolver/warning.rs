@@ -29,6 +29,7 @@ use ring::rand::SystemRandom;
 use super::settings::{AboutZone, PlannedWarning, PlannedZone};
 use super::urls::Urls;
 use crate::config::Config;
+use crate::internet::is_public;
 use crate::languages::Texts;
 
 /// Pages a second for one place.
@@ -201,34 +202,13 @@ pub fn pages(garden: Arc<Garden>, planned: &PlannedWarning, config: &Config) -> 
 
 /// Where somebody who goes on is carried to: out into the world, and nowhere that only this machine reaches.
 pub fn may_reach(planned: &PlannedWarning) -> MayReach {
-    let mut closed: Vec<IpNet> = CLOSED.iter().filter_map(|network| network.parse().ok()).collect();
-    closed.extend(planned.unreachable.iter().copied());
+    let mut closed = planned.unreachable.clone();
     closed.extend(planned.http.iter().chain(&planned.https).map(|listen| IpNet::from(listen.ip())));
     Arc::new(move |address| {
         let address = address.to_canonical();
-        !closed.iter().any(|network| network.contains(&address))
+        is_public(address) && !closed.iter().any(|network| network.contains(&address))
     })
 }
-
-/// Networks that are no part of the world (RFC 6890 and its registries), but those that are only examples.
-const CLOSED: [&str; 16] = [
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.0.0.0/24",
-    "192.168.0.0/16",
-    "224.0.0.0/3",
-    "::/8",
-    "64:ff9b::/96",
-    "2002::/16",
-    "fc00::/7",
-    "fe80::/10",
-    "fec0::/10",
-    "ff00::/8",
-];
 
 /// Tells programs that can show it why names of a zone are not resolved (draft-ietf-dnsop-structured-dns-error): who to turn to, why, by whom. Left out where it
 /// would be longer than an answer should be.
