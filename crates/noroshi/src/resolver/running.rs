@@ -326,7 +326,7 @@ impl Listening<'_> {
             let listener = self.sockets.tcp(address).with_context(at)?;
             let _entered = self.serving.runtime.enter();
             let listener = tokio::net::TcpListener::from_std(listener).with_context(at)?;
-            let served = axum::serve(listener, hashes::router(urls.lists()));
+            let served = axum::serve(listener, hashes::router(urls.held()));
             self.serving.runtime.spawn(async move {
                 if let Err(error) = served.await {
                     tracing::error!(%address, %error, "hashes");

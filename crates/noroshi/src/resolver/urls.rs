@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use noroshi_resolver::resolver::Resolver;
+use noroshi_resolver::url::canonical::URL_OCTETS_MAX;
 use noroshi_resolver::url::{Canonical, List, Lists};
 
 use super::settings::AboutZone;
@@ -31,20 +32,22 @@ pub struct PlannedList {
 /// All lists, in their order.
 pub struct Urls {
     planned: Vec<PlannedList>,
-    lists: Arc<ArcSwap<Lists>>,
+    lists: ArcSwap<Lists>,
+    /// Those of them that clients may hold: whoever holds a list needs nobody's consent, so no list of a measure is among them.
+    held: Arc<ArcSwap<Lists>>,
 }
 
 impl Urls {
     /// As planned, and read.
     pub fn read(planned: Vec<PlannedList>) -> anyhow::Result<Self> {
-        let urls = Self { planned, lists: Arc::new(ArcSwap::from_pointee(Lists::default())) };
+        let urls = Self { planned, lists: ArcSwap::default(), held: Arc::default() };
         urls.read_again()?;
         Ok(urls)
     }
 
     /// Reads all files again; where one cannot be, all stay as they are.
     pub fn read_again(&self) -> anyhow::Result<()> {
-        let mut lists = Vec::with_capacity(self.planned.len());
+        let (mut lists, mut held) = (Vec::with_capacity(self.planned.len()), Vec::new());
         for planned in &self.planned {
             let at = || format!("[[resolver.url-list]] {}: {}", planned.name, planned.file.display());
             let file = File::open(&planned.file).with_context(at)?;
@@ -60,15 +63,25 @@ impl Urls {
                 );
             }
             tracing::info!(list = planned.name, urls = list.len(), "read");
+            if planned.by_consent.is_none() {
+                held.push(list.clone());
+            }
             lists.push(list);
         }
-        self.lists.store(Arc::new(Lists::new(lists)?));
+        let (lists, held) = (Lists::new(lists)?, Lists::new(held)?);
+        self.lists.store(Arc::new(lists));
+        self.held.store(Arc::new(held));
         Ok(())
     }
 
-    /// The lists, as they stand at any time.
-    pub fn lists(&self) -> Arc<ArcSwap<Lists>> {
-        Arc::clone(&self.lists)
+    /// The lists that clients may hold, as they stand at any time.
+    pub fn held(&self) -> Arc<ArcSwap<Lists>> {
+        Arc::clone(&self.held)
+    }
+
+    /// Whether a URL is longer than can be told, which nobody needs but who wants to pass by a list.
+    pub fn is_too_long(&self, url: &str) -> bool {
+        !self.planned.is_empty() && url.len() > URL_OCTETS_MAX
     }
 
     /// The first list that has a URL, of those that hold for a client.

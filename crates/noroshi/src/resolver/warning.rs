@@ -112,6 +112,7 @@ impl Judge for Garden {
             Some((_, "passthru")) => Judged::Pass,
             // A connection to a host may be to any of its pages.
             None if requested.path.is_empty() => Judged::Pass,
+            None if self.urls.is_too_long(&requested.url) => Judged::Refused,
             None => match self.urls.find(&self.resolver, client, &requested.url) {
                 Some(_) => Judged::Page,
                 None => Judged::Pass,

@@ -188,6 +188,10 @@ fn squid_asks_before_it_opens_a_site_and_shows_the_page() {
         proxied.running.log()
     );
 
+    let padded = format!("/bad/~page?{}", "x".repeat(9000));
+    let refused = proxied.get(CLIENT, "shared.example", &padded);
+    assert!(refused.starts_with("HTTP/1.1 4"), "no list is passed by padding: {refused}");
+
     // As when the resolver's machine fails: the proxy goes on without it.
     proxied.running.kill();
     until("the proxy by itself", || {
