@@ -348,7 +348,7 @@ fn consent_is_what_was_said_last_and_its_history_stays() {
         assert_eq!(store.tx("t", |tx| tx.consents(0, 10)).unwrap().len(), 3);
         let outs = || store.tx("t", |tx| tx.opt_outs("infection-notice")).unwrap();
         let stamp = || store.tx("t", |tx| tx.consent_stamp()).unwrap();
-        assert_eq!(outs(), ["p"; 0]);
+        assert_eq!(outs(), ["q"; 0]);
         let mut stamps = vec![stamp()];
         for (second, measure, granted, out) in [
             (20, "infection-notice", false, true),
@@ -359,8 +359,8 @@ fn consent_is_what_was_said_last_and_its_history_stays() {
             (24, "infection-notice", true, true),
             (25, "*", true, false),
         ] {
-            say("p", measure, granted, second);
-            assert_eq!(outs().contains(&"p".to_owned()), out, "{second} {measure}");
+            say("q", measure, granted, second);
+            assert_eq!(outs().contains(&"q".to_owned()), out, "{second} {measure}");
             stamps.push(stamp());
         }
         assert!(stamps.windows(2).all(|two| two[0] != two[1]), "{stamps:?}");

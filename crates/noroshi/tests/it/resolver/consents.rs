@@ -110,11 +110,12 @@ impl Place {
         Killed::start(&mut self.command(&["run", "--role", "observe,orient,decide,act"]))
     }
 
-    fn resolver(&self) -> Child {
+    fn resolver(&self) -> Resolver {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
         let child = self.command(&["resolver"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let resolver = Resolver(child);
         until("the resolver", || std::net::TcpStream::connect(("127.0.0.1", self.port)).ok());
-        child
+        resolver
     }
 
     /// Whether a rule decided for a client's question; without one nobody can be asked, so that the answer is an error.
@@ -142,10 +143,20 @@ fn warned(socket: &UdpSocket, port: u16, asked: &str) -> bool {
     }
 }
 
+/// A resolver that runs, and that no failed test leaves behind.
+struct Resolver(Child);
+
+impl Drop for Resolver {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
 /// Ends a resolver as whoever runs it does.
-fn ended(mut child: Child) {
-    Command::new("kill").arg(child.id().to_string()).status().unwrap();
-    assert!(child.wait().unwrap().success());
+fn ended(mut resolver: Resolver) {
+    Command::new("kill").arg(resolver.0.id().to_string()).status().unwrap();
+    assert!(resolver.0.wait().unwrap().success());
 }
 
 /// All files below a folder that have one of these texts in them.
