@@ -88,18 +88,7 @@ pub async fn serve(serving: Serving, socket: std::net::TcpListener, carried: Car
     let connections = Connections::default();
     let listener = TcpListener::from_std(socket)?;
     while !serving.stops() {
-        let (stream, from) = match timeout(LOOK_UP, listener.accept()).await {
-            Err(_) => continue,
-            Ok(Ok(accepted)) => accepted,
-            Ok(Err(error)) => {
-                // No descriptors left, or a client that is gone already: others can be served.
-                tracing::warn!(%error, "accept");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        let Some(counted) = connections.one_more(from.ip()) else { continue };
-        let _ = stream.set_nodelay(true);
+        let Some((stream, from, counted)) = next(&listener, &connections).await else { continue };
         let (serving, carried) = (serving.clone(), carried.clone());
         tokio::spawn(async move {
             let _ = carry(&serving, stream, from, carried).await;
@@ -107,6 +96,25 @@ pub async fn serve(serving: Serving, socket: std::net::TcpListener, carried: Car
         });
     }
     Ok(())
+}
+
+/// The next connection; `None` where there was none for a while, or its client has too many.
+pub(super) async fn next(
+    listener: &TcpListener,
+    connections: &Connections,
+) -> Option<(TcpStream, SocketAddr, Counted)> {
+    let (stream, from) = match timeout(LOOK_UP, listener.accept()).await.ok()? {
+        Ok(accepted) => accepted,
+        Err(error) => {
+            // No descriptors left, or a client that is gone already: others can be served.
+            tracing::warn!(%error, "accept");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            return None;
+        }
+    };
+    let counted = connections.one_more(from.ip())?;
+    let _ = stream.set_nodelay(true);
+    Some((stream, from, counted))
 }
 
 /// Serves one connection to its end.

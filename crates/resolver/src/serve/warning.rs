@@ -26,8 +26,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use super::stream::Connections;
-use super::{IDLE, LOOK_UP, MESSAGE, Serving};
+use super::stream::{Connections, next};
+use super::{IDLE, MESSAGE, Serving};
 use crate::client::Transport;
 use crate::heard::Heard;
 use crate::message::{Asking, write_question};
@@ -102,19 +102,9 @@ where
     let connections = Connections::default();
     let listener = TcpListener::from_std(socket)?;
     while !serving.stops() {
-        let (stream, from) = match timeout(LOOK_UP, listener.accept()).await {
-            Err(_) => continue,
-            Ok(Ok(accepted)) => accepted,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "accept");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        let Some(counted) = connections.one_more(from.ip()) else { continue };
+        let Some((stream, from, counted)) = next(&listener, &connections).await else { continue };
         let (serving, page, may_reach) = (serving.clone(), page.clone(), Arc::clone(&may_reach));
         tokio::spawn(async move {
-            let _ = stream.set_nodelay(true);
             let met = Met { serving: &serving, from, over, may_reach };
             let _ = match over {
                 Over::Http => met.http(stream, page).await,

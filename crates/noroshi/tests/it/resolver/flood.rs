@@ -2,14 +2,14 @@
 //! as one should hardly notices.
 
 use std::io::Write as _;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use noroshi_resolver::message::{Asking, write_question};
 
 use super::warning::connected_from;
-use super::world::{Running, name};
+use super::world::{Running, everywhere, name};
 
 /// Messages that are none, a second.
 const MALFORMED_S: u32 = 10_000;
@@ -19,29 +19,6 @@ const RANDOM_S: u32 = 2_000;
 const SLOW: [usize; 2] = [50, 8];
 /// Questions of the good client in each phase, one after the other.
 const QUESTIONS: usize = 600;
-
-/// A server of the world that knows every name but those below `silent`.
-fn world() -> SocketAddr {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let mut question = [0; 512];
-        while let Ok((len, from)) = socket.recv_from(&mut question) {
-            let asked = question[..len].to_ascii_lowercase();
-            if asked.windows(6).any(|at| at == b"silent") {
-                continue;
-            }
-            let mut answer = question[..len].to_vec();
-            let end = 12 + answer[12..].iter().position(|octet| *octet == 0).unwrap() + 5;
-            answer.truncate(end);
-            answer[2..4].copy_from_slice(&[0x81, 0x80]);
-            answer[6..12].copy_from_slice(&[0, 1, 0, 0, 0, 0]);
-            answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 0, 0, 4, 192, 0, 2, 1]);
-            socket.send_to(&answer, from).unwrap();
-        }
-    });
-    address
-}
 
 fn question(asked: &str) -> Vec<u8> {
     let mut question = Vec::new();
@@ -111,7 +88,7 @@ fn send(
 
 #[test]
 fn who_asks_as_one_should_hardly_notices_a_flood() {
-    let running = Running::start(&format!("forward = [\"{}\"]", world()), "");
+    let running = Running::start(&format!("forward = [\"{}\"]", everywhere([192, 0, 2, 1])), "");
     let port = running.port;
     waits(port, "first");
     let (before, lost_before) = waits(port, "before");

@@ -1,49 +1,49 @@
 //! Clients that hold lists of URLs: one as the protocol's documentation describes it, and one that others wrote, gglsbl.
 
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use noroshi_resolver::url::{List, Lists};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
+use super::world::{Running, port, until};
 use crate::world::say;
 
-#[path = "../../../src/resolver/hashes.rs"]
-mod router;
-
-/// Lists as a program has them that serves them to clients.
+/// A resolver that has two lists.
 struct Served {
-    lists: Arc<ArcSwap<Lists>>,
-    at: SocketAddr,
-    _runtime: tokio::runtime::Runtime,
+    running: Running,
+    place: TempDir,
+    base: String,
 }
 
 impl Served {
     fn new() -> Self {
-        let lists = vec![list("MALWARE", 0..3000), list("SOCIAL_ENGINEERING", 2990..2991)];
-        let lists = Arc::new(ArcSwap::from_pointee(Lists::new(lists).unwrap()));
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-        let at = listener.local_addr().unwrap();
-        let router = router::router(Arc::clone(&lists));
-        runtime.spawn(async move { axum::serve(listener, router).await });
-        Self { lists, at, _runtime: runtime }
+        let (place, at) = (tempfile::tempdir().unwrap(), port());
+        let list = |name: &str| {
+            let file = place.path().join(name);
+            format!("[[resolver.url-list]]\nname = \"{name}\"\nfile = {file:?}\n")
+        };
+        let tables = list("MALWARE") + &list("SOCIAL_ENGINEERING");
+        write(&place.path().join("MALWARE"), 0..3000);
+        write(&place.path().join("SOCIAL_ENGINEERING"), 2990..2991);
+        let lines = format!("forward = [\"127.0.0.1:9\"]\nlisten-hashes = [\"127.0.0.1:{at}\"]");
+        let running = Running::start(&lines, &tables);
+        until("the lists", || std::net::TcpStream::connect(("127.0.0.1", at)).ok());
+        Self { running, place, base: format!("http://127.0.0.1:{at}") }
     }
 
     fn change(&self) {
-        self.lists.store(Arc::new(self.lists.load().with(0, list("MALWARE", 500..3300)).unwrap()));
+        write(&self.place.path().join("MALWARE"), 500..3300);
+        self.running.asked(&["reload"]);
     }
 }
 
-fn list(name: &str, numbers: std::ops::Range<u32>) -> List {
-    let text: String = numbers.map(|number| format!("http://h{}.test/p/{number}\n", number % 7)).collect();
-    let (list, refused) = List::read(name, text.as_bytes()).unwrap();
-    assert_eq!(refused, []);
-    list
+fn write(file: &PathBuf, numbers: std::ops::Range<u32>) {
+    let mut text = String::new();
+    numbers.for_each(|number| writeln!(text, "http://h{}.test/p/{number}", number % 7).unwrap());
+    std::fs::write(file, text).unwrap();
 }
 
 /// A client that is told what to do, a line at a time.
@@ -83,8 +83,7 @@ fn a_client_as_documented_keeps_up_and_finds() {
     }
     let served = Served::new();
     let script = include_str!("hashes/documented.py");
-    let mut client =
-        Client::start(Command::new("python3").args(["-c", script, &format!("http://{}", served.at)]));
+    let mut client = Client::start(Command::new("python3").args(["-c", script, &served.base]));
     let updated = |kind, count| json!({"MALWARE": [kind, count], "SOCIAL_ENGINEERING": [kind, 1]});
     assert_eq!(client.tell("update"), updated("FULL_UPDATE", 3000));
     assert_eq!(client.tell("look h1.test/p/2990"), json!(["MALWARE", "SOCIAL_ENGINEERING"]));
@@ -106,7 +105,7 @@ fn gglsbl_keeps_up_and_finds() {
     let served = Served::new();
     let folder = tempfile::tempdir().unwrap();
     let script = include_str!("hashes/gglsbl_client.py");
-    let base = format!("http://{}/", served.at);
+    let base = format!("{}/", served.base);
     let mut client =
         Client::start(Command::new(python).args(["-c", script, &base]).arg(folder.path().join("held.db")));
     // What it has found, it keeps for as long as it was told it may.

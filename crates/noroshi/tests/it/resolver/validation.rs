@@ -10,6 +10,7 @@ use noroshi_resolver::heard::Heard;
 use noroshi_resolver::message::{Asking, write_question};
 
 use super::world::{Running, addresses, bind, name, others, port, until};
+use crate::darknet::{in_a_network_of_its_own, ip};
 use crate::world::Killed;
 
 const AD: u16 = 0x20;
@@ -421,34 +422,19 @@ fn what_is_signed_is_judged_as_unbound_judges_it() {
     assert_eq!(said(ours.port, "www.nsec.test.", A, true), Secure(0));
 }
 
-/// Gives this machine's own interface the addresses of the four servers, and runs the test that needs them there.
-const INSIDE: &str = "set -e; ip link set lo up; for last in 1 2 3 4; do ip address add 10.53.0.$last/32 dev lo; done; \
-    exec \"$0\" --exact resolver::validation::from_the_root_down_with_a_server_for_each_level --ignored --nocapture";
-
 #[test]
 fn from_the_root_down_it_is_judged_the_same() {
-    if others().is_none() {
-        return;
+    if others().is_some() {
+        in_a_network_of_its_own(|| {
+            for last in 1..=4 {
+                assert!(ip(&["address", "add", &format!("10.53.0.{last}/32"), "dev", "lo"]));
+            }
+            a_server_for_each_level();
+        });
     }
-    let apart = |command: &str, argument: &std::path::Path| {
-        Command::new("unshare").args(["-r", "-n", "sh", "-c", command]).arg(argument).output()
-    };
-    if !apart("ip link set lo up", Path::new("sh")).is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: no network of its own can be made here (unshare, ip)");
-        return;
-    }
-    let output = apart(INSIDE, &std::env::current_exe().unwrap()).unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && told.contains("1 passed"),
-        "{told}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
 }
 
-#[test]
-#[ignore = "run in a network of its own by the one above"]
-fn from_the_root_down_with_a_server_for_each_level() {
+fn a_server_for_each_level() {
     let folder = tempfile::tempdir().unwrap();
     let (conf, anchors) = world(folder.path());
     let _servers: Vec<Killed> =

@@ -2,7 +2,7 @@
 //! (`cargo xtask browser`).
 
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, SocketAddrV4, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddrV4, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
@@ -11,36 +11,12 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, conn
 use noroshi_resolver::heard::Heard;
 use noroshi_resolver::message::{Asking, write_question};
 
-use super::world::{Running, name, port, until};
+use super::world::{Running, everywhere, name, port, until};
 
 const CLIENT: &str = "127.0.0.21";
 const OTHER: &str = "127.0.0.22";
 const PAGE: &str = "127.0.0.80";
 const SITE: [u8; 4] = [203, 0, 113, 10];
-
-/// A server of the world: every name is at one address.
-fn world() -> SocketAddr {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let mut question = [0; 512];
-        while let Ok((len, from)) = socket.recv_from(&mut question) {
-            let mut answer = question[..len].to_vec();
-            answer[2..4].copy_from_slice(&[0x81, 0x80]);
-            // Without its OPT record, and with a record of its name.
-            let end = 12 + answer[12..].iter().position(|octet| *octet == 0).unwrap() + 5;
-            let is_a = answer[end - 4..end - 2] == [0, 1];
-            answer.truncate(end);
-            answer[6..12].copy_from_slice(&[0, u8::from(is_a), 0, 0, 0, 0]);
-            if is_a {
-                answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
-                answer.extend(SITE);
-            }
-            socket.send_to(&answer, from).unwrap();
-        }
-    });
-    address
-}
 
 struct Warned {
     running: Running,
@@ -59,7 +35,7 @@ impl Warned {
             "bad.example CNAME .\n*.bad.example CNAME .\nalso.example CNAME .\ngood.example CNAME rpz-passthru.\n",
         )
         .unwrap();
-        let lines = format!("forward = [\"{}\"]", world());
+        let lines = format!("forward = [\"{}\"]", everywhere(SITE));
         let tables = format!(
             "[operator]\nname = \"例示 ISP\"\ndesk = \"0120-000-000\"\n\
              [resolver.warning]\naddress = [\"{PAGE}\"]\nlisten = [\"{PAGE}:{page}\"]\n\

@@ -1,6 +1,6 @@
 //! What these tests have in common: a resolver that runs, BIND, questions and answers.
 
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -45,6 +45,33 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 pub fn name(text: &str) -> Name {
     Name::from_text(text.as_bytes(), &Name::ROOT).unwrap()
+}
+
+/// A server of the world for which every name is at one address, but for those below `silent`, of which it says nothing.
+pub fn everywhere(address: [u8; 4]) -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let at = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut question = [0; 512];
+        while let Ok((len, from)) = socket.recv_from(&mut question) {
+            if question[..len].to_ascii_lowercase().windows(6).any(|part| part == b"silent") {
+                continue;
+            }
+            let mut answer = question[..len].to_vec();
+            // Without its OPT record, and with a record of its name.
+            let end = 12 + answer[12..].iter().position(|octet| *octet == 0).unwrap() + 5;
+            let is_a = answer[end - 4..end - 2] == [0, 1];
+            answer.truncate(end);
+            answer[2..4].copy_from_slice(&[0x81, 0x80]);
+            answer[6..12].copy_from_slice(&[0, u8::from(is_a), 0, 0, 0, 0]);
+            if is_a {
+                answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 0, 0, 4]);
+                answer.extend(address);
+            }
+            socket.send_to(&answer, from).unwrap();
+        }
+    });
+    at
 }
 
 /// Asks for a record; `None` when there is no answer within half a second.
