@@ -18,6 +18,7 @@
 //! NOROSHI_TEST_DNS          127.0.0.1:PORT                              unbound, see `unbound.rs` for its zones
 //! NOROSHI_TEST_RESOLVERS    1                                           named, nsupdate, dig, pdns_recursor, kdig are there
 //! NOROSHI_TEST_DNSPYTHON    /PATH/TO/python3                            with dnspython
+//! NOROSHI_TEST_GGLSBL       a Python that has gglsbl
 //! NOROSHI_TEST_SQUID        the program squid, which a test starts
 //! NOROSHI_TEST_KEA          the program kea-dhcp4, which tests start and kill
 //! NOROSHI_TEST_FREERADIUS   the program freeradius, likewise
@@ -98,7 +99,7 @@ impl Servers {
         servers.add("OpenLDAP", program::slapd, program::HOW_SLAPD);
         servers.add("nftables", program::networks, program::HOW_NETWORKS);
         servers.add("Chromium", chromium::find, chromium::HOW);
-        servers.add("aics-tlog, dkimpy and dnspython", judges::find, judges::HOW);
+        servers.add("aics-tlog, dkimpy, dnspython and gglsbl", judges::find, judges::HOW);
         servers.add(
             "lists of sites",
             site_lists,

@@ -111,7 +111,12 @@ fn failed(error: impl std::fmt::Display) -> LakeError {
 /// The asking side: plans as at home, but has the scheduler do it.
 pub(crate) fn session(lake: &Lake, url: &str, threads: usize) -> Result<SessionState, LakeError> {
     let codec = Arc::new(Codec::new(lake.folder().to_owned()));
-    let config = query::config(threads).upgrade_for_ballista().with_ballista_logical_extension_codec(codec);
+    let config = query::config(threads)
+        .upgrade_for_ballista()
+        .with_ballista_logical_extension_codec(codec)
+        // The adaptive one of Ballista 55 has tasks do branches of a union that are others' (apache/datafusion-ballista#2184): rows
+        // double or are lost.
+        .with_ballista_adaptive_query_planner(false);
     let state = query::session(config, Arc::new(RuntimeEnv::default()));
     let scheduler = url.strip_prefix("df://").unwrap_or(url);
     let mut state = state.upgrade_for_ballista(format!("http://{scheduler}"))?;

@@ -11,6 +11,21 @@ use noroshi_lake::{Engine, Format, Lake, LakeError, Limits, MinuteRow, Numbers};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+const QUESTIONS: [&str; 9] = [
+    "SELECT count(*), sum(packets) FROM minutes",
+    "SELECT day, destination_port, sum(packets) AS n FROM minutes GROUP BY day, destination_port ORDER BY 1, 3 DESC, 2",
+    "SELECT day, sum(hosts), sum(packets) FROM ports GROUP BY day ORDER BY day",
+    "SELECT sum(hosts), sum(packets) FROM ports WHERE day = '2026-11-26'",
+    "SELECT destination_port, hosts, packets FROM ports WHERE day = '2026-11-27' AND sensor = 'a' ORDER BY 1",
+    "SELECT day, destination_port, tool, hosts, packets FROM asked ORDER BY 1, 2, 3, 4, 5",
+    "(SELECT day, sum(packets) AS n FROM minutes GROUP BY day) UNION ALL (SELECT day, packets FROM minutes ORDER BY source, minute LIMIT 3) \
+     ORDER BY 1, 2",
+    "SELECT a.destination_port, a.hosts, b.n FROM ports a JOIN (SELECT destination_port, max(packets) AS n FROM minutes \
+     GROUP BY destination_port) b ON a.destination_port = b.destination_port ORDER BY 1, 2, 3 LIMIT 50",
+    "SELECT ip_text(source) AS ip, sum(packets) AS n FROM minutes WHERE in_network(source, '11.0.0.0/28') \
+     AND day = '2026-11-27' GROUP BY source ORDER BY ip",
+];
+
 /// Ends with the test.
 struct Node(Child);
 
@@ -90,16 +105,17 @@ fn a_cluster_of_three_answers_as_one_process_does() {
         assert!(Instant::now() < until, "an executor has nothing to do");
         rows(&lake, &cluster, "SELECT destination_port, count(*) FROM minutes GROUP BY 1").unwrap();
     }
-    for sql in [
-        "SELECT count(*), sum(packets) FROM minutes",
-        "SELECT day, destination_port, sum(packets) AS n FROM minutes GROUP BY day, destination_port ORDER BY 1, 3 DESC, 2",
-        "SELECT day, sum(hosts), sum(packets) FROM ports GROUP BY day ORDER BY day",
-        "SELECT ip_text(source) AS ip, sum(packets) AS n FROM minutes WHERE in_network(source, '11.0.0.0/28') \
-         AND day = '2026-11-27' GROUP BY source ORDER BY ip",
-    ] {
-        let here = rows(&lake, &Engine::Embedded, sql).unwrap();
-        assert!(here.lines().count() > 1, "{sql}: {here}");
-        assert_eq!(rows(&lake, &cluster, sql).unwrap(), here, "{sql}");
+    // Of days that are counted the answer comes from elsewhere: of none, one, and all of them.
+    for counted in [None, Some("2026-11-26"), Some("2026-11-27")] {
+        if let Some(day) = counted {
+            assert!(lake.writer().unwrap().count(day.parse().unwrap()).unwrap().is_some());
+        }
+        for sql in QUESTIONS {
+            let here = rows(&lake, &Engine::Embedded, sql).unwrap();
+            assert!(here.lines().count() > 1, "{sql}: {here}");
+            let there = rows(&lake, &cluster, sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+            assert_eq!(there, here, "{sql}, counted until {counted:?}");
+        }
     }
     assert!(matches!(rows(&lake, &cluster, "DROP TABLE minutes"), Err(LakeError::NotAQuestion(_))));
     drop((planning, executors));

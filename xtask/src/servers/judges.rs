@@ -1,6 +1,7 @@
-//! A Python with judges that are not ours: aics-tlog, an implementation of C2SP tlog-tiles, of our evidence log, and dkimpy of
-//! the signatures on our mails; and dnspython, which plays scenarios against our resolver. They want a newer Python than many machines call `python3`, so several places are looked
-//! into, and it gets a folder of its own in `target`, kept between runs.
+//! A Python with judges that are not ours: aics-tlog, an implementation of C2SP tlog-tiles, of our evidence log, dkimpy of the
+//! signatures on our mails, dnspython, which plays scenarios against our resolver, and gglsbl, a client of its lists of URLs.
+//! They want a newer Python than many machines call `python3`, so several places are looked into, and it gets a folder of its own
+//! in `target`, kept between runs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,13 +11,14 @@ use anyhow::{Context, Result};
 use super::{Ready, apt, on_path, output_of};
 
 pub const HOW: &str = "install Python 3.12 or newer with its venv module (Debian 13: apt-get install python3-venv); \
-                       aics-tlog and dkimpy are then fetched with pip";
+                       aics-tlog, dkimpy, dnspython and gglsbl are then fetched with pip";
 
 const NAMES: [&str; 5] = ["python3.14", "python3.13", "python3.12", "python3", "python"];
 const NEW_ENOUGH: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))";
 const VERSION: &str = "0.2.1";
 const DKIMPY: &str = "1.1.8";
 const DNSPYTHON: &str = "2.9.2";
+const GGLSBL: &str = "1.4.15";
 
 pub fn find() -> Result<Ready> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/aics-tlog");
@@ -30,6 +32,7 @@ pub fn find() -> Result<Ready> {
             ("NOROSHI_TEST_AICS", python.display().to_string()),
             ("NOROSHI_TEST_DKIMPY", python.display().to_string()),
             ("NOROSHI_TEST_DNSPYTHON", python.display().to_string()),
+            ("NOROSHI_TEST_GGLSBL", python.display().to_string()),
         ],
         _keeper: None,
     })
@@ -37,8 +40,9 @@ pub fn find() -> Result<Ready> {
 
 fn has_it(python: &Path) -> bool {
     let script = format!(
-        "import aics_tlog, dkim, dns, sys, importlib.metadata as m; \
-         sys.exit(aics_tlog.__version__ != '{VERSION}' or m.version('dkimpy') != '{DKIMPY}' or m.version('dnspython') != '{DNSPYTHON}')"
+        "import aics_tlog, dkim, dns, gglsbl, sys; from importlib.metadata import version as v; \
+         sys.exit((aics_tlog.__version__, v('dkimpy'), v('dnspython'), v('gglsbl')) \
+         != ('{VERSION}', '{DKIMPY}', '{DNSPYTHON}', '{GGLSBL}'))"
     );
     output_of(Command::new(python).args(["-c", &script])).is_ok()
 }
@@ -58,7 +62,10 @@ fn make(folder: &Path) -> Result<()> {
         format!("aics-tlog=={VERSION}"),
         format!("dkimpy[ed25519]=={DKIMPY}"),
         format!("dnspython=={DNSPYTHON}"),
+        "google-api-python-client".to_owned(),
     ]))?;
+    // It asks for versions of what it needs that no longer install, and does with today's.
+    output_of(Command::new(&python).args(pip).args(["--no-deps", &format!("gglsbl=={GGLSBL}")]))?;
     Ok(())
 }
 

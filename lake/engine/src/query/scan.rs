@@ -17,13 +17,13 @@ use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::listing::helpers::{expr_applicable_for_cols, filter_partitioned_file};
+use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::empty::EmptyExec;
 use jiff::civil::Date;
 use object_store::path::Path as ObjectPath;
 
@@ -187,7 +187,8 @@ impl TableProvider for LakeTable {
             let schema = self.schema();
             let columns =
                 projection.map_or_else(|| Ok(schema.as_ref().clone()), |some| schema.project(some))?;
-            return Ok(Arc::new(EmptyExec::new(Arc::new(columns))));
+            // Not as `EmptyExec`: a cluster never ends a union with one.
+            return Ok(MemorySourceConfig::try_new_exec(&[Vec::new()], Arc::new(columns), None)?);
         }
         let groups = FileGroup::new(files).split_files(state.config().target_partitions());
         let format = ParquetFormat::default().with_options(state.default_table_options().parquet);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::world::{Running, port, until};
-use crate::world::say;
+use crate::world::{say, server};
 
 /// A resolver that has two lists.
 struct Served {
@@ -95,13 +95,9 @@ fn a_client_as_documented_keeps_up_and_finds() {
     assert_eq!(client.tell("look h1.test/p/3298"), json!(["MALWARE"]));
 }
 
-/// `NOROSHI_TEST_GGLSBL` names a Python that has it: `pip install google-api-python-client`, then `pip install --no-deps gglsbl==1.4.15`.
 #[test]
 fn gglsbl_keeps_up_and_finds() {
-    let Ok(python) = std::env::var("NOROSHI_TEST_GGLSBL") else {
-        say(format_args!("SKIPPED: NOROSHI_TEST_GGLSBL names no Python that has gglsbl"));
-        return;
-    };
+    let Some(python) = server("NOROSHI_TEST_GGLSBL") else { return };
     let served = Served::new();
     let folder = tempfile::tempdir().unwrap();
     let script = include_str!("hashes/gglsbl_client.py");
