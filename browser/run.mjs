@@ -1,4 +1,4 @@
-// What a subscriber and an analyst meet, in a real Chromium, with a real Postfix between: from the delivered mail to "clean"
+// What a subscriber and an analyst meet, in a real Chromium, with a real Postfix and a real Squid between: from the delivered mail to "clean"
 // without JavaScript, the analyst's day, every page before axe, and the API before schemathesis. `cargo xtask browser` installs what it takes and says
 // where it is; the last line is "N passed, N failed".
 
@@ -8,6 +8,7 @@ import { createRequire } from 'node:module';
 import puppeteer from 'puppeteer-core';
 import { examineApi } from './api.mjs';
 import { IdentityProvider } from './provider.mjs';
+import { proxied } from './proxy.mjs';
 import { sky } from './sky.mjs';
 import { warning } from './warning.mjs';
 import { Noroshi, newMails, until } from './world.mjs';
@@ -422,7 +423,9 @@ const browser = await puppeteer.launch({
   args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--hide-scrollbars'],
 });
 const WHERE = { program: env('NOROSHI_PROGRAM'), testdata: env('NOROSHI_TESTDATA'), smtp: env('NOROSHI_TEST_SMTP') };
-await warning({ program: WHERE.program, chromium: env('NOROSHI_TEST_CHROMIUM'), languages: LANGUAGES, tools: { check, examined, open, press, same, shot, text } });
+const ABROAD = { program: WHERE.program, chromium: env('NOROSHI_TEST_CHROMIUM'), languages: LANGUAGES, tools: { check, examined, open, press, same, shot, text } };
+await warning(ABROAD);
+await proxied({ ...ABROAD, squid: env('NOROSHI_TEST_SQUID') });
 const noroshi = new Noroshi(WHERE);
 try {
   noroshi.feed();

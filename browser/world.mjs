@@ -18,7 +18,7 @@ export async function until(what, found) {
   }
 }
 
-const freePort = () => new Promise((done) => {
+export const freePort = () => new Promise((done) => {
   const server = createServer().listen(0, '127.0.0.1', () => {
     const { port } = server.address();
     server.close(() => done(port));

@@ -1,5 +1,5 @@
 //! `cargo xtask browser`: what a subscriber and an analyst meet, in a real Chromium, and what a program meets at the API. Installs
-//! Chromium, Postfix, libfaketime, schemathesis and the tools of `browser/package.json`, builds the program and walks through it; the
+//! Chromium, Postfix, Squid, libfaketime, schemathesis and the tools of `browser/package.json`, builds the program and walks through it; the
 //! last line says how many passed.
 
 use std::fs;

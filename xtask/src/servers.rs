@@ -19,7 +19,7 @@
 //! NOROSHI_TEST_RESOLVERS    1                                           named, nsupdate, dig, pdns_recursor, kdig are there
 //! NOROSHI_TEST_DNSPYTHON    /PATH/TO/python3                            with dnspython
 //! NOROSHI_TEST_GGLSBL       a Python that has gglsbl
-//! NOROSHI_TEST_SQUID        the program squid, which a test starts
+//! NOROSHI_TEST_SQUID        the program squid, which tests and the browser's walk start
 //! NOROSHI_TEST_KEA          the program kea-dhcp4, which tests start and kill
 //! NOROSHI_TEST_FREERADIUS   the program freeradius, likewise
 //! NOROSHI_TEST_SLAPD        the program slapd, likewise
@@ -113,6 +113,7 @@ impl Servers {
     pub fn for_the_browser() -> Self {
         let mut servers = Self { ready: Vec::new(), skipped: Vec::new() };
         servers.add("Postfix", postfix::start, postfix::HOW);
+        servers.add("Squid", program::squid, program::HOW_SQUID);
         servers.add("Chromium", chromium::find, chromium::HOW);
         servers.add("schemathesis", schemathesis::find, schemathesis::HOW);
         servers
