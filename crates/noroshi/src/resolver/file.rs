@@ -157,6 +157,9 @@ pub struct UrlListFile {
     /// What its URLs are (`classification.type`).
     #[serde(default)]
     pub classification_type: Option<String>,
+    /// A file that says since when they are on it (`noroshi site export --as since`).
+    #[serde(default)]
+    pub since: Option<PathBuf>,
 }
 
 /// `[resolver.warning]`
@@ -220,6 +223,8 @@ pub struct RpzFile {
     pub classification_type: Option<String>,
     /// What a device is infected with that asks for its names (`malware.name`).
     pub malware_name: Option<String>,
+    /// A file that says since when names are on it (`noroshi site export --as since`).
+    pub since: Option<PathBuf>,
     /// Tags of the clients that it is for. None: all clients.
     pub tags: Vec<String>,
     /// Seconds that answers of its rules hold at most.

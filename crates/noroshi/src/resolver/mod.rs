@@ -11,6 +11,7 @@ mod metrics;
 mod queue;
 mod running;
 mod settings;
+pub mod since;
 mod status;
 mod urls;
 mod warning;

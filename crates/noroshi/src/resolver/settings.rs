@@ -117,6 +117,8 @@ pub struct AboutZone {
     pub classification_type: String,
     /// What devices are infected with that ask for its names.
     pub malware_name: Option<String>,
+    /// The file that says since when they are on it.
+    pub since: Option<PathBuf>,
 }
 
 /// A policy zone, and where it comes from.
@@ -308,6 +310,7 @@ impl ResolverFile {
                     listed_by: list.listed_by.clone(),
                     classification_type: list.classification_type.clone().unwrap_or_default(),
                     malware_name: None,
+                    since: list.since.clone(),
                 },
             })
         };
@@ -413,6 +416,7 @@ impl ResolverFile {
                 listed_by: zone.listed_by.clone(),
                 classification_type: zone.classification_type.clone().unwrap_or_default(),
                 malware_name: zone.malware_name.clone(),
+                since: zone.since.clone(),
             },
             file: zone.file.clone(),
             primaries,

@@ -12,6 +12,7 @@ use axum::extract::{ConnectInfo, Request};
 use data_encoding::HEXLOWER;
 use hyper_util::service::TowerToHyperService;
 use ipnet::IpNet;
+use jiff::Timestamp;
 use noroshi_model::Lang;
 use noroshi_portal::{Reason, WARNING_OWN, Warned, WarnedBy, Warner, warned_pages};
 use noroshi_resolver::client::Transport;
@@ -27,6 +28,7 @@ use ring::hmac;
 use ring::rand::SystemRandom;
 
 use super::settings::{AboutZone, PlannedWarning, PlannedZone};
+use super::since;
 use super::urls::Urls;
 use crate::config::Config;
 use crate::internet::is_public;
@@ -136,6 +138,7 @@ impl Judge for Garden {
 impl Warner for Garden {
     fn warned(&self, client: IpAddr, host: &str, wanted: &str) -> Option<Warned> {
         let name = site_name(host.as_bytes())?;
+        let mut url = format!("http://{host}/");
         let (about, by_consent) = match self.decided(client, &name) {
             Some((zone, "warn")) => {
                 let policy = self.resolver.policy();
@@ -144,7 +147,7 @@ impl Warner for Garden {
             }
             Some(_) => return None,
             None => {
-                let url = format!("http://{host}{wanted}");
+                url = format!("http://{host}{wanted}");
                 let list = self.urls.find(&self.resolver, client, &url)?;
                 (&list.about, list.by_consent.is_some())
             }
@@ -152,7 +155,7 @@ impl Warner for Garden {
         Some(Warned {
             reason: Reason::of(&about.classification_type),
             listed_by: about.listed_by.clone(),
-            since: None,
+            since: since(about, &url),
             by_consent,
             token: HEXLOWER
                 .encode(hmac::sign(&self.key, said(client, &name, self.period()).as_bytes()).as_ref()),
@@ -173,6 +176,15 @@ impl Warner for Garden {
         self.resolver.exemptions().add(client, &name, now_s, now_s + self.go_on_s);
         true
     }
+}
+
+/// Since when a URL is on a list, where its maker says so.
+fn since(about: &AboutZone, url: &str) -> Option<Timestamp> {
+    let file = about.since.as_deref()?;
+    since::listed(file, url).unwrap_or_else(|error| {
+        tracing::warn!(file = %file.display(), %error, "since when sites are listed cannot be read");
+        None
+    })
 }
 
 /// What a token is for: a line, a name, and for how long.

@@ -42,9 +42,45 @@ pub fn run(house: &House, form: &str, zone: &str, out: Option<&Path>) -> anyhow:
 }
 
 fn write(house: &House, form: &str, apex: &str, out: &mut impl Write) -> anyhow::Result<u64> {
+    if form == "since" {
+        return since(house, out);
+    }
+    out.write_all(begin(form, apex, house.clock.now()).as_bytes())?;
+    let mut count = 0u64;
+    each(house, |site, address| {
+        if let Some(line) = line(form, apex, site, address, count) {
+            out.write_all(line.as_bytes())?;
+            count += 1;
+        }
+        Ok(())
+    })?;
+    if form == "stix" {
+        out.write_all(b"\n]}\n")?;
+    }
+    ensure!(count <= u64::from(u32::MAX), "too many sites");
+    Ok(count)
+}
+
+/// Since when each is listed, for the page that warns of it.
+#[cfg(target_os = "linux")]
+fn since(house: &House, out: &mut impl Write) -> anyhow::Result<u64> {
+    let mut since = crate::resolver::since::Since::default();
+    each(house, |site, address| {
+        since.add(&address.url(), site.changed);
+        Ok(())
+    })?;
+    Ok(since.write(out)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn since(_: &House, _: &mut impl Write) -> anyhow::Result<u64> {
+    anyhow::bail!("that is for the resolver, which runs on Linux only")
+}
+
+/// Hands over each site that is listed and, judged now, still should be, in the order of their addresses.
+fn each(house: &House, mut take: impl FnMut(&Site, &Address) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let (judge, now) = (Judge::new(house)?, house.clock.now());
-    out.write_all(begin(form, apex, now).as_bytes())?;
-    let (mut after, mut count) = (String::new(), 0u64);
+    let mut after = String::new();
     loop {
         let sites = house.store.look("site.export", |tx| {
             let sites = tx.sites(Some(SiteState::Listed), &after, PAGE)?;
@@ -56,27 +92,17 @@ fn write(house: &House, form: &str, apex: &str, out: &mut impl Write) -> anyhow:
             }
             Ok::<_, StoreError>(with)
         })?;
-        let Some((last, _, _)) = sites.last() else { break };
+        let Some((last, _, _)) = sites.last() else { return Ok(()) };
         after.clone_from(&last.address);
         for (site, address, held) in &sites {
             let score = judge.score(address, held, now);
             let by_hand = !site.person.is_empty();
             // What two people listed is handed out although a warning list has it.
-            let stands = by_hand || matches!(score.verdict, Verdict::Harmful | Verdict::Likely);
-            if !stands {
-                continue;
-            }
-            if let Some(line) = line(form, apex, site, address, count) {
-                out.write_all(line.as_bytes())?;
-                count += 1;
+            if by_hand || matches!(score.verdict, Verdict::Harmful | Verdict::Likely) {
+                take(site, address)?;
             }
         }
     }
-    if form == "stix" {
-        out.write_all(b"\n]}\n")?;
-    }
-    ensure!(count <= u64::from(u32::MAX), "too many sites");
-    Ok(count)
 }
 
 fn begin(form: &str, apex: &str, now: Timestamp) -> String {

@@ -3,7 +3,7 @@
 //! ```text
 //!   lists ─ import ─▶ store (one record a site) ─ known ─▶ score ─▶ listed, or a candidate
 //!   people ─ add, remove, object ─▶              ─ check (does it answer) ─▶
-//!                                                ─ export ─▶ RPZ, hosts, domains, URLs, STIX
+//!                                                ─ export ─▶ RPZ, hosts, domains, URLs, STIX; since when
 //! ```
 //!
 //! **Invariant:** what a warning list has is never handed out as a whole host unless two people said so, whatever lists say. **Invariant:**
@@ -103,7 +103,7 @@ pub enum SiteCommand {
     /// Write what is listed, for resolvers and others
     Export {
         /// As what
-        #[arg(long = "as", value_name = "FORM", value_parser = ["rpz", "hosts", "domains", "urls", "stix"])]
+        #[arg(long = "as", value_name = "FORM", value_parser = ["rpz", "hosts", "domains", "urls", "stix", "since"])]
         form: String,
         /// The policy zone's name
         #[arg(long, value_name = "NAME", default_value = "sites.rpz")]

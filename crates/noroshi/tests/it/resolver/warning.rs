@@ -6,12 +6,14 @@ use std::net::{IpAddr, SocketAddrV4, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use nix::sys::socket::sockopt::ReuseAddr;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, setsockopt, socket};
 use noroshi_resolver::heard::Heard;
 use noroshi_resolver::message::{Asking, write_question};
 
 use super::world::{Running, everywhere, name, port, until};
+use crate::world::{last_json, run};
 
 const CLIENT: &str = "127.0.0.21";
 const OTHER: &str = "127.0.0.22";
@@ -160,6 +162,43 @@ fn connections_that_nobody_reads_but_the_site_are_refused_at_once() {
     let error = stream.read(&mut [0; 1]).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn the_page_says_since_when_our_own_list_has_a_site() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path();
+    for site in ["bad-shop.example", "http://shared.example/a/page"] {
+        run(place, &["site", "add", site, "--why", "reported", "--by", "Aoki"]);
+    }
+    let changed =
+        last_json(&run(place, &["site", "show", "bad-shop.example", "--json"]))["changed"].to_string();
+    let export = |form: &str, name: &str| {
+        let out = place.join(name);
+        run(place, &["site", "export", "--as", form, "--zone", "rpz.test", "--out", out.to_str().unwrap()]);
+        out
+    };
+    let (list, since) = (export("rpz", "list"), export("since", "since"));
+    let page = port();
+    let tables = format!(
+        "[resolver.warning]\naddress = [\"{PAGE}\"]\nlisten = [\"{PAGE}:{page}\"]\nlisten-tls = [\"{PAGE}:{}\"]\n\
+         [[resolver.rpz]]\nname = \"rpz.test\"\nfile = {list:?}\noverride = \"warn\"\nsince = {since:?}\n",
+        port()
+    );
+    let running = Running::start("forward = [\"127.0.0.1:9\"]", &tables);
+    let warned = Warned { running, page, closed: 0, _place: folder };
+    let changed: Timestamp = changed.trim_matches('"').parse().unwrap();
+    let day = (changed + SignedDuration::from_hours(9)).strftime("%Y-%m-%d %H:%M").to_string();
+    for (language, said) in [("en", "Since"), ("ja", "載った日時")] {
+        let answer = warned.open(CLIENT, "www.bad-shop.example", language);
+        assert!(answer.contains(said) && answer.contains(&day), "{said}, {day}: {answer}");
+    }
+    // What the file lacks is not told, and nor is what a wrong file says.
+    std::fs::write(&since, "").unwrap();
+    assert!(!warned.open(CLIENT, "bad-shop.example", "en").contains(&day));
+    std::fs::write(&since, "bad-shop.example since yesterday, as they say\n").unwrap();
+    let answer = warned.open(CLIENT, "bad-shop.example", "en");
+    assert!(answer.starts_with("HTTP/1.1 403 ") && !answer.contains("Since"), "{answer}");
 }
 
 #[test]
