@@ -159,6 +159,94 @@ fn bots_that_follow_commands_are_told_from_sources_that_do_not() {
     }
 }
 
+/// A row by a clock: each so many minutes from a minute of its own on, some minutes early or late, some times not at all.
+fn clockwork(dice: &mut Dice, minutes: usize, late: usize, row: &mut [u32]) {
+    let own = dice.below(minutes);
+    let missed = dice.between(0.0, 0.2);
+    for strike in (own..1440).step_by(minutes) {
+        if dice.unit() < missed {
+            continue;
+        }
+        let begin = (strike + dice.below(2 * late + 1)).saturating_sub(late);
+        let end = (begin + dice.below(60)).min(1439);
+        row[begin / 15..=end / 15].iter_mut().for_each(|count| *count += 1);
+    }
+}
+
+/// A port with so many bots and independent sources, and scanners by the clock in the last rows.
+fn port_by_the_clock(dice: &mut Dice, bots: usize, clocks: usize, minutes: usize, late: usize) -> Port {
+    let mut port = port(dice, 300 + bots, bots, 0.8);
+    let mut rows = vec![0; clocks * SLOTS];
+    rows.chunks_mut(SLOTS).for_each(|row| clockwork(dice, minutes, late, row));
+    port.counts.extend(rows);
+    port
+}
+
+#[test]
+fn scanners_that_a_clock_starts_are_no_group_and_bots_beside_them_are() {
+    let seed: u64 = std::env::var("NOROSHI_TEST_SEED").ok().and_then(|v| v.parse().ok()).unwrap_or(100);
+    let each = if std::env::var("NOROSHI_TEST_SIGNS").is_ok() { 200 } else { 20 };
+    for (minutes, late) in
+        [(60, 0), (60, 3), (60, 7), (40, 2), (45, 2), (100, 2), (120, 3), (180, 3), (240, 3)]
+    {
+        let dice = &mut Dice(seed);
+        let mut wrong = 0;
+        let (mut found, mut right, mut members) = (0, 0.0, 0.0);
+        for _ in 0..each {
+            let quiet = port_by_the_clock(dice, 0, 80, minutes, late);
+            wrong += groups(&quiet.counts, SLOTS).unwrap().len();
+            let told = port_by_the_clock(dice, 40, 80, minutes, late);
+            for group in groups(&told.counts, SLOTS).unwrap() {
+                let (recall, precision) = recall_and_precision(&told, &group.sources);
+                if precision < 0.5 {
+                    wrong += 1;
+                } else {
+                    (found, right, members) = (found + 1, right + precision, members + recall);
+                }
+            }
+        }
+        let of = |sum: f64| 100.0 * sum / f64::from(found.max(1));
+        println!(
+            "80 scanners each {minutes} minutes, {late} early or late: {wrong} groups of {} ports; of {each} botnets {found}, members {:.0} %, right {:.0} %",
+            2 * each,
+            of(members),
+            of(right)
+        );
+        assert!(wrong * 100 <= each as usize, "{wrong} groups that only a clock makes");
+        assert!(
+            f64::from(found) >= 0.9 * f64::from(each) && right >= 0.9 * f64::from(found),
+            "{found} {right}"
+        );
+    }
+}
+
+/// Which is what cannot be told by beginnings alone.
+#[test]
+fn bots_that_beacon_by_one_clock_are_no_group_but_their_commands_are() {
+    let dice = &mut Dice(3);
+    let mut found = 0;
+    for _ in 0..20 {
+        let mut port = port(dice, 400, 40, 0.9);
+        let beacons = |counts: &mut [u32]| {
+            for row in counts.chunks_mut(SLOTS).take(40) {
+                (2..SLOTS).step_by(8).for_each(|slot| row[slot] += 1);
+            }
+        };
+        let mut only = Port { counts: port.counts.clone(), bots: 40 };
+        only.counts[..40 * SLOTS].fill(0);
+        beacons(&mut only.counts);
+        assert_eq!(groups(&only.counts, SLOTS).unwrap(), []);
+        beacons(&mut port.counts);
+        for group in groups(&port.counts, SLOTS).unwrap() {
+            let (recall, precision) = recall_and_precision(&port, &group.sources);
+            assert!(recall > 0.2 && precision > 0.9, "{recall} {precision}");
+            found += 1;
+        }
+    }
+    println!("{found} of 20 botnets with commands beside a clock");
+    assert!(found >= 12, "{found}");
+}
+
 #[test]
 fn whatever_the_matrix_nothing_breaks() {
     assert!(groups(&[], 10).unwrap().is_empty());
@@ -167,14 +255,19 @@ fn whatever_the_matrix_nothing_breaks() {
     assert!(groups(&[1; 300], 300).is_err());
     assert!(groups(&vec![1; 3000 * 10], 10).is_err());
     assert!(groups(&vec![u32::MAX; 2048 * 144], 144).unwrap().is_empty());
-    let alternate: Vec<u32> = (0..2048 * 144).map(|n| n % 2).collect();
+    // Pauses of one slot and of two, by no clock.
+    let slots: Vec<usize> = (0..60).map(|n| 2 * n + n * n % 23).filter(|slot| *slot < 144).collect();
+    let row: Vec<u32> = (0..144).map(|slot| u32::from(slots.contains(&slot))).collect();
+    let alike = row.repeat(2048);
     let start = Instant::now();
-    let found = groups(&alternate, 144).unwrap();
+    let found = groups(&alike, 144).unwrap();
     println!("2,048 sources in 144 slots: {:.0} ms", 1e3 * start.elapsed().as_secs_f64());
     assert_eq!(found.len(), 1, "all of them");
     assert_eq!(found[0].sources.len(), 2048);
-    assert!(groups(&alternate[..144], 144).unwrap().is_empty());
-    assert!(groups(&alternate[..2048], 1).unwrap().is_empty());
+    assert!(groups(&alike[..144], 144).unwrap().is_empty());
+    assert!(groups(&alike[..2048], 1).unwrap().is_empty());
+    let alternate: Vec<u32> = (0..2048 * 144).map(|n| n % 2).collect();
+    assert_eq!(groups(&alternate, 144).unwrap(), [], "by a clock");
     let dice = &mut Dice(7);
     for _ in 0..200 {
         let (sources, slots, active) = (dice.below(200), 1 + dice.below(144), dice.unit());
