@@ -9,6 +9,7 @@ import puppeteer from 'puppeteer-core';
 import { examineApi } from './api.mjs';
 import { IdentityProvider } from './provider.mjs';
 import { proxied } from './proxy.mjs';
+import { RECORD, readLists, sitesDay } from './sites.mjs';
 import { sky } from './sky.mjs';
 import { warning } from './warning.mjs';
 import { Noroshi, newMails, until } from './world.mjs';
@@ -471,8 +472,10 @@ try {
   }
   const login = (page) => page.setCookie({ name: person.name, value: person.value, url: noroshi.console });
   const theirs = (path) => new URL(path, noroshi.console).href;
-  const paths = ['/', '/cases', '/cases?state=notified', '/campaigns', '/steps', '/people', '/me', '/quarantine', '/alerts', '/telescope', '/telescope/map', '/telescope/sphere', '/telescope/sightings', '/telescope/campaigns', '/law', '/law/refusals', '/law/consents', '/law/emergencies?all=1', '/evidence', '/outcome', '/outcome/wordings', '/outcome/networks', '/intake', '/settings', '/cases/none'];
+  const paths = ['/', '/cases', '/cases?state=notified', '/campaigns', '/steps', '/people', '/me', '/quarantine', '/alerts', '/telescope', '/telescope/map', '/telescope/sphere', '/telescope/sightings', '/telescope/campaigns', '/sites', '/sites?state=listed&q=shared&lang=en', RECORD, `${RECORD}&lang=en`, '/law', '/law/refusals', '/law/consents', '/law/emergencies?all=1', '/evidence', '/outcome', '/outcome/wordings', '/outcome/networks', '/intake', '/settings', '/cases/none'];
   const seen = await watches(noroshi);
+  readLists(noroshi);
+  await check('sites: found, read, listed, objected to and taken out, without JavaScript', () => sitesDay(browser, login, noroshi, { open, press, same, shot, text }));
   const one = await noroshi.oneCase();
   for (const path of [...paths, `/cases/${one}`, '/evidence/3']) await examined(browser, `console ${path.replace(one, 'ID')}`, theirs(path), { before: login });
 

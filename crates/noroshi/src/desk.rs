@@ -36,6 +36,7 @@ use crate::attention::{self, Matters};
 use crate::counting::Counting;
 use crate::house::House;
 use crate::ladder::acts::{self, Verdict};
+use crate::site::JudgeOnce;
 use crate::{cases, counters, evidence, law, metrics, report};
 
 /// What takes long to count.
@@ -72,6 +73,8 @@ pub struct HouseDesk {
     trials: Arc<Counting<AsOf<Vec<Trial>>>>,
     /// Which wording works, likewise.
     wordings: Arc<Counting<AsOf<Vec<WordingTrial>>>>,
+    /// What sites are judged by.
+    pub(crate) judge: JudgeOnce,
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
@@ -104,7 +107,8 @@ impl HouseDesk {
         let trying = Arc::clone(&house);
         let wordings =
             Counting::new(move || Ok(AsOf { at: trying.clock.now(), value: report::wordings(&trying)? }));
-        Self { house, told: Mutex::new(None), counted, trials, wordings }
+        let judge = JudgeOnce::default();
+        Self { house, told: Mutex::new(None), counted, trials, wordings, judge }
     }
 
     /// Begins to count, so that whoever comes first need not wait for all of it.
@@ -604,9 +608,9 @@ impl Desk for HouseDesk {
     }
 }
 
-/// Why something about the law was not done: the records, or the rules themselves.
+/// Why something about the law or a site was not done: the records, or the rules themselves.
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
-fn said(e: anyhow::Error) -> DeskError {
+pub(crate) fn said(e: anyhow::Error) -> DeskError {
     match e.chain().any(|cause| cause.is::<StoreError>()) {
         true => DeskError::Unavailable(format!("{e:#}")),
         false => DeskError::Declined(format!("{e:#}")),

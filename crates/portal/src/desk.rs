@@ -17,8 +17,13 @@ use noroshi_model::wording::WordingTrial;
 use noroshi_model::{Case, CaseFilter, CaseState, Funnel, Id, Seek, Tally, Trial, VisitKind};
 use serde::Serialize;
 
+mod sites;
 mod telescopes;
 
+pub use sites::{
+    SITE_STATES, SITE_THREATS, SiteFilter, SiteLine, SiteListingLine, SiteObjectionLine, SitePage, SiteVerb,
+    Sites,
+};
 pub use telescopes::{Expected, PlacedAlert, Ring, Sky, SkyNews, TelescopePage, Telescopes};
 
 use crate::api::{ConsentItem, RefusalItem, StepItem};
@@ -541,7 +546,7 @@ pub struct EvidenceState {
 }
 
 /// The program behind the pages.
-pub trait Desk: Telescopes + Send + Sync + 'static {
+pub trait Desk: Telescopes + Sites + Send + Sync + 'static {
     /// The token of the notice with this code, as it was typed.
     fn token_of_code(&self, code: &str) -> Result<String, DeskError>;
 

@@ -74,6 +74,17 @@ pub struct Site {
     pub due: Timestamp,
 }
 
+/// Which sites are asked for; what is empty asks for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SitesAsked {
+    /// What was decided of them.
+    pub state: Option<SiteState>,
+    /// A list that has them.
+    pub source: Option<String>,
+    /// What their address has in it.
+    pub text: Option<String>,
+}
+
 /// That a list has a site.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -207,6 +218,44 @@ impl Tx<'_> {
                 "{SITE} WHERE (CAST(?1 AS TEXT) IS NULL OR state = ?1) AND address > ?2 ORDER BY address LIMIT ?3"
             ),
             values![state, after, limit],
+        )?;
+        rows.iter().map(site).collect()
+    }
+
+    /// The same of those that are asked for.
+    pub fn find_sites(
+        &mut self,
+        asked: &SitesAsked,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<Site>, StoreError> {
+        // Written only where it is asked for, so that an index may serve it.
+        let only = |is_asked: bool, value: &str, condition: &str| match is_asked {
+            true => condition.to_owned(),
+            false => format!("CAST({value} AS TEXT) IS NULL"),
+        };
+        let like = |text: &String| {
+            let plain = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            format!("%{plain}%")
+        };
+        let rows = self.rows(
+            &format!(
+                "{SITE} WHERE {} AND {} AND {} AND address > ?4 ORDER BY address LIMIT ?5",
+                only(asked.state.is_some(), "?1", "state = ?1"),
+                only(
+                    asked.source.is_some(),
+                    "?2",
+                    "EXISTS (SELECT 1 FROM site_listing l WHERE l.address = site.address AND l.source = ?2)"
+                ),
+                only(asked.text.is_some(), "?3", "address LIKE ?3 ESCAPE '\\'"),
+            ),
+            values![
+                asked.state.map(SiteState::code),
+                asked.source.as_ref(),
+                asked.text.as_ref().map(like),
+                after,
+                limit
+            ],
         )?;
         rows.iter().map(site).collect()
     }

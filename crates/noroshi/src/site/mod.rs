@@ -11,6 +11,7 @@
 
 mod check;
 mod decide;
+mod desk;
 mod export;
 mod import;
 mod known;
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::commands::Where;
+pub use desk::JudgeOnce;
 
 /// Sites that are listed unless more are asked for.
 const LISTED: u32 = 100;

@@ -2,7 +2,7 @@
 
 use noroshi_act::notice::jst;
 use noroshi_model::Lang;
-use noroshi_site::{Score, say};
+use noroshi_site::{Address, Score, say};
 use noroshi_store::StoreError;
 use noroshi_store::sites::{Site, SiteListing, SiteObjection, SiteSource, SiteState};
 use serde::Serialize;
@@ -24,10 +24,10 @@ struct Explained<'a> {
     words: Vec<String>,
 }
 
-/// Everything about a site.
+/// Everything about a site, as it is shown.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Whole {
+struct Shown {
     #[serde(flatten)]
     site: Site,
     listings: Vec<SiteListing>,
@@ -93,20 +93,37 @@ pub fn list(house: &House, state: Option<&str>, after: &str, limit: u32, json: b
     Ok(())
 }
 
+/// Everything about a site.
+pub struct Whole {
+    /// Its record.
+    pub site: Site,
+    /// The lists that have it.
+    pub listings: Vec<(SiteListing, Option<SiteSource>)>,
+    /// What was said against its listing, newest first.
+    pub objections: Vec<SiteObjection>,
+    /// Its score now.
+    pub score: Score,
+}
+
+/// What there is of a site; nothing where there is no record.
+pub fn whole(house: &House, judge: &Judge, address: &Address) -> anyhow::Result<Option<Whole>> {
+    let (held, objections) = house.store.look("site.show", |tx| {
+        Ok::<_, StoreError>((held(tx, address)?, tx.site_objections(&address.key())?))
+    })?;
+    let score = judge.score(address, &held, house.clock.now());
+    Ok(held.site.map(|site| Whole { site, listings: held.listings, objections, score }))
+}
+
 /// Shows one.
 pub fn show(house: &House, text: &str, json: bool) -> anyhow::Result<()> {
     let (address, judge) = (address(text)?, Judge::new(house)?);
-    let (held, objections) = house.store.look("site.show", |tx| {
-        Ok::<_, StoreError>((held(tx, &address)?, tx.site_objections(&address.key())?))
-    })?;
-    let score = judge.score(&address, &held, house.clock.now());
-    let Some(site) = held.site else {
+    let Some(Whole { site, listings, objections, score }) = whole(house, &judge, &address)? else {
         let shown = address.defanged();
         anyhow::bail!("there is no site {shown}; `noroshi site explain` tells of sites that nobody listed");
     };
-    let listings: Vec<SiteListing> = held.listings.into_iter().map(|(listing, _)| listing).collect();
+    let listings: Vec<SiteListing> = listings.into_iter().map(|(listing, _)| listing).collect();
     if json {
-        return report::json(&Whole { site, listings, objections, score });
+        return report::json(&Shown { site, listings, objections, score });
     }
     say!("{}  {} since {}{}", address.defanged(), site.state.code(), jst(site.changed), by(&site));
     say!("first heard of {}, last {}", jst(site.first), jst(site.last));
@@ -150,7 +167,8 @@ pub fn sources(house: &House, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn defanged(key: &str) -> String {
+/// An address so that nobody opens it by mistake.
+pub fn defanged(key: &str) -> String {
     key.replacen('.', "[.]", 64)
 }
 

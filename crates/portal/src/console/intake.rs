@@ -91,12 +91,28 @@ pub(super) async fn metrics(State(counter): State<Counter>, asked: Asked) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desk::{SITE_STATES, SITE_THREATS};
 
     #[test]
     fn every_text_the_page_asks_for_is_written_and_every_text_written_is_asked_for() {
-        let page = include_str!("../../templates/console/intake.html");
-        let asked: Vec<&str> =
-            page.split(".t(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let pages = [
+            include_str!("../../templates/console/intake.html"),
+            include_str!("../../templates/console/sites.html"),
+            include_str!("../../templates/console/site.html"),
+        ];
+        let pages = pages.concat();
+        let mut asked: Vec<&str> =
+            pages.split(".t(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        // What codes are called.
+        let codes: Vec<String> = [
+            ("state", &SITE_STATES[..]),
+            ("life", &["answers", "elsewhere", "missing", "gone", "barred"]),
+            ("threat", &SITE_THREATS),
+        ]
+        .iter()
+        .flat_map(|(kind, codes)| codes.iter().map(move |code| format!("site-{kind}-{code}")))
+        .collect();
+        asked.extend(codes.iter().map(String::as_str));
         let texts = texts().unwrap();
         for key in &asked {
             Lang::WRITTEN.iter().for_each(|lang| assert_ne!(&texts.say(*lang, key, &[]), key));

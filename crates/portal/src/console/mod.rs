@@ -18,6 +18,7 @@ mod page;
 mod records;
 mod said;
 mod settings;
+mod sites;
 mod steps;
 mod telescope;
 
@@ -54,7 +55,7 @@ const AWAY_SEATS: usize = 4;
 const STRANGERS: Limit = Limit { per_second: 10, burst_s: 6, buckets: 10_000 };
 
 /// What the keys do, in words, where a browser runs scripts.
-pub(crate) const KEYS: [(&str, &str); 20] = [
+pub(crate) const KEYS: [(&str, &str); 21] = [
     ("?", "these keys"),
     ("g t", "go to Today"),
     ("g c", "go to Cases"),
@@ -64,6 +65,7 @@ pub(crate) const KEYS: [(&str, &str); 20] = [
     ("g q", "go to Quarantine"),
     ("g a", "go to Alerts"),
     ("g d", "go to Telescope"),
+    ("g w", "go to Sites"),
     ("g l", "go to Law"),
     ("g e", "go to Evidence"),
     ("g o", "go to Outcome"),
@@ -188,6 +190,10 @@ pub fn console(desk: Arc<dyn Desk>, door: Arc<dyn Door>, key: ConsoleKey) -> Res
         .route("/telescope/campaigns", get(telescope::campaigns))
         .route("/telescope/campaigns.json", get(telescope::campaigns))
         .route("/telescope/campaigns/{id}", get(telescope::campaign))
+        .route(sites::PATH, get(sites::sites).post(sites::judge))
+        .route("/sites.json", get(sites::sites))
+        .route(sites::RECORD, get(sites::site))
+        .route("/sites/record.json", get(sites::site))
         .route("/law/consents", get(law::consents))
         .route("/law/consents.json", get(law::consents))
         .route("/settings", get(settings::settings))

@@ -79,6 +79,50 @@ async fn an_analyst_approves_under_their_own_name_and_nobody_is_believed_another
     }
 }
 
+#[tokio::test]
+async fn sites_are_listed_taken_out_and_objected_to_under_ones_own_name() {
+    let office = Office::new();
+    office.get("analyst", "/sites").await.says("name=\"address\"");
+    office.get("legal", "/sites").await.says_not("name=\"address\"");
+    let record = "site-001.example%252Fa%253Fb%253D1";
+    let forms = [
+        (
+            "address=bad.example&verb=list&threat=phishing&why=seen&by=Baba".to_owned(),
+            "List(\"phishing\") bad.example by analyst: seen",
+        ),
+        (
+            format!("record={record}&verb=remove&why=a+shop"),
+            "Remove site-001.example/a?b=1 by analyst: a shop",
+        ),
+        (
+            format!("record={record}&verb=object&from=its+owner&why=we+are+a+shop"),
+            "Object(\"its owner\") site-001.example/a?b=1 by analyst: we are a shop",
+        ),
+    ];
+    for (body, _) in &forms {
+        let done = office.post("analyst", "/sites", body, HERE).await;
+        assert_eq!(done.status, StatusCode::SEE_OTHER, "{body}");
+        assert!(done.header("location").starts_with("/sites/record?address="), "{}", done.header("location"));
+    }
+    assert_eq!(office.performed(), forms.each_ref().map(|(_, did)| (*did).to_owned()));
+    let popular = format!("address={}&verb=list&threat=phishing&why=seen", super::sites::POPULAR);
+    let declined = office.post("analyst", "/sites", &popular, HERE).await;
+    assert_eq!(declined.status, StatusCode::UNPROCESSABLE_ENTITY);
+    declined.says("Two people have to say so. Nothing was changed.");
+    for body in [
+        "",
+        "address=a.example&verb=list&why=x",
+        "address=a.example&verb=list&threat=none&why=x",
+        "address=a.example&verb=remove",
+        "verb=remove&why=x",
+        "address=a.example&verb=object&why=x",
+    ] {
+        let lacking = office.post("analyst", "/sites", body, HERE).await;
+        assert_eq!(lacking.status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+    }
+    assert_eq!(office.performed().len(), forms.len());
+}
+
 /// What each role may send, and nobody else; the key as nobody in particular.
 #[tokio::test]
 async fn each_form_is_for_some_roles_and_turns_the_others_away() {
@@ -92,6 +136,7 @@ async fn each_form_is_for_some_roles_and_turns_the_others_away() {
         ("/people", "verb=invite&name=Baba&role=analyst".to_owned(), &["admin"]),
         ("/law/approve", "measure=takedown-notice&why=tonight".to_owned(), &["legal"]),
         ("/law/emergencies", "entry=0&verdict=justified&why=tonight".to_owned(), &["legal"]),
+        ("/sites", "address=bad.example&verb=list&threat=phishing&why=wrong".to_owned(), &["analyst"]),
         ("/people", format!("verb=end&person={person}"), &["admin"]),
     ];
     for (path, body, may) in forms {

@@ -57,6 +57,8 @@ async fn answers(kept: Kept) -> Vec<(String, Answer)> {
         "/telescope/sphere",
         "/telescope/sightings",
         "/telescope/campaigns",
+        "/sites",
+        "/sites?state=listed&source=phish-list&lang=en",
         "/law",
         "/law/refusals",
         "/law/consents",
@@ -70,6 +72,8 @@ async fn answers(kept: Kept) -> Vec<(String, Answer)> {
     ];
     let others = [
         "/evidence/7",
+        "/sites/record?address=site-001.example%2Fa%3Fb%3D1",
+        "/sites/record?address=none",
         "/people",
         "/me",
         "/campaigns",

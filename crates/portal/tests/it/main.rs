@@ -7,6 +7,7 @@ mod desk;
 mod door;
 mod every_page;
 mod operator;
+mod sites;
 mod subscriber;
 mod telescopes;
 mod warned;

@@ -1,6 +1,6 @@
 //! Sites: seen again they stay what was decided, lists are counted, what is due comes once.
 
-use noroshi_store::sites::{Site, SiteListing, SiteObjection, SiteSource, SiteState};
+use noroshi_store::sites::{Site, SiteListing, SiteObjection, SiteSource, SiteState, SitesAsked};
 
 use crate::{at, on_both};
 use noroshi_model::Id;
@@ -57,6 +57,42 @@ fn seen_again_a_site_keeps_what_was_decided_of_it() {
         assert_eq!(of(None, "a.example"), ["a.example/x"]);
         assert_eq!(of(Some(SiteState::Candidate), ""), ["a.example/x"]);
         assert_eq!(store.tx("t", |tx| tx.sites_of_host("a.example", 10)).unwrap().len(), 2);
+    });
+}
+
+#[test]
+fn sites_are_found_by_state_list_and_what_is_in_their_address() {
+    on_both(|store| {
+        store
+            .tx("t", |tx| {
+                for (at, name) in
+                    ["a.example", "a_b.example", "axb.example", "b.example/100%"].iter().enumerate()
+                {
+                    tx.see_site(&site(name, name, 1))?;
+                    tx.put_site_listing(&listing(name, ["one", "two"][at % 2], 1))?;
+                }
+                tx.decide_site("b.example/100%", SiteState::Listed, "two lists", "", at(2))
+            })
+            .unwrap();
+        let find = |asked: SitesAsked, after: &str| {
+            let found = store.tx("t", |tx| tx.find_sites(&asked, after, 3)).unwrap();
+            found.into_iter().map(|site| site.address).collect::<Vec<_>>()
+        };
+        let none = SitesAsked::default;
+        let text = |text: &str| SitesAsked { text: Some(text.into()), ..none() };
+        assert_eq!(find(none(), "").len(), 3, "no more than were asked for");
+        assert_eq!(find(text("a_b"), ""), ["a_b.example"], "no character stands for another");
+        assert_eq!(find(text("%"), ""), ["b.example/100%"]);
+        assert_eq!(find(text("\\"), ""), [""; 0]);
+        assert_eq!(find(text("example"), "axb.example"), ["b.example/100%"]);
+        assert_eq!(
+            find(SitesAsked { source: Some("one".into()), ..none() }, ""),
+            ["a.example", "axb.example"]
+        );
+        assert_eq!(find(SitesAsked { state: Some(SiteState::Listed), ..none() }, ""), ["b.example/100%"]);
+        let listed_by_one =
+            SitesAsked { state: Some(SiteState::Listed), source: Some("one".into()), text: None };
+        assert_eq!(find(listed_by_one, ""), [""; 0]);
     });
 }
 
