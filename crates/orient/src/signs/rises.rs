@@ -4,13 +4,15 @@
 //! to stay. What sets a spreading worm apart is the shape: counts that bend upward on one day and go on rising. So for
 //! each key the last eight weeks are kept, and each day two shapes are fitted to their logarithms: a level with a ramp at
 //! its end, which is exponential growth, and a level with a jump. A key rises where the ramp explains far more than a level
-//! does *and* more than the best jump; scanners that come to stay jump.
+//! does *and* more than the best jump; scanners that come to stay jump. A day weighs as much as its count is certain: counts are
+//! taken for negative binomial, with the key's own dispersion, so that a level near zero is known better than what is noisy.
 //!
 //! ```text
-//!   counts of a day ──▶ less what a sweep added, by the share of the sensor that worked ──▶ ln(count + 6) ──▶ spikes cut
+//!   counts of a day ──▶ less what a sweep added, by the share of the sensor that worked ──▶ ln(count + 6) ──▶ spikes cut ──▶ weighed
 //!       ramp against level, in noise²  ≥ RAMP_MIN ┐
 //!       ramp against jump, in noise²   ≥ JUMP_MIN ├──▶ Rise
-//!       growth, rise and senders that matter      ┘
+//!       growth, rise and senders that matter      │
+//!       the last days keep up with the ramp       ┘
 //! ```
 //!
 //! Fitting ramps and jumps at every place is the generalised likelihood ratio of Basseville and Nikiforov, "Detection of
@@ -29,25 +31,34 @@ pub const DAYS_MIN: usize = 28;
 pub const QUIET_DAYS: u32 = 28;
 
 /// Growth a day at most, as a logarithm.
-pub const GROWTH_MAX: f64 = 0.22;
+pub const GROWTH_MAX: f64 = 0.24;
 
 /// Growth a day at least, as a logarithm.
 const GROWTH_MIN: f64 = 0.028;
-/// Rise along the ramp at least, as a logarithm: times 2.2, of counts that are large beside [`OFFSET`].
-const RISE_MIN: f64 = 0.8;
+/// Rise along the ramp at least, as a logarithm: times 2.5, of counts that are large beside [`OFFSET`].
+const RISE_MIN: f64 = 0.9;
 /// Senders a day at the end of the ramp at least: fewer are not worth anybody's time.
-const SENDERS_MIN: f64 = 12.0;
+const SENDERS_MIN: f64 = 11.0;
 /// What the ramp explains at least that a level does not, in squares of the noise.
-const RAMP_MIN: f64 = 33.0;
+const RAMP_MIN: f64 = 16.0;
 /// What the ramp explains at least that the best jump does not, in squares of the noise. Most of the wrong alerts are jumps, so
 /// this is what decides between more found and fewer wrong.
-const JUMP_MIN: f64 = 1.0;
+const JUMP_MIN: f64 = 0.7;
+/// The days on which a ramp must not fall far behind, and by how much of the noise together: what came and goes does.
+const LAST: (usize, f64) = (3, 1.5);
 /// Days for which a ramp may have lasted.
 const RAMPS: [usize; 9] = [8, 10, 12, 14, 16, 20, 25, 31, 40];
 /// Added to a count before its logarithm is taken: the noise of small counts becomes alike, and small differences silent.
 const OFFSET: f64 = 6.0;
-/// The noise of a day's logarithm is believed to be at least this: the most that a Poisson count has, that of [`OFFSET`].
+/// The noise of a day's logarithm is believed to be at least this where spikes are cut: the most that a Poisson count has, that of
+/// [`OFFSET`].
 const NOISE_MIN: f64 = 0.21;
+/// The variance of a day's logarithm is believed to be at least this, half of that: the shape of a key is not known well.
+const VARIANCE_MIN: f64 = 0.022;
+/// Variance of a large count's logarithm, which is one to the shape of a negative binomial, at least and at most.
+const DISPERSION: (f64, f64) = (0.1, 1.0);
+/// Senders on one of the last days at least: with fewer on each, no ramp that they keep up with ends at [`SENDERS_MIN`].
+const LATELY_MIN: f64 = 5.0;
 /// Days over which the noise may have become more.
 const LATELY: usize = 14;
 /// The part of the noise lately that counts, as few days know it badly.
@@ -151,9 +162,14 @@ impl<K: Clone + Eq + Hash + Ord> Rises<K> {
     fn rising(&mut self, slot: usize) -> Vec<Rise<K>> {
         let day = self.day;
         let sensor = |slot: usize| self.shares[slot].map(|share| (share, self.sweeps[slot]));
+        // Most keys have so few senders that a look at the last days is enough.
+        let days =
+            (0..DAYS).map(|ago| (slot + DAYS - ago) % DAYS).filter_map(|slot| Some((slot, sensor(slot)?.0)));
+        let last: Vec<(usize, u16)> = days.take(LAST.0).map(|(slot, share)| (slot, least(share))).collect();
         let mut rising = Vec::new();
         for (key, kept) in &mut self.keys {
-            if kept.roots[slot] == 0 || kept.quiet_until > day {
+            let are_few = last.iter().all(|(slot, least)| kept.roots[*slot] < *least);
+            if are_few || kept.roots[slot] == 0 || kept.quiet_until > day {
                 continue;
             }
             let Some(ramp) = Series::new(kept, sensor, slot).ramp() else { continue };
@@ -213,13 +229,19 @@ fn count(root: u16) -> f64 {
     (f64::from(root) / 16.0).powi(2)
 }
 
+/// The root of [`LATELY_MIN`] senders, as a sensor of which a share works sees them.
+fn least(share: f64) -> u16 {
+    (16.0 * (LATELY_MIN * share).sqrt()) as u16
+}
+
 /// Logarithms of a key's counts on the days that had a sensor, the earliest first.
 struct Series {
     /// Days before today, and the logarithm.
     days: [(f64, f64); DAYS],
     len: usize,
-    /// Standard deviation of a day.
-    noise: f64,
+    /// One to the variance of each day, and their sum.
+    weights: [f64; DAYS],
+    weight: f64,
 }
 
 struct Ramp {
@@ -232,7 +254,7 @@ struct Ramp {
 
 impl Series {
     fn new(kept: &Kept, sensor: impl Fn(usize) -> Option<(f64, f64)>, slot: usize) -> Self {
-        let mut series = Self { days: [(0.0, 0.0); DAYS], len: 0, noise: 0.0 };
+        let mut series = Self { days: [(0.0, 0.0); DAYS], len: 0, weights: [0.0; DAYS], weight: 0.0 };
         for ago in (0..DAYS).rev() {
             let at = (slot + DAYS - ago) % DAYS;
             let Some((share, sweep)) = sensor(at) else { continue };
@@ -241,47 +263,63 @@ impl Series {
             series.len += 1;
         }
         let days = &mut series.days[..series.len];
-        series.noise = noise(days).max(LATELY_PART * noise(&days[days.len().saturating_sub(LATELY)..]));
-        cut_spikes(days, series.noise);
+        let noise = noise(days).max(LATELY_PART * noise(&days[days.len().saturating_sub(LATELY)..]));
+        let usual = usual(days);
+        let far = SPIKE * noise.max(NOISE_MIN);
+        // What is far from the days around it, spikes and pulses, is brought nearer.
+        days.iter_mut().zip(usual).for_each(|((_, y), usual)| *y = y.clamp(usual - far, usual + far));
+        series.weights = weights(&usual[..series.len], noise);
+        series.weight = series.weights.iter().sum();
         series
     }
 
     /// The ramp at the end, if there is one that matters and no jump explains it.
     fn ramp(&self) -> Option<Ramp> {
-        let mean = self.days().iter().map(|(_, y)| y).sum::<f64>() / self.len as f64;
+        let mean = self.weighed().map(|(_, y, weight)| weight * y).sum::<f64>() / self.weight;
         let ramps = RAMPS.into_iter().map(|days| self.fit(days, mean)).filter(Ramp::matters);
         let best = ramps.max_by(|a, b| a.score.total_cmp(&b.score))?;
-        (best.score >= RAMP_MIN && best.score - self.jump(mean) >= JUMP_MIN).then_some(best)
+        (best.score >= RAMP_MIN && best.score - self.jump(mean) >= JUMP_MIN && self.keeps_up(&best))
+            .then_some(best)
     }
 
     /// Least squares of a level with a ramp over the last days.
     fn fit(&self, days: usize, mean: f64) -> Ramp {
-        let (n, length) = (self.len as f64, days as f64);
-        let (h, hh, hy) = self.days().iter().fold((0.0, 0.0, 0.0), |(h, hh, hy), (ago, y)| {
+        let length = days as f64;
+        let (h, hh, hy) = self.weighed().fold((0.0, 0.0, 0.0), |(h, hh, hy), (ago, y, weight)| {
             let height = (length - ago).max(0.0);
-            (h + height, hh + height * height, hy + height * (y - mean))
+            let weighed = weight * height;
+            (h + weighed, hh + weighed * height, hy + weighed * (y - mean))
         });
-        let slope = hy / (hh - h * h / n);
-        let level = mean - slope * h / n;
-        Ramp { days, slope, ends: (level, level + slope * length), score: hy * slope / self.noise.powi(2) }
+        let slope = hy / (hh - h * h / self.weight);
+        let level = mean - slope * h / self.weight;
+        Ramp { days, slope, ends: (level, level + slope * length), score: hy * slope }
     }
 
-    fn days(&self) -> &[(f64, f64)] {
-        &self.days[..self.len]
+    /// Whether the last days are where the ramp is.
+    fn keeps_up(&self, ramp: &Ramp) -> bool {
+        let (level, length) = (ramp.ends.0, ramp.days as f64);
+        let above =
+            |(ago, y, weight): (f64, f64, f64)| (y - level - ramp.slope * (length - ago)) * weight.sqrt();
+        self.weighed().rev().take(LAST.0).map(above).sum::<f64>() >= -LAST.1
+    }
+
+    /// Days ago, the logarithm, and its weight.
+    fn weighed(&self) -> impl DoubleEndedIterator<Item = (f64, f64, f64)> {
+        let days = self.days[..self.len].iter().zip(&self.weights[..self.len]);
+        days.map(|((ago, y), weight)| (*ago, *y, *weight))
     }
 
     /// What the best jump upward explains that a level does not, in squares of the noise.
     fn jump(&self, mean: f64) -> f64 {
-        let n = self.len as f64;
-        let (mut sum, mut best) = (0.0, 0.0_f64);
-        for (after, (_, y)) in self.days().iter().rev().enumerate().take(self.len.saturating_sub(1)) {
-            sum += y - mean;
-            let after = after as f64 + 1.0;
+        let (mut sum, mut after, mut best) = (0.0, 0.0, 0.0_f64);
+        for (_, y, weight) in self.weighed().rev().take(self.len.saturating_sub(1)) {
+            sum += weight * (y - mean);
+            after += weight;
             if sum > 0.0 {
-                best = best.max(sum * sum * n / (after * (n - after)));
+                best = best.max(sum * sum * self.weight / (after * (self.weight - after)));
             }
         }
-        best / self.noise.powi(2)
+        best
     }
 }
 
@@ -315,7 +353,7 @@ fn noise(days: &[(f64, f64)]) -> f64 {
     let kept = &squares[..len - len / 10];
     // A normal's lowest nine tenths have 0.623 of its variance; a difference has twice that of a day.
     let variance = kept.iter().sum::<f64>() / (kept.len().max(1) as f64 * 0.623 * 2.0);
-    variance.sqrt().max(NOISE_MIN)
+    variance.sqrt()
 }
 
 fn median(values: &mut [f64]) -> f64 {
@@ -326,20 +364,37 @@ fn median(values: &mut [f64]) -> f64 {
     }
 }
 
-/// Brings what is far from the median of the five days around it, spikes and pulses, nearer to it.
-fn cut_spikes(days: &mut [(f64, f64)], noise: f64) {
-    let len = days.len();
-    if len < 5 {
-        return;
-    }
+/// The median of the five days around each.
+fn usual(days: &[(f64, f64)]) -> [f64; DAYS] {
     let mut usual = [0.0; DAYS];
-    for (i, usual) in usual.iter_mut().enumerate().take(len) {
-        let around = &days[i.saturating_sub(2).min(len - 5)..][..5];
-        *usual = median(&mut std::array::from_fn::<f64, 5, _>(|n| around[n].1));
+    // There are days enough: fewer than [`DAYS_MIN`] are not looked at.
+    let last = days.len().saturating_sub(5);
+    for (i, usual) in usual.iter_mut().enumerate().take(days.len()) {
+        let around = days.iter().skip(i.saturating_sub(2).min(last));
+        let mut five = [0.0; 5];
+        five.iter_mut().zip(around).for_each(|(y, day)| *y = day.1);
+        *usual = median(&mut five);
     }
-    for ((_, y), usual) in days.iter_mut().zip(usual) {
-        *y = y.clamp(usual - SPIKE * noise, usual + SPIKE * noise);
+    usual
+}
+
+/// One to the variance of each day's logarithm: that of a negative binomial count whose dispersion makes all of them together as noisy
+/// as the key is.
+fn weights(usual: &[f64], noise: f64) -> [f64; DAYS] {
+    let mut parts = [(0.0, 0.0); DAYS];
+    let (mut poisson, mut square) = (0.0, 0.0);
+    for (part, level) in parts.iter_mut().zip(usual) {
+        let (offset, count) = (level.exp(), senders(*level));
+        *part = (count / (offset * offset), (count / offset).powi(2));
+        (poisson, square) = (poisson + part.0, square + part.1);
     }
+    let dispersion = (noise * noise * usual.len() as f64 - poisson) / f64::max(square, 1e-3);
+    let dispersion = dispersion.clamp(DISPERSION.0, DISPERSION.1);
+    let mut weights = [0.0; DAYS];
+    for (weight, part) in weights.iter_mut().zip(&parts[..usual.len()]) {
+        *weight = 1.0 / (part.0 + dispersion * part.1).max(VARIANCE_MIN);
+    }
+    weights
 }
 
 #[cfg(test)]
@@ -359,13 +414,13 @@ mod tests {
     }
 
     fn growing(growth: f64) -> Vec<u32> {
-        (0..100).map(|day| (40.0 * (1.0 + growth).powi((day - 60).max(0))).round() as u32).collect()
+        (0..120).map(|day| (40.0 * (1.0 + growth).powi((day - 60).max(0))).round() as u32).collect()
     }
 
     #[test]
     fn what_grows_is_told_before_it_is_five_times_as_much_and_once() {
         for growth in [0.03, 0.05, 0.1, 0.2] {
-            let found = play(&growing(growth)[..90.min(60 + (5.0_f64.ln() / growth.ln_1p()) as usize)]);
+            let found = play(&growing(growth)[..100.min(60 + (5.0_f64.ln() / growth.ln_1p()) as usize)]);
             assert_eq!(found.len(), 1, "{growth} {found:?}");
             let (_, rise) = &found[0];
             assert!(rise.key == 0 && rise.now < 200.0 && (rise.before - 40.0).abs() < 15.0, "{rise:?}");
