@@ -475,7 +475,15 @@ try {
   const paths = ['/', '/cases', '/cases?state=notified', '/campaigns', '/steps', '/people', '/me', '/quarantine', '/alerts', '/telescope', '/telescope/map', '/telescope/sphere', '/telescope/sightings', '/telescope/campaigns', '/sites', '/sites?state=listed&q=shared&lang=en', RECORD, `${RECORD}&lang=en`, '/law', '/law/refusals', '/law/consents', '/law/emergencies?all=1', '/evidence', '/outcome', '/outcome/wordings', '/outcome/networks', '/intake', '/settings', '/cases/none'];
   const seen = await watches(noroshi);
   readLists(noroshi);
-  await check('sites: found, read, listed, objected to and taken out, without JavaScript', () => sitesDay(browser, login, noroshi, { open, press, same, shot, text }));
+  const abe = await open(browser, 1440);
+  await withPasskey(abe.page);
+  await abe.page.goto(noroshi.run('staff', 'invite', 'Abe', '--role', 'analyst', '--by', 'aoki').trim());
+  await press(abe.page, 'button[data-passkey="make"]');
+  const other = (await abe.page.browserContext().cookies()).find((cookie) => cookie.name === 'noroshi-person');
+  await abe.close();
+  const second = (page) => page.setCookie({ name: other.name, value: other.value, url: noroshi.console });
+  await check('sites: found, read, listed, objected to and taken out, without JavaScript', () => sitesDay(browser, login, second, noroshi, { open, press, same, shot, text }));
+  await examined(browser, 'console sites that wait for a second person', theirs('/sites?lang=en'), { before: second });
   const one = await noroshi.oneCase();
   for (const path of [...paths, `/cases/${one}`, '/evidence/3']) await examined(browser, `console ${path.replace(one, 'ID')}`, theirs(path), { before: login });
 

@@ -36,7 +36,7 @@ use crate::attention::{self, Matters};
 use crate::counting::Counting;
 use crate::house::House;
 use crate::ladder::acts::{self, Verdict};
-use crate::site::JudgeOnce;
+use crate::site::SitesKept;
 use crate::{cases, counters, evidence, law, metrics, report};
 
 /// What takes long to count.
@@ -73,8 +73,8 @@ pub struct HouseDesk {
     trials: Arc<Counting<AsOf<Vec<Trial>>>>,
     /// Which wording works, likewise.
     wordings: Arc<Counting<AsOf<Vec<WordingTrial>>>>,
-    /// What sites are judged by.
-    pub(crate) judge: JudgeOnce,
+    /// What the pages about sites keep.
+    pub(crate) sites: SitesKept,
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
@@ -107,8 +107,8 @@ impl HouseDesk {
         let trying = Arc::clone(&house);
         let wordings =
             Counting::new(move || Ok(AsOf { at: trying.clock.now(), value: report::wordings(&trying)? }));
-        let judge = JudgeOnce::default();
-        Self { house, told: Mutex::new(None), counted, trials, wordings, judge }
+        let sites = SitesKept::default();
+        Self { house, told: Mutex::new(None), counted, trials, wordings, sites }
     }
 
     /// Begins to count, so that whoever comes first need not wait for all of it.

@@ -22,7 +22,7 @@ mod telescopes;
 
 pub use sites::{
     SITE_STATES, SITE_THREATS, SiteFilter, SiteLine, SiteListingLine, SiteObjectionLine, SitePage, SiteVerb,
-    Sites,
+    SiteWaiting, Sites,
 };
 pub use telescopes::{Expected, PlacedAlert, Ring, Sky, SkyNews, TelescopePage, Telescopes};
 

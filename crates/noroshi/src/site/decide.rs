@@ -112,10 +112,33 @@ fn names(by: &By) -> anyhow::Result<String> {
     Ok(by.people.iter().map(|name| name.trim()).collect::<Vec<_>>().join(" and "))
 }
 
+/// The warning lists that make two people necessary.
+fn warnings_of_whole(judge: &Judge, address: &Address) -> Vec<String> {
+    if address.is_place() { Vec::new() } else { judge.warnings(address) }
+}
+
+/// Whether it takes two people to list a site or to take it out.
+pub fn takes_two(judge: &Judge, address: &Address) -> bool {
+    !warnings_of_whole(judge, address).is_empty()
+}
+
+/// Writes down that one person wants a site listed, or taken out, and that another has to say so as well.
+pub fn ask_second(house: &House, address: &Address, lists: bool, by: &By) -> anyhow::Result<()> {
+    if !lists {
+        known(house, address)?;
+    }
+    let person = names(by)?;
+    let what = if lists { "listed" } else { "taken out" };
+    let did =
+        format!("wants the site {} {what}, which takes a second person: {}", address.defanged(), by.why);
+    house.note(&person, &did)?;
+    Ok(())
+}
+
 /// Who decides: two people where a popular name as a whole is concerned.
 fn people(judge: &Judge, address: &Address, by: &By) -> anyhow::Result<String> {
     let names = names(by)?;
-    let warnings = if address.is_place() { Vec::new() } else { judge.warnings(address) };
+    let warnings = warnings_of_whole(judge, address);
     if let Some(warning) = warnings.first() {
         let two =
             matches!(by.people.as_slice(), [one, other] if !one.trim().eq_ignore_ascii_case(other.trim()));

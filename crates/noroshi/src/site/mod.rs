@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::commands::Where;
-pub use desk::JudgeOnce;
+pub use desk::SitesKept;
 
 /// Sites that are listed unless more are asked for.
 const LISTED: u32 = 100;

@@ -23,7 +23,7 @@ use super::enter::Who;
 use super::said::Said;
 use super::{page, rows_behind};
 use crate::counter::Counter;
-use crate::desk::{SITE_STATES, SITE_THREATS, SiteFilter, SiteLine, SitePage, SiteVerb};
+use crate::desk::{SITE_STATES, SITE_THREATS, SiteFilter, SiteLine, SitePage, SiteVerb, SiteWaiting};
 use crate::guard::PATH_BYTES_MAX;
 use crate::show;
 use crate::subscriber::visitor::Visitor;
@@ -92,6 +92,7 @@ struct SitesView<'a> {
     here: Here<'a>,
     w: &'a Words<'a>,
     sites: &'a [SiteLine],
+    waiting: &'a [SiteWaiting],
     filter: &'a SiteFilter,
     /// The filter as part of an address.
     query: &'a str,
@@ -101,6 +102,11 @@ struct SitesView<'a> {
 impl SitesView<'_> {
     fn is(&self, state: &str) -> bool {
         self.filter.state.as_deref() == Some(state)
+    }
+
+    /// Whether whoever is in may be the second person.
+    fn seconds(&self, waiting: &SiteWaiting) -> bool {
+        self.here.judges() && waiting.person != self.here.name()
     }
 
     fn is_filtered(&self) -> bool {
@@ -148,10 +154,22 @@ pub(super) async fn sites(
         Ok(list) => list,
         Err(response) => return response,
     };
-    let twin = json!({ "next": pager.next, "sites": sites });
+    let waiting = match counter.ask(|desk| desk.waiting_sites()).await {
+        Ok(waiting) => waiting,
+        Err(error) => return asked.trouble(&error),
+    };
+    let twin = json!({ "next": pager.next, "sites": sites, "waiting": waiting });
     let here = asked.here("sites");
     asked.answer(
-        &SitesView { here, w: &w, sites: &sites, filter: &filter, query: &query, pager: &pager },
+        &SitesView {
+            here,
+            w: &w,
+            sites: &sites,
+            waiting: &waiting,
+            filter: &filter,
+            query: &query,
+            pager: &pager,
+        },
         &twin,
     )
 }
@@ -224,7 +242,8 @@ pub(super) async fn judge(State(counter): State<Counter>, who: Who, asked: Asked
         );
     };
     match counter.ask(move |desk| desk.judge_site(&address, &verb, &who.person.name, &why)).await {
-        Ok(address) => page::see(&record_path(&address)),
+        Ok(Some(address)) => page::see(&record_path(&address)),
+        Ok(None) => page::see(PATH),
         Err(error) => asked.trouble(&error),
     }
 }

@@ -125,6 +125,24 @@ pub enum SiteVerb {
     Object(String),
 }
 
+/// What one person said of a popular name as a whole, and for which a second is needed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SiteWaiting {
+    /// The site, without scheme.
+    pub address: String,
+    /// The same so that nobody opens it by mistake.
+    pub defanged: String,
+    /// The kind of harm it is to be listed for; none: it is to be taken out.
+    pub threat: Option<String>,
+    /// Who says so.
+    pub person: String,
+    /// Why.
+    pub why: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// The program behind the pages about sites.
 pub trait Sites: Send + Sync + 'static {
     /// Sites in the order of their addresses, behind a place.
@@ -136,12 +154,15 @@ pub trait Sites: Send + Sync + 'static {
     ) -> Result<Vec<SiteLine>, DeskError>;
     /// One of them, its evidence in a language.
     fn site(&self, address: &str, lang: Lang) -> Result<SitePage, DeskError>;
-    /// Does what a person says of one, and records who and why; answers with its address as it is written here.
+    /// What waits for a second person, the newest first.
+    fn waiting_sites(&self) -> Result<Vec<SiteWaiting>, DeskError>;
+    /// Does what a person says of one, and records who and why; answers with its address as it is written here, or with nothing where a second person has
+    /// to say the same first.
     fn judge_site(
         &self,
         address: &str,
         verb: &SiteVerb,
         person: &str,
         why: &str,
-    ) -> Result<String, DeskError>;
+    ) -> Result<Option<String>, DeskError>;
 }
