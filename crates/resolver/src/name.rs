@@ -8,6 +8,7 @@ use std::fmt;
 use std::hash::Hasher as _;
 
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
+use smallvec::SmallVec;
 
 /// Octets of a name in wire form at most (RFC 1035, 3.1).
 pub const OCTETS_MAX: usize = 255;
@@ -36,6 +37,9 @@ pub enum NameError {
     #[error("an unfinished escape")]
     Escape,
 }
+
+/// Labels of a name; hardly any has more than eight.
+pub type Labels<'a> = SmallVec<[&'a [u8]; 8]>;
 
 /// A name in lower case, in wire form without compression.
 #[derive(Clone, Copy)]
@@ -109,6 +113,14 @@ impl Name {
             _ => {}
         }
         let mut name = Self { len: 0, ..Self::ROOT };
+        if memchr::memchr(b'\\', text).is_none() {
+            let (labels, is_absolute) =
+                text.strip_suffix(b".").map_or((text, false), |labels| (labels, true));
+            for label in labels.split(|octet| *octet == b'.') {
+                name.push(label)?;
+            }
+            return name.append(if is_absolute { &Self::ROOT } else { origin });
+        }
         let mut label = Label::default();
         let mut rest = text;
         while let [first, after @ ..] = rest {
@@ -172,21 +184,20 @@ impl Name {
     }
 
     /// The labels above which `apex` begins: `a.b` of `a.b.example.` below `example.`; `None` where it is not below or at `apex`.
-    pub fn below(&self, apex: &Self) -> Option<Vec<&[u8]>> {
+    pub fn below(&self, apex: &Self) -> Option<Labels<'_>> {
+        self.is_below(apex).then(|| self.labels().take(self.label_count() - apex.label_count()).collect())
+    }
+
+    /// Whether it is `apex` or below it.
+    pub fn is_below(&self, apex: &Self) -> bool {
         let (mine, its) = (self.wire(), apex.wire());
-        let start = mine.len().checked_sub(its.len())?;
+        let Some(start) = mine.len().checked_sub(its.len()) else { return false };
         // The tail must begin at a label.
         let mut at = 0;
         while at < start {
             at += 1 + usize::from(mine[at]);
         }
-        (at == start && mine[start..] == *its)
-            .then(|| self.labels().take(self.label_count() - apex.label_count()).collect())
-    }
-
-    /// Whether it is `apex` or below it.
-    pub fn is_below(&self, apex: &Self) -> bool {
-        self.below(apex).is_some()
+        at == start && mine[start..] == *its
     }
 
     /// The name that `labels` and this one make together.
@@ -265,6 +276,13 @@ fn escaped(rest: &[u8]) -> Result<(u8, &[u8]), NameError> {
         }
         [octet, rest @ ..] if !octet.is_ascii_digit() => Ok((*octet, rest)),
         _ => Err(NameError::Escape),
+    }
+}
+
+impl Default for Name {
+    /// The root.
+    fn default() -> Self {
+        Self::ROOT
     }
 }
 
@@ -434,7 +452,7 @@ mod tests {
         assert!(name("example.").is_below(&Name::ROOT));
         assert!(!name("anexample.").is_below(&name("example.")));
         assert!(!name("example.").is_below(&name("a.example.")));
-        assert_eq!(name("a.b.example.").below(&name("example.")).unwrap(), [b"a", b"b"]);
+        assert_eq!(name("a.b.example.").below(&name("example.")).unwrap().as_slice(), [b"a", b"b"]);
         assert_eq!(name("a.b.").parent(), Some(name("b.")));
         assert_eq!(Name::ROOT.parent(), None);
     }

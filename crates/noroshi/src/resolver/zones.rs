@@ -159,7 +159,7 @@ impl Zones {
         let standing = editor.zone(local.place).and_then(|zone| Some((zone.serial?, zone.soa.clone()?)));
         let (from, soa) = standing.context("the zone was not read")?;
         let soa =
-            ZoneRecord { owner: apex, rtype: soa.rtype, ttl: soa.ttl, data: &soa.data }.to_owned_record();
+            ZoneRecord { owner: &apex, rtype: soa.rtype, ttl: soa.ttl, data: &soa.data }.to_owned_record();
         let to = from.wrapping_add(1);
         come.insert(0, soa.with_serial(to));
         let change = Change { from, to, gone, come };

@@ -288,7 +288,7 @@ fn rpz(input: Input, entries: &mut Entries) -> anyhow::Result<()> {
     let mut apex = Name::ROOT;
     let threat = entries.threat;
     noroshi_resolver::policy::zonefile::read(input, &Name::ROOT, |line, record| match record {
-        Ok(record) if record.rtype == rtype::SOA => apex = record.owner,
+        Ok(record) if record.rtype == rtype::SOA => apex = *record.owner,
         // `.` is the name's end, `*.` that no data is there.
         Ok(record) if record.rtype == rtype::CNAME && matches!(record.data, [0] | [1, b'*', 0]) => {
             let Some(labels) = record.owner.below(&apex) else { return };

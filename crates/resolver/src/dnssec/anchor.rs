@@ -56,7 +56,7 @@ impl Anchor {
         let whole = zonefile::read(text.as_bytes(), &Name::ROOT, |_, record| {
             let anchor = record.map_err(AnchorError::from).and_then(|record| {
                 let anchor = Self::from_data(record.rtype, record.data).ok_or(AnchorError::Type)?;
-                Ok((record.owner, anchor))
+                Ok((*record.owner, anchor))
             });
             read.push(anchor);
         });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::names::{ActionId, Writer, ZONES_MAX};
+use super::names::{ActionId, Way, Writer, ZONES_MAX};
 use super::networks::Networks;
 use super::rule::{Action, LocalRecord, Part, RuleError, Trigger, ZoneRecord, rtype};
 use super::zonefile::{self, EntryError};
@@ -16,6 +16,8 @@ use crate::name::{Name, Realm, Secret};
 pub const REFUSED_MAX: usize = 1000;
 /// Records that are taken before a worker may run that waits for the same processor: a tenth of a millisecond.
 const RECORDS_AT_ONCE: usize = 128;
+/// Rules by name that are on their way into the table at once: about as many as a processor fetches from memory at a time.
+const COMING_MAX: usize = 16;
 /// Octets of a record in a zone's file, about.
 const OCTETS_A_RECORD: usize = 35;
 /// Names in the table for each record of a list, about: there are names above those with rules.
@@ -160,8 +162,10 @@ impl Editor {
             read,
             handled: 0,
             gently: !is_new,
+            coming: Vec::with_capacity(COMING_MAX),
         };
         let all_there = fill(&mut taking);
+        taking.settle();
         let Taking { read, count, soa, .. } = taking;
         if !all_there {
             if is_new {
@@ -198,6 +202,7 @@ impl Editor {
             read,
             handled: 0,
             gently: false,
+            coming: Vec::new(),
         };
         for record in gone {
             taking.gone(record);
@@ -205,6 +210,7 @@ impl Editor {
         for record in come {
             taking.record(0, Ok(record));
         }
+        taking.settle();
         let Taking { read, count, soa, .. } = taking;
         self.zones[usize::from(zone)] = Zone { settings, serial: read.serial, soa, rules: count };
         self.publish();
@@ -267,6 +273,25 @@ pub struct Taking<'a> {
     handled: usize,
     /// Whether others are let run now and then: a table is built while questions are answered.
     gently: bool,
+    /// Rules by name whose places in the table are being fetched.
+    coming: Vec<Coming>,
+}
+
+/// Where an action is.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    /// At the end of a way, or below it.
+    Name(&'a Way, bool),
+    Network(&'a Trigger),
+}
+
+/// A rule by name on its way into the table.
+#[derive(Debug)]
+struct Coming {
+    line: usize,
+    way: Way,
+    below: bool,
+    part: Part,
 }
 
 impl Taking<'_> {
@@ -276,13 +301,16 @@ impl Taking<'_> {
         if self.gently && self.handled.is_multiple_of(RECORDS_AT_ONCE) {
             std::thread::yield_now();
         }
-        if let Err(why) = record.map_err(Conflict::from).and_then(|record| self.add(record)) {
+        let added = record.map_err(Conflict::from).and_then(|record| self.add(line, record));
+        if let Err(why) = added {
+            // Those before it come first.
+            self.settle();
             self.read.refuse(line, why);
         }
     }
 
-    fn add(&mut self, record: ZoneRecord<'_>) -> Result<(), Conflict> {
-        if record.owner == self.settings.name && record.rtype == rtype::SOA {
+    fn add(&mut self, line: usize, record: ZoneRecord<'_>) -> Result<(), Conflict> {
+        if *record.owner == self.settings.name && record.rtype == rtype::SOA {
             self.read.serial = serial(record.data);
             self.soa = Some(Arc::new(LocalRecord {
                 rtype: record.rtype,
@@ -292,8 +320,36 @@ impl Taking<'_> {
             return Ok(());
         }
         let Some((trigger, part)) = record.rule(&self.settings.name)? else { return Ok(()) };
+        match trigger.by_name() {
+            Some((realm, name, below)) => {
+                let way = self.rules.names.way(realm, name);
+                self.coming.push(Coming { line, way, below, part });
+                if self.coming.len() == COMING_MAX {
+                    self.settle();
+                }
+                Ok(())
+            }
+            None => self.join(Place::Network(&trigger), part),
+        }
+    }
+
+    /// Has the rules that are on their way arrive. A place in a large table is far from the processor: fetched together, they cost
+    /// little more than one of them.
+    fn settle(&mut self) {
+        self.rules.names.approach(self.coming.iter().map(|coming| &coming.way));
+        let mut coming = std::mem::take(&mut self.coming);
+        for Coming { line, way, below, part } in coming.drain(..) {
+            if let Err(why) = self.join(Place::Name(&way, below), part) {
+                self.read.refuse(line, why);
+            }
+        }
+        self.coming = coming;
+    }
+
+    /// Gives the action at a place one record more.
+    fn join(&mut self, place: Place<'_>, part: Part) -> Result<(), Conflict> {
         let mut conflict = None;
-        self.edit(&trigger, |current| match joined(current, part) {
+        self.edit(place, |current| match joined(current, part) {
             Ok(action) => Some(action),
             Err(why) => {
                 conflict = why;
@@ -311,40 +367,37 @@ impl Taking<'_> {
 
     /// A record that the zone has no more. One that it never had changes nothing.
     pub fn gone(&mut self, record: ZoneRecord<'_>) {
-        if let Ok(Some((trigger, part))) = record.rule(&self.settings.name) {
-            self.edit(&trigger, |current| left(current?, &part));
-        }
+        self.settle();
+        let Ok(Some((trigger, part))) = record.rule(&self.settings.name) else { return };
+        let way = trigger.by_name().map(|(realm, name, below)| (self.rules.names.way(realm, name), below));
+        let place = way.as_ref().map_or(Place::Network(&trigger), |(way, below)| Place::Name(way, *below));
+        self.edit(place, |current| left(current?, &part));
     }
 
-    /// Puts another action in place of the one that a trigger has.
-    fn edit(&mut self, trigger: &Trigger, change: impl FnOnce(Option<&Action>) -> Option<Action>) {
+    /// Puts another action in place of the one that is there.
+    fn edit(&mut self, place: Place<'_>, change: impl FnOnce(Option<&Action>) -> Option<Action>) {
         let (zone, names) = (self.zone, &mut self.rules.names);
-        let by_name = match trigger {
-            Trigger::Name(name) => Some((Realm::Query, name, false)),
-            Trigger::Below(name) => Some((Realm::Query, name, true)),
-            Trigger::Server(name) => Some((Realm::Server, name, false)),
-            Trigger::ServerBelow(name) => Some((Realm::Server, name, true)),
-            _ => None,
-        };
         let (before, after);
-        if let Some((realm, name, below)) = by_name {
-            let way = names.way(realm, name);
-            before = names.rule(zone, &way, below);
-            after = changed(names, before, change);
-            if after != before {
-                names.set(zone, &way, below, after);
+        match place {
+            Place::Name(way, below) => {
+                before = names.rule(zone, way, below);
+                after = changed(names, before, change);
+                if after != before {
+                    names.set(zone, way, below, after);
+                }
             }
-        } else {
-            let (networks, network) = match trigger {
-                Trigger::Client(network) => (&mut self.rules.clients, *network),
-                Trigger::Address(network) => (&mut self.rules.addresses, *network),
-                Trigger::ServerAddress(network) => (&mut self.rules.servers, *network),
-                _ => return,
-            };
-            before = networks.rule(zone, network);
-            after = changed(names, before, change);
-            if after != before {
-                Arc::make_mut(networks).set(zone, network, after);
+            Place::Network(trigger) => {
+                let (networks, network) = match trigger {
+                    Trigger::Client(network) => (&mut self.rules.clients, *network),
+                    Trigger::Address(network) => (&mut self.rules.addresses, *network),
+                    Trigger::ServerAddress(network) => (&mut self.rules.servers, *network),
+                    _ => return,
+                };
+                before = networks.rule(zone, network);
+                after = changed(names, before, change);
+                if after != before {
+                    Arc::make_mut(networks).set(zone, network, after);
+                }
             }
         }
         let none = ActionId::default();
@@ -380,15 +433,14 @@ impl Rules {
 
     /// The action that a trigger has in a zone.
     fn current(&self, zone: u8, trigger: &Trigger) -> ActionId {
-        let by_name = |realm, name, below| self.names.rule(zone, &self.names.way(realm, name), below);
+        if let Some((realm, name, below)) = trigger.by_name() {
+            return self.names.rule(zone, &self.names.way(realm, name), below);
+        }
         match trigger {
-            Trigger::Name(name) => by_name(Realm::Query, name, false),
-            Trigger::Below(name) => by_name(Realm::Query, name, true),
-            Trigger::Server(name) => by_name(Realm::Server, name, false),
-            Trigger::ServerBelow(name) => by_name(Realm::Server, name, true),
             Trigger::Client(network) => self.clients.rule(zone, *network),
             Trigger::Address(network) => self.addresses.rule(zone, *network),
             Trigger::ServerAddress(network) => self.servers.rule(zone, *network),
+            _ => ActionId::default(),
         }
     }
 
@@ -498,8 +550,12 @@ mod tests {
         let mut editor = editor();
         let text = b"@ SOA ns. host. 7 1 1 1 1\na CNAME .\nb A 192.0.2.1\nb A 192.0.2.2\n24.0.2.0.192.rpz-ip CNAME .\n";
         editor.replace_by_file(0, text.as_slice(), 0).unwrap();
-        let record =
-            |owner: &str, rtype, data: &'static [u8]| ZoneRecord { owner: name(owner), rtype, ttl: 1, data };
+        let record = |owner: &str, rtype, data: &'static [u8]| ZoneRecord {
+            owner: Box::leak(Box::new(name(owner))),
+            rtype,
+            ttl: 1,
+            data,
+        };
         let gone = [record("b.one.", rtype::A, &[192, 0, 2, 1]), record("a.one.", rtype::CNAME, &[0])];
         let come = [
             record("c.one.", rtype::CNAME, &[0]),

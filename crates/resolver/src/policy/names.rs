@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 use super::rule::Action;
 use crate::name::{LABELS_MAX, Name, NameHash, Realm, Secret};
@@ -277,18 +278,26 @@ impl Writer {
     pub fn way(&self, realm: Realm, name: &Name) -> Way {
         let mut starts = [0; LABELS_MAX];
         let count = name.label_starts(&mut starts);
-        let mut way = Way { hashes: [NameHash::default(); LABELS_MAX + 1], len: count + 1 };
-        way.hashes[0] = self.secret.root(realm);
-        for depth in 1..=count {
-            way.hashes[depth] =
-                self.secret.child(way.hashes[depth - 1], name.label_at(starts[count - depth]));
+        let mut hash = self.secret.root(realm);
+        let mut way = Way(SmallVec::with_capacity(count + 1));
+        way.0.push(hash);
+        for start in starts[..count].iter().rev() {
+            hash = self.secret.child(hash, name.label_at(*start));
+            way.0.push(hash);
         }
         way
     }
 
+    /// Has the processor fetch what is at the ends of ways, of all at once instead of one after the other.
+    pub fn approach<'a>(&self, ways: impl IntoIterator<Item = &'a Way>) {
+        let slots = &self.names.slots;
+        let place = |way: &Way| slots[self.names.first(place(way.end()))].place.load(Ordering::Relaxed);
+        std::hint::black_box(ways.into_iter().fold(0, |all, way| all | place(way)));
+    }
+
     /// The rule that a zone has for the name at the end of a way, or those `below` it.
     pub fn rule(&self, zone: u8, way: &Way, below: bool) -> ActionId {
-        let node = self.names.look(way.hashes[way.len - 1]).unwrap_or_default();
+        let node = self.names.look(way.end()).unwrap_or_default();
         let here = node.iter().find(|here| here.zone == zone);
         here.map_or(ActionId::default(), |here| if below { here.below } else { here.exact })
     }
@@ -296,7 +305,7 @@ impl Writer {
     /// Gives a zone another rule for the name at the end of a way (or those `below` it), or none.
     pub fn set(&mut self, zone: u8, way: &Way, below: bool, action: ActionId) {
         let mut change = Change::Rule { below, action };
-        for hash in way.hashes[..way.len].iter().rev() {
+        for hash in way.0.iter().rev() {
             match self.change(zone, *hash, change) {
                 0 => return,
                 more => change = Change::Children(more),
@@ -317,7 +326,7 @@ impl Writer {
             Err(free) => (free, 0),
         };
         let node = &self.names.nodes[value as u32 as usize];
-        let mut entries: Vec<Here> = node.to_vec();
+        let mut entries: SmallVec<[Here; 4]> = SmallVec::from_slice(node);
         let known = entries.iter().position(|here| here.zone == zone);
         let mut here = known.map_or(Here { zone, ..Here::default() }, |at| entries[at]);
         let mut below_it = self.children_of(hash, value, zone);
@@ -352,7 +361,13 @@ impl Writer {
     }
 
     /// Names below this one in the other zones that have it.
-    fn counts_beside(&self, hash: NameHash, value: u64, zone: u8, entries: &[Here]) -> Vec<(u8, u32)> {
+    fn counts_beside(
+        &self,
+        hash: NameHash,
+        value: u64,
+        zone: u8,
+        entries: &[Here],
+    ) -> SmallVec<[(u8, u32); 4]> {
         let others = entries.iter().filter(|here| here.zone != zone);
         others.map(|here| (here.zone, self.children_of(hash, value, here.zone))).collect()
     }
@@ -480,9 +495,13 @@ impl Writer {
 
 /// The way from the root to a name, hash by hash.
 #[derive(Debug)]
-pub struct Way {
-    hashes: [NameHash; LABELS_MAX + 1],
-    len: usize,
+pub struct Way(SmallVec<[NameHash; 8]>);
+
+impl Way {
+    fn end(&self) -> NameHash {
+        // It begins with the root, so that there is one.
+        self.0.last().copied().unwrap_or_default()
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use crate::name::{Name, NameError};
+use crate::name::{Name, NameError, Realm};
 
 /// Numbers of record types that rules speak of.
 pub mod rtype {
@@ -50,6 +50,19 @@ pub enum Trigger {
     ServerBelow(Name),
     /// Likewise, a name server with an address of this network.
     ServerAddress(IpNet),
+}
+
+impl Trigger {
+    /// Where it waits for a name, and whether for those below it; `None` where it waits for a network.
+    pub fn by_name(&self) -> Option<(Realm, &Name, bool)> {
+        match self {
+            Self::Name(name) => Some((Realm::Query, name, false)),
+            Self::Below(name) => Some((Realm::Query, name, true)),
+            Self::Server(name) => Some((Realm::Server, name, false)),
+            Self::ServerBelow(name) => Some((Realm::Server, name, true)),
+            Self::Client(_) | Self::Address(_) | Self::ServerAddress(_) => None,
+        }
+    }
 }
 
 /// One record of local data.
@@ -136,7 +149,7 @@ pub enum Part {
 #[derive(Clone, Copy, Debug)]
 pub struct ZoneRecord<'a> {
     /// Its owner, absolute.
-    pub owner: Name,
+    pub owner: &'a Name,
     /// The type's number.
     pub rtype: u16,
     /// In seconds.
@@ -148,7 +161,7 @@ pub struct ZoneRecord<'a> {
 impl ZoneRecord<'_> {
     /// The same, to be kept.
     pub fn to_owned_record(&self) -> crate::zone::OwnedRecord {
-        let (owner, rtype, ttl) = (self.owner, self.rtype, self.ttl);
+        let (owner, rtype, ttl) = (*self.owner, self.rtype, self.ttl);
         crate::zone::OwnedRecord { owner, rtype, ttl, data: self.data.to_vec() }
     }
 }
@@ -183,7 +196,7 @@ impl ZoneRecord<'_> {
     ///
     /// [`RuleError`], why it is none.
     pub fn rule(&self, apex: &Name) -> Result<Option<(Trigger, Part)>, RuleError> {
-        let labels = self.owner.below(apex).ok_or(RuleError::Outside(Box::new(self.owner)))?;
+        let labels = self.owner.below(apex).ok_or(RuleError::Outside(Box::new(*self.owner)))?;
         if labels.is_empty() {
             return Ok(None);
         }
@@ -324,7 +337,7 @@ mod tests {
 
     fn rule(owner: &str, target: &str) -> Result<Option<(Trigger, Part)>, RuleError> {
         let data = name(target);
-        let record = ZoneRecord { owner: name(owner), rtype: rtype::CNAME, ttl: 300, data: data.wire() };
+        let record = ZoneRecord { owner: &name(owner), rtype: rtype::CNAME, ttl: 300, data: data.wire() };
         record.rule(&name("rpz."))
     }
 

@@ -135,6 +135,10 @@ fn entry(text: &[u8]) -> Result<Cut<'_>, (EntryError, &[u8])> {
     if depth == 0 && !quoted { Ok((text, &[], lines)) } else { Err((EntryError::Open, next)) }
 }
 
+fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
+}
+
 /// What earlier entries say about the next one.
 struct Reader {
     origin: Name,
@@ -150,13 +154,10 @@ impl Reader {
         let simple = memchr::memchr3(b'(', b'"', b'\\', text).is_none();
         if simple {
             let text = &text[..memchr::memchr(b';', text).unwrap_or(text.len())];
-            let mut words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-            let Some(first) = words.next() else { return };
-            if first.starts_with(b"$") {
-                if let Err(error) = self.directive(first, words.next()) {
-                    take(Err(error));
-                }
-                return;
+            match text.trim_ascii_start().first() {
+                None => return,
+                Some(b'$') => return self.directive(text).unwrap_or_else(|error| take(Err(error))),
+                Some(_) => {}
             }
             let mut data = [0; crate::name::OCTETS_MAX];
             match self.simple(text, &mut data) {
@@ -166,16 +167,13 @@ impl Reader {
             }
         }
         let mut data = Vec::new();
-        take(self.other(text, &mut data).map(|(owner, rtype, ttl)| ZoneRecord {
-            owner,
-            rtype,
-            ttl,
-            data: &data,
-        }));
+        take(self.other(text, &mut data));
     }
 
-    fn directive(&mut self, word: &[u8], value: Option<&[u8]>) -> Result<(), EntryError> {
-        let value = value.ok_or(EntryError::Parts)?;
+    fn directive(&mut self, text: &[u8]) -> Result<(), EntryError> {
+        let mut words = words(text);
+        let word = words.next().unwrap_or_default();
+        let value = words.next().ok_or(EntryError::Parts)?;
         match word.to_ascii_uppercase().as_slice() {
             b"$ORIGIN" => self.origin = Name::from_text(value, &self.origin)?,
             b"$TTL" => self.ttl = Some(seconds(value).ok_or(EntryError::Parts)?),
@@ -185,8 +183,12 @@ impl Reader {
     }
 
     /// A record of one of three types that most are of; `None` of any other.
-    fn simple<'d>(&mut self, text: &[u8], data: &'d mut [u8]) -> Result<Option<ZoneRecord<'d>>, EntryError> {
-        let mut words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    fn simple<'r>(
+        &'r mut self,
+        text: &[u8],
+        data: &'r mut [u8],
+    ) -> Result<Option<ZoneRecord<'r>>, EntryError> {
+        let mut words = words(text);
         let inherits = text.first().is_some_and(u8::is_ascii_whitespace);
         let owner = if inherits { None } else { words.next() };
         let mut ttl = None;
@@ -211,14 +213,15 @@ impl Reader {
         if words.next().is_some() {
             return Err(EntryError::Parts);
         }
-        let owner = match owner {
-            Some(owner) => Name::from_text(owner, &self.origin)?,
-            None => self.owner.ok_or(EntryError::NoOwner)?,
-        };
+        if let Some(owner) = owner {
+            // What follows and begins with a blank is not that of the one before, even if this one cannot be read.
+            self.owner = None;
+            self.owner = Some(Name::from_text(owner, &self.origin)?);
+        }
         let data = self.data(kind, value, data)?;
-        let ttl = ttl.or(self.ttl).unwrap_or(self.ttl_before);
-        (self.owner, self.ttl_before) = (Some(owner), ttl);
-        Ok(Some(ZoneRecord { owner, rtype: kind, ttl, data }))
+        self.ttl_before = ttl.or(self.ttl).unwrap_or(self.ttl_before);
+        let owner = self.owner.as_ref().ok_or(EntryError::NoOwner)?;
+        Ok(Some(ZoneRecord { owner, rtype: kind, ttl: self.ttl_before, data }))
     }
 
     /// The data of one of the three types, written to `data`.
@@ -244,8 +247,8 @@ impl Reader {
         Ok(&data[..len])
     }
 
-    /// Any record, read by `domain`: its owner, type and time to live; its data goes to `data`.
-    fn other(&mut self, text: &[u8], data: &mut Vec<u8>) -> Result<(Name, u16, u32), EntryError> {
+    /// Any record, read by `domain`.
+    fn other<'r>(&'r mut self, text: &[u8], data: &'r mut Vec<u8>) -> Result<ZoneRecord<'r>, EntryError> {
         let mut file = Zonefile::with_capacity(text.len() + 300);
         file.set_origin(absolute(&self.origin));
         file.set_default_class(Class::IN);
@@ -262,9 +265,9 @@ impl Reader {
         let owner: DomainName<Vec<u8>> = record.owner().to_name();
         let (owner, _) = Name::from_wire(owner.as_slice())?;
         record.data().compose_rdata(data).map_err(|_| EntryError::Long)?;
-        let ttl = record.ttl().as_secs();
-        (self.owner, self.ttl_before) = (Some(owner), ttl);
-        Ok((owner, record.rtype().to_int(), ttl))
+        self.ttl_before = record.ttl().as_secs();
+        let owner = self.owner.insert(owner);
+        Ok(ZoneRecord { owner, rtype: record.rtype().to_int(), ttl: self.ttl_before, data })
     }
 }
 
@@ -352,6 +355,15 @@ mod tests {
         let lines: Vec<usize> = bad.iter().map(|(line, _)| *line).collect();
         assert_eq!(lines, [6, 10, 11, 12, 15], "{bad:?}");
         assert_eq!(bad[2].1, EntryError::Name(NameError::Empty));
+    }
+
+    #[test]
+    fn what_follows_a_wrong_line_is_not_that_of_the_one_before() {
+        let (good, bad) =
+            records("a CNAME .\nb A 192.0.2.300\n  AAAA 2001:db8::1\nc..d A 192.0.2.1\n  A 192.0.2.2\n");
+        assert_eq!(good, ["1 a.rpz.test. 3600 5 1", "3 b.rpz.test. 3600 28 16"]);
+        assert_eq!(bad.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 4, 5]);
+        assert_eq!(bad[2].1, EntryError::NoOwner);
     }
 
     #[test]

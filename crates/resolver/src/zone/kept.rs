@@ -341,9 +341,9 @@ impl Version {
         let mut file = &self.file;
         file.seek(io::SeekFrom::Start(MAGIC.len() as u64))?;
         let mut reader = BufReader::with_capacity(1 << 20, file);
-        let mut data = Vec::new();
-        while let Some(record) = get(&mut reader, &mut data)? {
-            take(record)?;
+        let mut record = OwnedRecord::default();
+        while get(&mut reader, &mut record)? {
+            take(record.lend())?;
         }
         Ok(())
     }
@@ -414,14 +414,15 @@ fn put(out: &mut Vec<u8>, record: &ZoneRecord<'_>) {
     out.extend_from_slice(record.data);
 }
 
-fn get<'d>(reader: &mut impl Read, data: &'d mut Vec<u8>) -> io::Result<Option<ZoneRecord<'d>>> {
+/// Reads the next record; whether there is one.
+fn get(reader: &mut impl Read, record: &mut OwnedRecord) -> io::Result<bool> {
     let mut wire = [0; OCTETS_MAX];
     let mut at = 0;
     loop {
         let mut len = [0];
         reader.read_exact(&mut len)?;
         if at == 0 && len[0] == END {
-            return Ok(None);
+            return Ok(false);
         }
         let end = at + 1 + usize::from(len[0]);
         let place = wire.get_mut(at..end).ok_or(io::ErrorKind::InvalidData)?;
@@ -432,19 +433,16 @@ fn get<'d>(reader: &mut impl Read, data: &'d mut Vec<u8>) -> io::Result<Option<Z
             break;
         }
     }
-    let (owner, _) = Name::from_wire(&wire[..at]).map_err(|_| io::ErrorKind::InvalidData)?;
+    (record.owner, _) = Name::from_wire(&wire[..at]).map_err(|_| io::ErrorKind::InvalidData)?;
     let mut fixed = [0; 8];
     reader.read_exact(&mut fixed)?;
     let [t1, t2, l1, l2, l3, l4, d1, d2] = fixed;
-    data.clear();
-    data.resize(usize::from(u16::from_be_bytes([d1, d2])), 0);
-    reader.read_exact(data)?;
-    Ok(Some(ZoneRecord {
-        owner,
-        rtype: u16::from_be_bytes([t1, t2]),
-        ttl: u32::from_be_bytes([l1, l2, l3, l4]),
-        data,
-    }))
+    record.data.clear();
+    record.data.resize(usize::from(u16::from_be_bytes([d1, d2])), 0);
+    reader.read_exact(&mut record.data)?;
+    record.rtype = u16::from_be_bytes([t1, t2]);
+    record.ttl = u32::from_be_bytes([l1, l2, l3, l4]);
+    Ok(true)
 }
 
 /// Reads a whole zone's file through to its checksum; its version.
@@ -534,10 +532,11 @@ fn next_change(reader: &mut impl Read) -> Option<(Change, u64)> {
         let mut count = [0; 4];
         body_reader.read_exact(&mut count).ok()?;
         for _ in 0..u32::from_be_bytes(count) {
-            let mut data = Vec::new();
-            let record = get(&mut body_reader, &mut data).ok()??;
-            let (owner, rtype, ttl) = (record.owner, record.rtype, record.ttl);
-            records.push(OwnedRecord { owner, rtype, ttl, data });
+            let mut record = OwnedRecord::default();
+            if !get(&mut body_reader, &mut record).ok()? {
+                return None;
+            }
+            records.push(record);
         }
     }
     Some((change, 36 + u64::from(len)))

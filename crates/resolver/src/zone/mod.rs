@@ -17,7 +17,7 @@ use crate::policy::rule::{ZoneRecord, rtype};
 pub use domain::tsig::Key;
 
 /// A record that outlives its message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OwnedRecord {
     /// Its owner, absolute.
     pub owner: Name,
@@ -42,7 +42,7 @@ impl OwnedRecord {
 
     /// The same, lent.
     pub fn lend(&self) -> ZoneRecord<'_> {
-        ZoneRecord { owner: self.owner, rtype: self.rtype, ttl: self.ttl, data: &self.data }
+        ZoneRecord { owner: &self.owner, rtype: self.rtype, ttl: self.ttl, data: &self.data }
     }
 }
 
