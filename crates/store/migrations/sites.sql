@@ -18,7 +18,7 @@ CREATE TABLE site_listing (
     first_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL,
     PRIMARY KEY (address, source)
 );
-CREATE INDEX site_listing_by_source ON site_listing (source);
+CREATE INDEX site_listing_by_source ON site_listing (source, address);
 -- Lists: whose, copied from which, and how often what they had was bad, in thousandths.
 CREATE TABLE site_source (
     name TEXT PRIMARY KEY, family TEXT NOT NULL, reliability BIGINT NOT NULL, since_ms BIGINT NOT NULL, read_ms BIGINT NOT NULL
