@@ -7,22 +7,16 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use noroshi_model::text::{Catalogue, TextError};
-use noroshi_model::{Lang, Tally};
+use noroshi_model::Tally;
+use noroshi_model::text::Catalogue;
 
 use super::asked::{Asked, Here};
+use super::words::Words;
 use crate::counter::Counter;
 use crate::desk::{FeedLine, IntakePage};
 use crate::subscriber::visitor::Visitor;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-pub(super) fn texts() -> Result<Catalogue, TextError> {
-    Catalogue::read(&[
-        (Lang::JA, include_str!("../../i18n/ja/console.ftl")),
-        (Lang::EN, include_str!("../../i18n/en/console.ftl")),
-    ])
-}
 
 #[derive(Template)]
 #[template(path = "console/intake.html")]
@@ -30,20 +24,7 @@ struct IntakeView<'a> {
     here: Here<'a>,
     p: &'a IntakePage,
     all: FeedLine,
-    texts: &'a Catalogue,
-    lang: Lang,
-}
-
-impl IntakeView<'_> {
-    fn t(&self, key: &str) -> String {
-        self.texts.say(self.lang, key, &[])
-    }
-
-    /// Each language with its own name, and whether it is this one.
-    fn languages(&self) -> [(String, &'static str, bool); 2] {
-        [(Lang::JA, "日本語"), (Lang::EN, "English")]
-            .map(|(lang, name)| (lang.tag().to_owned(), name, lang == self.lang))
-    }
+    w: &'a Words<'a>,
 }
 
 /// The sum over all feeds.
@@ -73,9 +54,8 @@ pub(super) async fn intake(
     match counter.ask(|desk| desk.intake()).await {
         Ok(p) => {
             let all = sum(&p.feeds);
-            let view =
-                IntakeView { here: asked.here("intake"), p: &p, all, texts: &texts, lang: visitor.lang };
-            asked.answer(&view, &p)
+            let w = Words::new(&texts, &visitor, &asked);
+            asked.answer(&IntakeView { here: asked.here("intake"), p: &p, all, w: &w }, &p)
         }
         Err(error) => asked.trouble(&error),
     }
@@ -85,41 +65,5 @@ pub(super) async fn metrics(State(counter): State<Counter>, asked: Asked) -> Res
     match counter.ask(|desk| desk.metrics()).await {
         Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(error) => asked.trouble(&error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::desk::{SITE_STATES, SITE_THREATS};
-
-    #[test]
-    fn every_text_the_page_asks_for_is_written_and_every_text_written_is_asked_for() {
-        let pages = [
-            include_str!("../../templates/console/intake.html"),
-            include_str!("../../templates/console/sites.html"),
-            include_str!("../../templates/console/site.html"),
-        ];
-        let pages = pages.concat();
-        let mut asked: Vec<&str> =
-            pages.split(".t(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
-        // What codes are called.
-        let codes: Vec<String> = [
-            ("state", &SITE_STATES[..]),
-            ("life", &["answers", "elsewhere", "missing", "gone", "barred"]),
-            ("threat", &SITE_THREATS),
-        ]
-        .iter()
-        .flat_map(|(kind, codes)| codes.iter().map(move |code| format!("site-{kind}-{code}")))
-        .collect();
-        asked.extend(codes.iter().map(String::as_str));
-        let texts = texts().unwrap();
-        for key in &asked {
-            Lang::WRITTEN.iter().for_each(|lang| assert_ne!(&texts.say(*lang, key, &[]), key));
-        }
-        for line in include_str!("../../i18n/ja/console.ftl").lines() {
-            let Some((key, _)) = line.split_once(" = ") else { continue };
-            assert!(asked.contains(&key), "{key} is on no page");
-        }
     }
 }

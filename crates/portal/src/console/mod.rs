@@ -21,6 +21,7 @@ mod settings;
 mod sites;
 mod steps;
 mod telescope;
+mod words;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -120,7 +121,7 @@ impl FromRef<Office> for ConsoleKey {
 
 /// The loopback listener's routes.
 pub fn console(desk: Arc<dyn Desk>, door: Arc<dyn Door>, key: ConsoleKey) -> Result<Router, TextError> {
-    let texts = Arc::new(intake::texts()?);
+    let texts = Arc::new(words::texts()?);
     let (strangers, provider) = (Arc::new(Pace::new(STRANGERS)), door.provider());
     let away = Counter::new(Arc::clone(&door), AWAY_SEATS);
     let (counter, door) = (Counter::new(desk, CONSOLE_SEATS), Counter::new(door, CONSOLE_SEATS));

@@ -14,13 +14,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use noroshi_model::text::Catalogue;
-use noroshi_model::{Lang, Right};
+use noroshi_model::Right;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::asked::{Asked, Here, Pager};
 use super::enter::Who;
 use super::said::Said;
+use super::words::Words;
 use super::{page, rows_behind};
 use crate::counter::Counter;
 use crate::desk::{SITE_STATES, SITE_THREATS, SiteFilter, SiteLine, SitePage, SiteVerb, SiteWaiting};
@@ -32,45 +33,6 @@ use crate::subscriber::visitor::Visitor;
 pub(super) const PATH: &str = "/sites";
 /// Where a record is.
 pub(super) const RECORD: &str = "/sites/record";
-
-/// Words of one language for the templates.
-struct Words<'a> {
-    texts: &'a Catalogue,
-    lang: Lang,
-    /// Whether it was chosen: then it is carried on, as part of an address.
-    carried: String,
-}
-
-impl<'a> Words<'a> {
-    fn new(texts: &'a Catalogue, visitor: &Visitor, asked: &Asked) -> Self {
-        let carried = match asked.field("lang") {
-            "" => String::new(),
-            _ => format!("lang={}&", visitor.lang.tag()),
-        };
-        Self { texts, lang: visitor.lang, carried }
-    }
-
-    fn t(&self, key: &str) -> String {
-        self.texts.say(self.lang, key, &[])
-    }
-
-    /// What a code of one of ours is called: `state`, `life`, `threat`. Another is shown as it is.
-    fn code(&self, kind: &str, code: &str) -> String {
-        let key = format!("site-{kind}-{code}");
-        let said = self.t(&key);
-        if said == key { show::visible(code) } else { said }
-    }
-
-    fn tag(&self) -> String {
-        self.lang.tag().to_owned()
-    }
-
-    /// Each language with its own name, and whether it is this one.
-    fn languages(&self) -> [(String, &'static str, bool); 2] {
-        [(Lang::JA, "日本語"), (Lang::EN, "English")]
-            .map(|(lang, name)| (lang.tag().to_owned(), name, lang == self.lang))
-    }
-}
 
 /// A state as a shape and a colour beside its word.
 fn mark(state: &str) -> (&'static str, &'static str) {
