@@ -13,8 +13,8 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use noroshi_model::text::Catalogue;
 use noroshi_model::Right;
+use noroshi_model::text::Catalogue;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 
