@@ -24,7 +24,7 @@ const LINE_OCTETS_MAX: usize = super::canonical::URL_OCTETS_MAX + 1024;
 const ENTRIES_A_STEP: usize = 4;
 
 /// Why a line is not on the list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
     /// It is no URL.
     #[error(transparent)]
@@ -32,6 +32,9 @@ pub enum LineError {
     /// A host without a path. Who means all of a host writes the slash.
     #[error("a host alone: with a slash behind it, it would be all of the host")]
     HostOnly,
+    /// Something under which anybody registers names or has pages: it would be all of theirs. Who means that writes a rule for the name.
+    #[error("{0} is a public suffix: it would be all that anybody has under it")]
+    PublicSuffix(Box<str>),
     /// More octets than a line may have.
     #[error("a line of more than {LINE_OCTETS_MAX} octets")]
     Long,
@@ -41,7 +44,7 @@ pub enum LineError {
 }
 
 /// A line that is not on the list, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// Counted from 1.
     pub line: usize,
@@ -139,7 +142,22 @@ fn on_list(url: &[u8]) -> Result<Hash, LineError> {
     if canonical.is_host_only() {
         return Err(LineError::HostOnly);
     }
+    if is_everybodys(&canonical) {
+        return Err(LineError::PublicSuffix(canonical.host().into()));
+    }
     Ok(canonical.own_hash())
+}
+
+/// Whether it would be everybody's pages under a public suffix (<https://publicsuffix.org>): any of one of registries (`co.jp`), as a list's expressions hold for hosts below, too; all of one of
+/// a company that lets others have pages there (`web.app`), where a single page may be its own.
+fn is_everybodys(url: &Canonical) -> bool {
+    let host = url.host().as_bytes();
+    let is_whole = url.as_str().ends_with('/') && url.path() == "/";
+    match psl::suffix(host).filter(|suffix| *suffix == host).and_then(|suffix| suffix.typ()) {
+        Some(psl::Type::Icann) => true,
+        Some(psl::Type::Private) => is_whole,
+        None => false,
+    }
 }
 
 /// Why lists cannot be held together.
