@@ -1,7 +1,8 @@
 //! The telescope on a real interface: packets over a veth pair at a steady rate, from a million senders, and what became of each.
 //!
 //! Needs root (`ip link add`, `CAP_NET_RAW`), and says so where it is not. `NOROSHI_BENCH_LIVE_PPS` (a million) and
-//! `NOROSHI_BENCH_LIVE_S` (10; 60 for the figure in the book); `NOROSHI_BENCH_LIVE_WITH` has further options (`--statistics`, `--keep DIR`). Sender and telescope share the machine: what the sender takes of it is printed.
+//! `NOROSHI_BENCH_LIVE_S` (10; 60 for the figure in the book); `NOROSHI_BENCH_LIVE_WITH` has further options (`--statistics`, `--keep DIR`).
+//! `NOROSHI_BENCH_LIVE_THREADS` (2) send. They share the machine with the telescope, and the kernel hands each packet over in the sender's time.
 //!
 //! Among them, one after the other, addresses of a hundred organisations: how long it takes from the packet's time until its alert, and the
 //! message that tells it, are in the database.
@@ -20,11 +21,14 @@ mod linux {
     use std::process::{Command, Stdio};
     use std::time::{Duration, Instant};
 
+    // The second is what the first is made of.
     use nix::errno::Errno;
     use nix::ifaddrs::getifaddrs;
     use nix::sys::socket::{
-        AddressFamily, LinkAddr, MsgFlags, MultiHeaders, SockFlag, SockType, bind, sendmmsg, socket,
+        AddressFamily, LinkAddr, MsgFlags, MultiHeaders, SockFlag, SockType, bind, sendmmsg, setsockopt,
+        socket,
     };
+    use nix::{libc, setsockopt_impl, sockopt_impl};
 
     const SENDERS: u64 = 1_000_000;
     const OURS: &str = "noroshi-b0";
@@ -137,9 +141,19 @@ mod linux {
         bytes[46..48].copy_from_slice(&[0x50, 2]);
     }
 
+    sockopt_impl!(
+        /// Frames go to the interface at once, by no queue before it (packet(7)).
+        PacketQdiscBypass,
+        SetOnly,
+        libc::SOL_PACKET,
+        libc::PACKET_QDISC_BYPASS,
+        bool
+    );
+
     /// A socket through which frames go to an interface as they are.
     fn out(interface: &str) -> nix::Result<OwnedFd> {
         let fd = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), None)?;
+        setsockopt(&fd, PacketQdiscBypass, &true)?;
         let address = getifaddrs()?
             .filter(|there| there.interface_name == interface)
             .find_map(|there| there.address?.as_link_addr().copied());
@@ -147,8 +161,8 @@ mod linux {
         Ok(fd)
     }
 
-    /// Sends at a steady rate; gives back how many were sent.
-    fn send(pps: u64, for_s: u64) -> nix::Result<u64> {
+    /// Sends so many a second, from this number on; gives back how many were sent.
+    fn send(first: u64, pps: u64, for_s: u64) -> nix::Result<u64> {
         let fd = out(THEIRS)?;
         let mut headers = MultiHeaders::<LinkAddr>::preallocate(AT_ONCE, None);
         let mut packets = [[0u8; 54]; AT_ONCE];
@@ -157,22 +171,37 @@ mod linux {
         while begun.elapsed() < Duration::from_secs(for_s) {
             let due = (begun.elapsed().as_secs_f64() * pps as f64) as u64;
             if due < sent + AT_ONCE as u64 {
-                std::hint::spin_loop();
+                // Whoever watches may have the processor meanwhile.
+                std::thread::yield_now();
                 continue;
             }
-            packets.iter_mut().zip(sent..).for_each(|(packet, n)| fill(packet, n, member_every));
+            packets.iter_mut().zip(first + sent..).for_each(|(packet, n)| fill(packet, n, member_every));
             let slices: Vec<_> = packets.iter().map(|packet| [IoSlice::new(packet)]).collect();
             let (none, no_flags) = ([const { None }; AT_ONCE], MsgFlags::empty());
             let done = sendmmsg(fd.as_raw_fd(), &mut headers, &slices, none, [], no_flags)?;
             sent += done.count() as u64;
         }
+        Ok(sent)
+    }
+
+    /// Sends at a steady rate by so many threads; gives back how many were sent.
+    fn send_all(threads: u64, pps: u64, for_s: u64) -> u64 {
+        let begun = Instant::now();
+        let sent = std::thread::scope(|scope| {
+            let senders: Vec<_> = (0..threads)
+                .map(|thread| scope.spawn(move || send(thread * pps * for_s, pps / threads, for_s)))
+                .collect();
+            let sent = senders.into_iter().map(|sender| sender.join().expect("it ends"));
+            sent.map(|sent| sent.expect("packets are sent")).sum::<u64>()
+        });
         let took_s = begun.elapsed().as_secs_f64();
         println!("sent {sent} in {took_s:.1} s: {:.0} a second", sent as f64 / took_s);
-        Ok(sent)
+        sent
     }
 
     pub fn main() {
         let (pps, for_s) = (number("NOROSHI_BENCH_LIVE_PPS", 1_000_000), number("NOROSHI_BENCH_LIVE_S", 10));
+        let threads = number("NOROSHI_BENCH_LIVE_THREADS", 2).max(1);
         let Some(_pair) = Pair::new() else {
             println!("not run: a veth pair cannot be made here (that needs root and iproute2)");
             return;
@@ -184,7 +213,7 @@ mod linux {
         watching.args(std::env::var("NOROSHI_BENCH_LIVE_WITH").unwrap_or_default().split_whitespace());
         let watching = watching.stdout(Stdio::piped()).spawn().expect("noroshi starts");
         std::thread::sleep(Duration::from_secs(1));
-        let sent = send(pps, for_s).expect("packets are sent");
+        let sent = send_all(threads, pps, for_s);
         std::thread::sleep(Duration::from_secs(1));
         let pid = watching.id().to_string();
         Command::new("kill").arg(&pid).status().expect("it is told to stop");
