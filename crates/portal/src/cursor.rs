@@ -12,8 +12,8 @@ pub trait Placed {
     fn cursor(&self) -> Cursor;
 }
 
-/// Longest cursor that is looked at.
-pub(crate) const CHARS_MAX: usize = 1024;
+/// Longest cursor that is looked at: the longest address of a site goes into it, though each of its octets were escaped.
+pub(crate) const CHARS_MAX: usize = 12 << 10;
 /// Keys besides the time.
 const KEYS_MAX: usize = 2;
 
@@ -60,7 +60,10 @@ mod tests {
     #[test]
     fn a_cursor_reads_as_it_was_written_and_nothing_else_is_one() {
         let cursor = Cursor { at: -5, keys: vec!["党".into(), "*".into()] };
-        assert_eq!(Cursor::decode(&cursor.encode()), Some(cursor));
+        let of_the_longest_address = Cursor { at: 0, keys: vec!["\"".repeat(4096)] };
+        for cursor in [cursor, of_the_longest_address] {
+            assert_eq!(Cursor::decode(&cursor.encode()), Some(cursor));
+        }
         let hostile = Cursor { at: 0, keys: vec!["\0".into()] };
         let many = Cursor { at: 0, keys: vec![String::new(); 3] };
         let long = Cursor { at: 0, keys: vec!["x".repeat(CHARS_MAX)] };

@@ -29,3 +29,8 @@ CREATE TABLE site_objection (
     answer TEXT, answered_by TEXT, answered_ms BIGINT
 );
 CREATE INDEX site_objection_by_address ON site_objection (address);
+-- What one person wants done with a popular site, until a second says the same.
+CREATE TABLE site_word (
+    address TEXT NOT NULL, person_key TEXT NOT NULL, threat TEXT, person TEXT NOT NULL, why TEXT NOT NULL, at_ms BIGINT NOT NULL,
+    PRIMARY KEY (address, person_key)
+);

@@ -42,6 +42,7 @@ pub mod quarantine;
 pub mod queue;
 pub mod returns;
 pub mod row;
+pub mod site_words;
 pub mod sites;
 pub mod sources;
 pub mod staff;

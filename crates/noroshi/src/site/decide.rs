@@ -4,7 +4,7 @@ use anyhow::{Context as _, ensure};
 use jiff::Timestamp;
 use noroshi_model::Id;
 use noroshi_site::{Address, Threat};
-use noroshi_store::StoreError;
+use noroshi_store::site_words::SiteWord;
 use noroshi_store::sites::{Site, SiteListing, SiteObjection, SiteState};
 
 use super::By;
@@ -33,7 +33,7 @@ pub fn add(house: &House, text: &str, threat: &str, by: &By) -> anyhow::Result<(
         tx.put_site_listing(&listing)?;
         tx.decide_site(&site.address, SiteState::Listed, &by.why, &person, now)?;
         tx.answer_site_objections(&site.address, &by.why, &person, now)?;
-        Ok::<_, StoreError>(())
+        tx.drop_site_words(&site.address)
     })?;
     Ok(())
 }
@@ -47,7 +47,7 @@ pub fn remove(house: &House, text: &str, by: &By) -> anyhow::Result<()> {
     house.store.tx("site.remove", |tx| {
         tx.decide_site(&key, SiteState::Removed, &by.why, &person, now)?;
         tx.answer_site_objections(&key, &by.why, &person, now)?;
-        Ok::<_, StoreError>(())
+        tx.drop_site_words(&key)
     })?;
     Ok(())
 }
@@ -122,17 +122,18 @@ pub fn takes_two(judge: &Judge, address: &Address) -> bool {
     !warnings_of_whole(judge, address).is_empty()
 }
 
-/// Writes down that one person wants a site listed, or taken out, and that another has to say so as well.
-pub fn ask_second(house: &House, address: &Address, lists: bool, by: &By) -> anyhow::Result<()> {
-    if !lists {
+/// Keeps what one person wants done with a site until another says the same.
+pub fn ask_second(house: &House, address: &Address, word: &SiteWord) -> anyhow::Result<()> {
+    if word.threat.is_none() {
         known(house, address)?;
     }
-    let person = names(by)?;
-    let what = if lists { "listed" } else { "taken out" };
+    let by = By { people: vec![word.person.clone()], why: word.why.clone() };
+    let person = names(&by)?;
+    let what = if word.threat.is_some() { "listed" } else { "taken out" };
     let did =
         format!("wants the site {} {what}, which takes a second person: {}", address.defanged(), by.why);
     house.note(&person, &did)?;
-    Ok(())
+    Ok(house.store.tx("site.word", |tx| tx.put_site_word(word))?)
 }
 
 /// Who decides: two people where a popular name as a whole is concerned.

@@ -1,8 +1,8 @@
 //! The console's pages about sites: what the commands show and do, for whoever is in.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use noroshi_model::Lang;
 use noroshi_portal::Cursor;
 use noroshi_portal::desk::{
@@ -10,6 +10,7 @@ use noroshi_portal::desk::{
     Sites,
 };
 use noroshi_site::{Address, say};
+use noroshi_store::site_words::SiteWord;
 use noroshi_store::sites::{Site, SiteState, SitesAsked};
 
 use super::known::{Judge, address};
@@ -19,16 +20,12 @@ use crate::house::House;
 
 /// For how long one person's word about a popular name waits for another's.
 const WAITS: SignedDuration = SignedDuration::from_hours(24);
-/// Words that wait at most; the oldest go first.
-const WAITING_MAX: usize = 100;
 
-/// What the pages keep between two requests. A word that waits is gone when the program ends; it is in the evidence log, and may be said again.
+/// What the pages keep between two requests.
 #[derive(Default)]
 pub struct SitesKept {
     /// What sites are judged by, read when somebody first asks: it takes a while, and most processes never do.
     judge: Mutex<Option<Arc<Judge>>>,
-    /// The newest first.
-    waiting: Mutex<Vec<SiteWaiting>>,
 }
 
 impl SitesKept {
@@ -40,34 +37,6 @@ impl SitesKept {
         let read = Judge::new(house).map_err(|error| DeskError::Unavailable(format!("{error:#}")))?;
         Ok(Arc::clone(judge.insert(Arc::new(read))))
     }
-
-    fn waiting(&self, now: Timestamp) -> MutexGuard<'_, Vec<SiteWaiting>> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.retain(|one| now.duration_since(one.at) < WAITS);
-        waiting
-    }
-
-    /// Another person's word that this one agrees with, which waits no more.
-    fn agreed(&self, word: &SiteWaiting) -> Option<SiteWaiting> {
-        let mut waiting = self.waiting(word.at);
-        let same = |one: &SiteWaiting| {
-            (&one.address, &one.threat) == (&word.address, &word.threat) && !is_same(one, word)
-        };
-        let at = waiting.iter().position(same)?;
-        Some(waiting.remove(at))
-    }
-
-    fn keep(&self, word: SiteWaiting) {
-        let mut waiting = self.waiting(word.at);
-        waiting.retain(|one| one.address != word.address || !is_same(one, &word));
-        waiting.insert(0, word);
-        waiting.truncate(WAITING_MAX);
-    }
-}
-
-/// Whether two words are one person's.
-fn is_same(one: &SiteWaiting, other: &SiteWaiting) -> bool {
-    one.person.eq_ignore_ascii_case(&other.person)
 }
 
 impl Sites for HouseDesk {
@@ -119,7 +88,9 @@ impl Sites for HouseDesk {
     }
 
     fn waiting_sites(&self) -> Result<Vec<SiteWaiting>, DeskError> {
-        Ok(self.sites.waiting(self.house.clock.now()).clone())
+        let after = self.house.clock.now() - WAITS;
+        let words = self.read("desk.site-words", |tx| tx.site_words(after))?;
+        Ok(words.into_iter().map(waiting).collect())
     }
 
     fn judge_site(
@@ -139,34 +110,25 @@ impl Sites for HouseDesk {
             SiteVerb::List(threat) => Some(threat),
             SiteVerb::Remove => None,
         };
-        let mut first = None;
         if decide::takes_two(&*self.sites.judge(&self.house)?, &address) {
-            let word = SiteWaiting {
+            let word = SiteWord {
                 address: address.key(),
-                defanged: address.defanged(),
                 threat: threat.cloned(),
                 person: person.to_owned(),
                 why: why.to_owned(),
                 at: self.house.clock.now(),
             };
-            let Some(other) = self.sites.agreed(&word) else {
-                decide::ask_second(&self.house, &address, threat.is_some(), &by).map_err(said)?;
-                self.sites.keep(word);
+            let same = self.read("desk.site-word", |tx| tx.site_word_like(&word, word.at - WAITS))?;
+            let Some(other) = same else {
+                decide::ask_second(&self.house, &address, &word).map_err(said)?;
                 return Ok(None);
             };
-            by = By {
-                people: vec![other.person.clone(), person.to_owned()],
-                why: format!("{}; {why}", other.why),
-            };
-            first = Some(other);
+            by = By { people: vec![other.person, word.person], why: format!("{}; {why}", other.why) };
         }
         let done = match threat {
             Some(threat) => decide::add(&self.house, typed, threat, &by),
             None => decide::remove(&self.house, typed, &by),
         };
-        if let (Err(_), Some(first)) = (&done, first) {
-            self.sites.keep(first);
-        }
         done.map_err(said)?;
         Ok(Some(address.key()))
     }
@@ -186,45 +148,13 @@ fn line(site: Site) -> SiteLine {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn word(person: &str, threat: Option<&str>, hour: i64) -> SiteWaiting {
-        SiteWaiting {
-            address: "popular.example".into(),
-            defanged: String::new(),
-            threat: threat.map(str::to_owned),
-            person: person.into(),
-            why: String::new(),
-            at: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hour),
-        }
-    }
-
-    #[test]
-    fn only_somebody_else_agrees_and_only_with_the_same_for_a_day() {
-        let scam = Some("scam");
-        for other in [
-            word("aoki", scam, 1),
-            word("Baba", None, 1),
-            word("Baba", Some("phishing"), 1),
-            word("Baba", scam, 24),
-        ] {
-            let kept = SitesKept::default();
-            kept.keep(word("Aoki", scam, 0));
-            assert_eq!(kept.agreed(&other), None, "{other:?}");
-        }
-        let kept = SitesKept::default();
-        kept.keep(word("Aoki", scam, 0));
-        assert_eq!(kept.agreed(&word("Baba", scam, 23)), Some(word("Aoki", scam, 0)));
-        assert_eq!(kept.agreed(&word("Baba", scam, 23)), None, "it counts once");
-        // Who says otherwise takes back what they said.
-        kept.keep(word("Aoki", scam, 0));
-        kept.keep(word("Aoki", None, 1));
-        assert_eq!(kept.agreed(&word("Baba", scam, 2)), None);
-        for n in 0..300 {
-            kept.keep(SiteWaiting { address: format!("{n}.example"), ..word("Aoki", None, 2) });
-        }
-        assert_eq!(kept.waiting.lock().unwrap().len(), WAITING_MAX);
+fn waiting(word: SiteWord) -> SiteWaiting {
+    SiteWaiting {
+        defanged: tell::defanged(&word.address),
+        address: word.address,
+        threat: word.threat,
+        person: word.person,
+        why: word.why,
+        at: word.at,
     }
 }

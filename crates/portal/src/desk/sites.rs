@@ -13,9 +13,6 @@ pub const SITE_STATES: [&str; 4] = ["candidate", "listed", "objected", "removed"
 /// Kinds of harm, by the codes of [`SiteListingLine::threat`].
 pub const SITE_THREATS: [&str; 5] = ["phishing", "malware", "control", "scam", "other"];
 
-/// Octets of an address by which a list is read on; a cursor has no room for the longest.
-const BEHIND_BYTES_MAX: usize = 500;
-
 /// Which sites are asked for; what is empty asks for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SiteFilter {
@@ -53,13 +50,7 @@ pub struct SiteLine {
 
 impl Placed for SiteLine {
     fn cursor(&self) -> Cursor {
-        let address = &self.address;
-        let key = match address.len() {
-            ..=BEHIND_BYTES_MAX => address.clone(),
-            // Behind all that begin so, which a list never ends without; the last character there is stands for the rest.
-            _ => format!("{}{}", &address[..address.floor_char_boundary(BEHIND_BYTES_MAX)], char::MAX),
-        };
-        Cursor { at: 0, keys: vec![key] }
+        Cursor { at: 0, keys: vec![self.address.clone()] }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Sites: seen again they stay what was decided, lists are counted, what is due comes once.
 
+use noroshi_store::site_words::SiteWord;
 use noroshi_store::sites::{Site, SiteListing, SiteObjection, SiteSource, SiteState, SitesAsked};
 
 use crate::{at, on_both};
@@ -155,5 +156,41 @@ fn what_is_due_is_asked_once_and_objections_are_answered_once() {
         assert_eq!([answer().unwrap(), answer().unwrap()], [1, 0]);
         let all = store.tx("t", |tx| tx.site_objections("a.example")).unwrap();
         assert_eq!(all[0].answer.as_deref(), Some("so it is"));
+    });
+}
+
+#[test]
+fn a_word_waits_for_somebody_else_who_says_the_same() {
+    on_both(|store| {
+        let word = |person: &str, threat: Option<&str>, second| SiteWord {
+            address: "popular.example".into(),
+            threat: threat.map(str::to_owned),
+            person: person.into(),
+            why: "seen".into(),
+            at: at(second),
+        };
+        let put = |word: &SiteWord| store.tx("t", |tx| tx.put_site_word(word)).unwrap();
+        let like = |word: &SiteWord, after| {
+            store.tx("t", |tx| tx.site_word_like(word, at(after))).unwrap().map(|word| word.person)
+        };
+        let scam = Some("scam");
+        put(&word("Aoki", scam, 10));
+        for other in [word("aoki ", scam, 11), word("Baba", None, 11), word("Baba", Some("phishing"), 11)] {
+            assert_eq!(like(&other, 0), None, "{other:?}");
+        }
+        assert_eq!(like(&word("Baba", scam, 11), 10), None, "it is too old");
+        assert_eq!(like(&word("Baba", scam, 11), 9).as_deref(), Some("Aoki"));
+        // Who says otherwise takes back what they said.
+        put(&word("AOKI", None, 12));
+        assert_eq!(like(&word("Baba", scam, 13), 0), None);
+        assert_eq!(like(&word("Baba", None, 13), 0).as_deref(), Some("AOKI"));
+        store.tx("t", |tx| tx.drop_site_words("popular.example")).unwrap();
+        assert_eq!(store.tx("t", |tx| tx.site_words(at(0))).unwrap(), []);
+        for n in 0..130 {
+            put(&SiteWord { address: format!("{n}.example"), ..word("Aoki", None, 100 + n) });
+        }
+        let all = store.tx("t", |tx| tx.site_words(at(0))).unwrap();
+        assert_eq!((all.len(), all[0].address.as_str()), (100, "129.example"));
+        assert_eq!(store.tx("t", |tx| tx.site_words(at(228))).unwrap().len(), 1);
     });
 }
