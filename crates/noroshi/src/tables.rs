@@ -212,7 +212,16 @@ fn stamp(path: &Path) -> Stamp {
 
 /// Reads all tables; the operator's own have the first places.
 pub fn read(config: &EnrichFile) -> anyhow::Result<Tables> {
-    let mut tables = if config.only_own { Tables::default() } else { Tables::embedded() };
+    read_with(config, Tables::embedded)
+}
+
+/// The same without the networks that come with the program, for whoever asks for countries and lists only.
+pub fn read_countries(config: &EnrichFile) -> anyhow::Result<Tables> {
+    read_with(config, Tables::embedded_countries)
+}
+
+fn read_with(config: &EnrichFile, embedded: impl FnOnce() -> Tables) -> anyhow::Result<Tables> {
+    let mut tables = if config.only_own { Tables::default() } else { embedded() };
     let own = config.tables.iter().map(TableFile::read).collect::<anyhow::Result<Vec<_>>>()?;
     tables.sources.splice(0..0, own);
     if !config.warning_lists.is_empty() {

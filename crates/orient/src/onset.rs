@@ -11,10 +11,11 @@
 //! cheap enough for each key of 65,536 ports, two protocols and every tool, and says by itself how many are enough: nine where nobody ever
 //! asked, hundreds where many do. A rise over days is too slow to be seen here.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::hash::Hash;
 use std::net::IpAddr;
+
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 /// What is asked for, of most keys: arrivals of more are counted only.
 pub const KEYS_MAX: usize = 1 << 20;
@@ -125,6 +126,13 @@ impl<K> Default for Onsets<K> {
 }
 
 impl<K: Copy + Eq + Hash + Ord> Onsets<K> {
+    /// Has the processor fetch what is kept of some keys, all at once: those that are added next, whose turn would else come one after
+    /// the other.
+    pub fn approach(&self, keys: impl IntoIterator<Item = K>) {
+        let steps = keys.into_iter().filter_map(|key| self.recent.get(&key)).map(|recent| recent.step);
+        std::hint::black_box(steps.fold(0, |all, step| all ^ step));
+    }
+
     /// Somebody asks for something for the first time; gives back the campaign that is found by it. Times may differ by less than a
     /// minute from their order.
     pub fn add(&mut self, key: K, source: IpAddr, at_ns: u64) -> Option<Campaign<K>> {

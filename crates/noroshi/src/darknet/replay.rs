@@ -133,7 +133,7 @@ impl Batches for &Mutex<Captures> {
 
 /// Does it.
 pub fn run(config: &Config, wish: &Replay) -> anyhow::Result<ExitCode> {
-    let tables = tables::read(&config.enrich)?;
+    let tables = tables::read_countries(&config.enrich)?;
     let members = watch::members(&wish.organisations)?;
     let begun = std::time::Instant::now();
     let telescope = Telescope::new(wish.networks.clone());

@@ -72,6 +72,9 @@ pub enum Fresh {
 /// News that wait for being told; what is beyond is told in the end only.
 const FRESH_MAX: usize = 10_000;
 
+/// Arrivals that are looked at together.
+const AT_ONCE: usize = 32;
+
 /// Arrivals that are told one by one, of all since that was asked last.
 pub const SAMPLES_MAX: usize = 20;
 
@@ -136,8 +139,9 @@ impl Watch {
         // The telescope tells of them part by part.
         glance.news.arrivals.sort_unstable();
         glance.news.attacks.sort_unstable_by_key(|attack| (attack.known_ns, attack.victim));
-        for new in &glance.news.arrivals {
-            self.arrive(new);
+        for some in glance.news.arrivals.chunks(AT_ONCE) {
+            self.onsets.approach(some.iter().filter_map(|new| new.asked));
+            some.iter().for_each(|new| self.arrive(new));
         }
         for attack in glance.news.attacks.drain(..) {
             self.attacked(attack);

@@ -112,6 +112,11 @@ impl Tables {
         }
     }
 
+    /// Of those, what tells countries and who is on a list: all that [`Self::country_of`] and the lists need, ready in half of the time.
+    pub fn embedded_countries() -> Self {
+        Self { sources: vec![embedded::country()], lists: embedded::lists(), ..Self::default() }
+    }
+
     /// What is known of an address. Number, name and prefix are from one source, so that no name stands beside another
     /// network's number; the country may be from another.
     pub fn enrich(&self, ip: IpAddr) -> Option<Answer<'_>> {

@@ -199,22 +199,22 @@ fn decode(body: &[u8]) -> Result<PrefixTable, EnrichError> {
     let count = from.count()?;
     let mut end = 0u32;
     for _ in 0..count {
-        end = from.number::<u32>()?.checked_add(end).ok_or(BROKEN)?;
+        end = from.number::<u32>()?.checked_add(end).ok_or_else(broken)?;
         names.ends.push(end);
     }
-    names.text = std::str::from_utf8(from.bytes(end as usize)?).map_err(|_| BROKEN)?.to_owned();
+    names.text = std::str::from_utf8(from.bytes(end as usize)?).map_err(|_| broken())?.to_owned();
     names.ends.shrink_to_fit();
     if names.ends.iter().any(|end| !names.text.is_char_boundary(*end as usize)) {
-        return Err(BROKEN);
+        return Err(broken());
     }
     let count = from.count()?;
     if count > NUMBER_MAX as usize {
-        return Err(BROKEN);
+        return Err(broken());
     }
     let asns = from.differences(count)?;
     let of_names = from.differences(count)?;
     if of_names.iter().any(|name| *name as usize >= names.ends.len()) {
-        return Err(BROKEN);
+        return Err(broken());
     }
     let countries = from.bytes(count * 2)?;
     let owners = asns.iter().zip(of_names).zip(countries.chunks_exact(2));
@@ -224,15 +224,19 @@ fn decode(body: &[u8]) -> Result<PrefixTable, EnrichError> {
     let v6 = match from.bytes(1)? {
         [64] => V6::Routed(from.ranges::<u64>(records.len())?),
         [128] => V6::Whole(from.ranges::<u128>(records.len())?),
-        _ => return Err(BROKEN),
+        _ => return Err(broken()),
     };
     if !from.rest.is_empty() {
-        return Err(BROKEN);
+        return Err(broken());
     }
     Ok(PrefixTable::new(Space { v4, v6 }, records, names))
 }
 
-const BROKEN: EnrichError = EnrichError::Packed("its body contradicts itself");
+/// Made where it is needed only: there are millions of numbers, and an error takes its time to be dropped.
+#[cold]
+fn broken() -> EnrichError {
+    EnrichError::Packed("its body contradicts itself")
+}
 
 struct From<'a> {
     rest: &'a [u8],
@@ -240,7 +244,7 @@ struct From<'a> {
 
 impl<'a> From<'a> {
     fn bytes(&mut self, count: usize) -> Result<&'a [u8], EnrichError> {
-        let (taken, rest) = self.rest.split_at_checked(count).ok_or(BROKEN)?;
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or_else(broken)?;
         self.rest = rest;
         Ok(taken)
     }
@@ -248,20 +252,20 @@ impl<'a> From<'a> {
     fn number<K: Wide>(&mut self) -> Result<K, EnrichError> {
         let mut number = 0u128;
         for shift in (0..128).step_by(7) {
-            let (byte, rest) = self.rest.split_first().ok_or(BROKEN)?;
+            let (byte, rest) = self.rest.split_first().ok_or_else(broken)?;
             self.rest = rest;
             number |= u128::from(byte & 0x7f) << shift;
             if byte & 0x80 == 0 {
-                return K::narrow(number).ok_or(BROKEN);
+                return K::narrow(number).ok_or_else(broken);
             }
         }
-        Err(BROKEN)
+        Err(broken())
     }
 
     /// How many follow: each takes a byte at least, so that no count makes us reserve more than was read.
     fn count(&mut self) -> Result<usize, EnrichError> {
         let count = self.number::<u32>()? as usize;
-        if count > self.rest.len() { Err(BROKEN) } else { Ok(count) }
+        if count > self.rest.len() { Err(broken()) } else { Ok(count) }
     }
 
     fn differences(&mut self, count: usize) -> Result<Vec<u32>, EnrichError> {
@@ -270,8 +274,8 @@ impl<'a> From<'a> {
             .map(|_| {
                 let folded = self.number::<u64>()?;
                 let step = (folded >> 1) as i64 ^ -((folded & 1) as i64);
-                before = before.checked_add(step).ok_or(BROKEN)?;
-                u32::try_from(before).map_err(|_| BROKEN)
+                before = before.checked_add(step).ok_or_else(broken)?;
+                u32::try_from(before).map_err(|_| broken())
             })
             .collect()
     }
@@ -283,19 +287,20 @@ impl<'a> From<'a> {
         let mut start = 0u128;
         for power in powers {
             let odd = self.number::<u128>()?;
-            let step = odd.checked_shl((*power).into()).filter(|step| step >> power == odd).ok_or(BROKEN)?;
+            let step =
+                odd.checked_shl((*power).into()).filter(|step| step >> power == odd).ok_or_else(broken)?;
             if step == 0 && !cells.is_empty() {
-                return Err(BROKEN);
+                return Err(broken());
             }
-            start = start.checked_add(step).ok_or(BROKEN)?;
-            cells.push((K::narrow(start).ok_or(BROKEN)?, Value::new(NOTHING, 0)));
+            start = start.checked_add(step).ok_or_else(broken)?;
+            cells.push((K::narrow(start).ok_or_else(broken)?, Value::new(NOTHING, 0)));
         }
         let (low, middle, high) = (self.bytes(count)?, self.bytes(count)?, self.bytes(count)?);
         let lens = self.bytes(count)?;
         for (at, (_, value)) in cells.iter_mut().enumerate() {
             let number = u32::from_le_bytes([low[at], middle[at], high[at], 0]);
             if number as usize >= records {
-                return Err(BROKEN);
+                return Err(broken());
             }
             *value = Value::new(number, lens[at]);
         }
