@@ -29,6 +29,7 @@ mod feeds;
 mod garden;
 mod help;
 mod house;
+mod http;
 mod intake;
 mod internet;
 mod keys;

@@ -1,6 +1,6 @@
 //! Serving: the subscribers' pages on one listener, the console on another, the stages on a thread beside them.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use noroshi_portal::{ConsoleKey, api, console, metrics_page, radius_page, subscr
 use crate::config::Config;
 use crate::desk::HouseDesk;
 use crate::house::House;
+use crate::http;
 use crate::keys;
 use crate::staff::HouseDoor;
 use crate::stages::{self, Stage, StageError};
@@ -79,14 +80,7 @@ pub fn serve(house: Arc<House>, listeners: Listeners) -> anyhow::Result<String> 
                 let ready =
                     listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener));
                 match ready {
-                    Ok(listener) => served.push(tokio::spawn(async move {
-                        if let Err(e) =
-                            axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-                                .await
-                        {
-                            tracing::error!("a listener ended: {e}");
-                        }
-                    })),
+                    Ok(listener) => served.push(tokio::spawn(http::serve(listener, router))),
                     Err(e) => tracing::error!("a listener cannot be used: {e}"),
                 }
             }

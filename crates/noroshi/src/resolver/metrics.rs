@@ -16,6 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 use tokio::net::TcpListener;
 
 use super::status::{ForwardStatus, Status, ZoneStatus};
+use crate::http;
 use crate::metrics::{Labels, OPEN_METRICS, process};
 
 /// How long it is until the port is tried again, when somebody has it: the resolver whose place is taken has it a moment longer.
@@ -41,9 +42,7 @@ pub async fn serve(address: SocketAddr, status: impl Fn() -> Status + Send + Syn
         }
         tokio::time::sleep(AGAIN).await;
     };
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(%address, %error, "metrics");
-    }
+    http::serve(listener, router).await;
 }
 
 fn text(status: &Status) -> String {

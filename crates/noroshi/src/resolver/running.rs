@@ -36,6 +36,7 @@ use super::warning::{Garden, Pages};
 use super::zones::Zones;
 use super::{consents, dnstap, hashes, metrics, queue, status, warning};
 use crate::config::Config;
+use crate::http;
 
 /// Folder of zones, in the data folder.
 const ZONES: &str = "zones";
@@ -326,12 +327,7 @@ impl Listening<'_> {
             let listener = self.sockets.tcp(address).with_context(at)?;
             let _entered = self.serving.runtime.enter();
             let listener = tokio::net::TcpListener::from_std(listener).with_context(at)?;
-            let served = axum::serve(listener, hashes::router(urls.held()));
-            self.serving.runtime.spawn(async move {
-                if let Err(error) = served.await {
-                    tracing::error!(%address, %error, "hashes");
-                }
-            });
+            self.serving.runtime.spawn(http::serve(listener, hashes::router(urls.held())));
             self.told.push((address, "hashes"));
         }
         Ok(())

@@ -35,6 +35,7 @@ use super::settings::{Origin, Source};
 use super::spool::{Meta, Spool, SpoolError, Spooled, WAITING_MAX, Writing};
 use super::web::plain_name;
 use super::{Works, held, keys};
+use crate::http;
 
 /// Reports received at a time.
 const UPLOADS_MAX: usize = 32;
@@ -67,12 +68,9 @@ pub fn serve(works: Arc<Works>, listen: SocketAddr) -> anyhow::Result<SocketAddr
     let router = Router::new().route("/feeds/{name}", post(take)).with_state(door);
     std::thread::Builder::new().name("push".into()).spawn(move || {
         runtime.block_on(async move {
-            let served = match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => axum::serve(listener, router).await,
-                Err(e) => Err(e),
-            };
-            if let Err(e) = served {
-                tracing::error!("the push listener ended: {e}");
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => http::serve(listener, router).await,
+                Err(e) => tracing::error!("the push listener cannot be used: {e}"),
             }
         });
     })?;
