@@ -118,6 +118,14 @@ impl std::fmt::Display for Tally {
 }
 
 /// Runs `cargo test`, or only builds it, echoing its lines while adding up the results.
+/// How many tests of a program run at once, where nobody says.
+const THREADS: &str = "RUST_TEST_THREADS";
+
+/// Twice as many as there are processors: a test waits for servers, processes and timers for more than half of its time.
+fn test_threads() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 fn cargo_test(root: &Path, servers: &Servers, args: &[String], only_build: bool) -> Result<Tally> {
     let mut command = cargo();
     command.current_dir(root).args(["test", "--release"]);
@@ -126,6 +134,9 @@ fn cargo_test(root: &Path, servers: &Servers, args: &[String], only_build: bool)
         command.arg("--workspace");
     }
     command.args(args).envs(servers.environment());
+    if std::env::var_os(THREADS).is_none() {
+        command.env(THREADS, test_threads().to_string());
+    }
     let mut child = command.stdout(Stdio::piped()).spawn().context("starting cargo test")?;
     let mut tally = Tally::default();
     if let Some(stdout) = child.stdout.take() {
