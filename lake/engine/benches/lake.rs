@@ -5,11 +5,16 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, PoisonError};
 
 use divan::counter::ItemsCount;
-use noroshi_lake::{Kind, Lake, Limits, MinuteRow, Numbers, PacketRow};
+use jiff::Span;
+use jiff::civil::{Date, date};
+use noroshi_lake::{Kind, Lake, Limits, MinuteRow, Numbers, PacketRow, Table};
 
 /// 2026-11-26T00:00Z in minutes since 1970.
 const MINUTE: i64 = 29_927_520;
+const FIRST_DAY: Date = date(2026, 11, 26);
 const MILLION: usize = 1_000_000;
+const DAYS: usize = 30;
+const MINUTES_OF_DAY: usize = 1440;
 /// Rows of a minute, as a telescope of a /16 has them.
 const ROWS_OF_MINUTE: usize = 138_000;
 
@@ -119,7 +124,10 @@ fn lake(millions: usize) -> Lake {
 }
 
 fn ask(bencher: divan::Bencher<'_, '_>, millions: usize, sql: &str) {
-    let lake = lake(millions);
+    ask_of(bencher, &lake(millions), millions, sql);
+}
+
+fn ask_of(bencher: divan::Bencher<'_, '_>, lake: &Lake, millions: usize, sql: &str) {
     bencher.counter(ItemsCount::new(millions * MILLION)).bench_local(|| {
         let answer = lake.query(sql, &Limits::default()).expect("an answer");
         let rows: usize = answer.map(|batch| batch.expect("rows").num_rows()).sum();
@@ -127,15 +135,47 @@ fn ask(bencher: divan::Bencher<'_, '_>, millions: usize, sql: &str) {
     });
 }
 
+/// The ten ports that most packets of each day went to.
+const TOP_PORTS: &str = "SELECT day, destination_port, packets FROM (SELECT day, destination_port, sum(packets) AS packets, \
+     row_number() OVER (PARTITION BY day ORDER BY sum(packets) DESC) AS place FROM minutes \
+     GROUP BY day, destination_port) WHERE place <= 10 ORDER BY day, packets DESC";
+
 #[divan::bench(args = sizes(), sample_count = 5)]
 fn top_ports_per_day(bencher: divan::Bencher<'_, '_>, millions: usize) {
-    ask(
-        bencher,
-        millions,
-        "SELECT day, destination_port, packets FROM (SELECT day, destination_port, sum(packets) AS packets, \
-         row_number() OVER (PARTITION BY day ORDER BY sum(packets) DESC) AS place FROM minutes \
-         GROUP BY day, destination_port) WHERE place <= 10 ORDER BY day, packets DESC",
-    );
+    ask(bencher, millions, TOP_PORTS);
+}
+
+/// Of a month, so many millions of rows over thirty days, a file each: a /16 has some six thousand millions.
+#[divan::bench(args = sizes(), sample_count = 5)]
+fn top_ports_per_day_of_a_month(bencher: divan::Bencher<'_, '_>, millions: usize) {
+    let (_folder, lake) = month(millions);
+    ask_of(bencher, &lake, millions, TOP_PORTS);
+}
+
+/// Of such a month whose days were counted, as `follow` does it after each day.
+#[divan::bench(args = sizes(), sample_count = 5)]
+fn top_ports_per_day_of_a_counted_month(bencher: divan::Bencher<'_, '_>, millions: usize) {
+    let (_folder, lake) = month(millions);
+    (0..DAYS).for_each(|day| count(&lake, FIRST_DAY + Span::new().days(day as i64)));
+    ask_of(bencher, &lake, millions, &TOP_PORTS.replace("FROM minutes", "FROM ports"));
+}
+
+fn month(millions: usize) -> (tempfile::TempDir, Lake) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lake = Lake::open(folder.path()).expect("a lake");
+    let writer = lake.writer().expect("the lock");
+    for day in 0..DAYS {
+        let mut batch = writer.batch("a".parse().expect("a name"), Numbers::one(day as u64 + 1));
+        let rows = day * millions * MILLION / DAYS..(day + 1) * millions * MILLION / DAYS;
+        let of_minute = rows.len().div_ceil(MINUTES_OF_DAY);
+        for (at, n) in rows.enumerate() {
+            let minute_of_it = MINUTE + (day * MINUTES_OF_DAY + at / of_minute) as i64;
+            batch.push(MinuteRow { minute: minute_of_it, ..minute(n) }).expect("room");
+        }
+        batch.commit().expect("room");
+    }
+    drop(writer);
+    (folder, lake)
 }
 
 #[divan::bench(args = sizes(), sample_count = 3)]
@@ -155,4 +195,39 @@ fn packets_per_hour(bencher: divan::Bencher<'_, '_>, millions: usize) {
 #[divan::bench(args = sizes(), sample_count = 3)]
 fn one_network(bencher: divan::Bencher<'_, '_>, millions: usize) {
     ask(bencher, millions, "SELECT count(*) FROM minutes WHERE in_network(source, '11.0.0.0/16')");
+}
+
+/// What `rises` asks of a day.
+const ASKED: &str = "SELECT protocol, destination_port, tool, hosts FROM asked WHERE day = '2026-11-26'";
+
+#[divan::bench(args = sizes(), sample_count = 3)]
+fn asked_of_a_day_by_its_rows(bencher: divan::Bencher<'_, '_>, millions: usize) {
+    ask(bencher, millions, ASKED);
+}
+
+#[divan::bench(args = sizes(), sample_count = 3)]
+fn asked_of_a_day_by_its_counts(bencher: divan::Bencher<'_, '_>, millions: usize) {
+    count(&lake(millions), FIRST_DAY);
+    ask(bencher, millions, ASKED);
+    uncount(&lake(millions));
+}
+
+#[divan::bench(args = sizes(), sample_count = 3)]
+fn senders_of_a_day_counted(bencher: divan::Bencher<'_, '_>, millions: usize) {
+    let lake = lake(millions);
+    bencher.counter(ItemsCount::new(millions * MILLION)).bench_local(|| {
+        uncount(&lake);
+        count(&lake, FIRST_DAY);
+    });
+    uncount(&lake);
+}
+
+fn count(lake: &Lake, day: Date) {
+    assert!(lake.writer().expect("the lock").count(day).expect("room") > Some(0));
+}
+
+/// As it was, for those that ask the rows.
+fn uncount(lake: &Lake) {
+    let later = "2027-01-01".parse().expect("a day");
+    lake.writer().expect("the lock").forget_before(Table::Counts, later).expect("it goes");
 }
