@@ -273,7 +273,7 @@ fn of_what_was_taken_in_before_measures_were_written_down_the_campaign_tells_it(
          DROP TABLE organisation; DROP TABLE organisation_range; DROP TABLE organisation_contact;
          DROP TABLE organisation_mute; DROP TABLE alert; DROP TABLE alert_message; DROP TABLE telescope;
          DROP TABLE telescope_minute; DROP TABLE telescope_hour; DROP TABLE telescope_campaign; DROP TABLE telescope_sighting;
-         DROP TABLE site; DROP TABLE site_listing; DROP TABLE site_source; DROP TABLE site_objection;
+         DROP TABLE site; DROP TABLE site_listing; DROP TABLE site_source; DROP TABLE site_objection; DROP TABLE site_word;
          UPDATE schema_version SET version = 12;",
         id(0),
         at(100).as_millisecond()
