@@ -150,6 +150,20 @@ pub struct Tx<'a> {
     pub(crate) log: Glimpse,
 }
 
+/// What is done in a transaction; whether it shall be kept. It may be done several times.
+pub(crate) type Work<'a> = dyn FnMut(&mut Tx<'_>) -> bool + 'a;
+
+/// Runs work that has a result by something that only asks whether it shall be kept. Transactions are all the same but for that, so they are
+/// compiled once and not for each of some hundred results.
+pub(crate) fn with_result<T, E>(
+    mut work: impl FnMut(&mut Tx<'_>) -> Result<T, E>,
+    run: impl FnOnce(&mut Work<'_>) -> Result<bool, StoreError>,
+) -> Result<Result<T, E>, StoreError> {
+    let mut result = None;
+    run(&mut |tx| result.insert(work(tx)).is_ok())?;
+    result.ok_or_else(|| StoreError::Corrupt("a transaction without work".into()))
+}
+
 enum Inner<'a> {
     Sqlite(&'a rusqlite::Connection),
     Postgres { tx: postgres::Transaction<'a>, prepared: &'a mut HashMap<String, postgres::Statement> },
@@ -193,14 +207,10 @@ impl Connection {
         }
     }
 
-    /// Runs one transaction. The outer result is the database's, the inner the closure's (rolled back if `Err`).
+    /// Runs one transaction; whether its work was kept. The error is the database's.
     /// In turn, transactions of one number run one after the other, over all processes: SQLite has one writer
     /// anyway; PostgreSQL takes an advisory lock before the transaction, because a snapshot taken first would be stale.
-    pub(crate) fn run<T, E: From<StoreError>>(
-        &mut self,
-        manner: Manner,
-        work: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
-    ) -> Result<Result<T, E>, StoreError> {
+    pub(crate) fn run(&mut self, manner: Manner, work: &mut Work<'_>) -> Result<bool, StoreError> {
         let turn = match (manner, &*self) {
             (Manner::InTurn(turn) | Manner::InTurnAlone(turn), Self::Postgres(_)) => turn,
             _ => return self.transact(manner, work),
@@ -227,39 +237,32 @@ impl Connection {
     }
 
     /// Runs the work of a transaction that is open.
-    pub(crate) fn work<T, E: From<StoreError>>(
-        &self,
-        work: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
-    ) -> Result<Result<T, E>, StoreError> {
+    pub(crate) fn work(&self, work: &mut Work<'_>) -> Result<bool, StoreError> {
         let Self::Sqlite(connection) = self else {
             return Err(StoreError::Corrupt("a writer of SQLite's on PostgreSQL".into()));
         };
         let mut tx = Tx { inner: Inner::Sqlite(connection), disturbed: None, log: Glimpse::default() };
-        let result = work(&mut tx);
-        undisturbed(result, tx.disturbed)
+        let worked = work(&mut tx);
+        undisturbed(worked, tx.disturbed)
     }
 
-    fn transact<T, E: From<StoreError>>(
-        &mut self,
-        manner: Manner,
-        work: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
-    ) -> Result<Result<T, E>, StoreError> {
+    fn transact(&mut self, manner: Manner, work: &mut Work<'_>) -> Result<bool, StoreError> {
         match self {
             Self::Sqlite(connection) => {
                 connection.execute_batch(if manner == Manner::Look { "BEGIN" } else { "BEGIN IMMEDIATE" })?;
                 let mut tx =
                     Tx { inner: Inner::Sqlite(connection), disturbed: None, log: Glimpse::default() };
-                let result = work(&mut tx);
+                let worked = work(&mut tx);
                 let disturbed = tx.disturbed;
-                let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+                let end = if worked { "COMMIT" } else { "ROLLBACK" };
                 if let Err(e) = connection.execute_batch(end) {
                     // A failed commit leaves the transaction open; a failed rollback has ended it already.
                     let _ended = connection.execute_batch("ROLLBACK");
-                    if result.is_ok() {
+                    if worked {
                         return Err(e.into());
                     }
                 }
-                undisturbed(result, disturbed)
+                undisturbed(worked, disturbed)
             }
             Self::Postgres(server) => {
                 let Server { client, prepared } = &mut **server;
@@ -274,20 +277,21 @@ impl Connection {
                 let tx = tx.start()?;
                 let mut tx =
                     Tx { inner: Inner::Postgres { tx, prepared }, disturbed: None, log: Glimpse::default() };
-                let result = work(&mut tx);
+                let worked = work(&mut tx);
                 let disturbed = tx.disturbed;
-                let Inner::Postgres { tx, .. } = tx.inner else { return Ok(result) };
-                match &result {
-                    Ok(_) => tx.commit()?,
-                    Err(_) => tx.rollback()?,
+                let Inner::Postgres { tx, .. } = tx.inner else { return Ok(worked) };
+                if worked {
+                    tx.commit()?;
+                } else {
+                    tx.rollback()?;
                 }
-                undisturbed(result, disturbed)
+                undisturbed(worked, disturbed)
             }
         }
     }
 
     pub(crate) fn migrate(&mut self) -> Result<(), StoreError> {
-        self.run(Manner::InTurn(MIGRATION_LOCK), &mut |tx: &mut Tx<'_>| {
+        let migrate = |tx: &mut Tx<'_>| {
             tx.batch(
                 "CREATE TABLE IF NOT EXISTS schema_version (id BIGINT PRIMARY KEY, version BIGINT NOT NULL)",
             )?;
@@ -309,7 +313,8 @@ impl Connection {
                 &[Value::Int(known)],
             )?;
             Ok(())
-        })?
+        };
+        with_result(migrate, |work| self.run(Manner::InTurn(MIGRATION_LOCK), work))?
     }
 }
 
@@ -402,10 +407,10 @@ impl Tx<'_> {
 }
 
 /// A closure's error that another transaction caused is no answer: the whole is to be tried again.
-fn undisturbed<T, E>(result: Result<T, E>, disturbed: Option<String>) -> Result<Result<T, E>, StoreError> {
-    match (result, disturbed) {
-        (Err(_), Some(why)) => Err(StoreError::Retry(why)),
-        (result, _) => Ok(result),
+fn undisturbed(worked: bool, disturbed: Option<String>) -> Result<bool, StoreError> {
+    match disturbed {
+        Some(why) if !worked => Err(StoreError::Retry(why)),
+        _ => Ok(worked),
     }
 }
 

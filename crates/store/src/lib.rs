@@ -61,7 +61,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use engine::{Address, Tx};
-use engine::{Connection, Manner, Purpose};
+use engine::{Connection, Manner, Purpose, Work, with_result};
 use log::{EventLog, Glimpse, Limits};
 use pool::Pool;
 use writer::Writer;
@@ -201,36 +201,40 @@ impl Store {
         &self,
         name: &'static str,
         manner: Manner,
-        mut work: impl FnMut(&mut Tx<'_>) -> Result<T, E>,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        with_result(work, |work| self.enter_with(name, manner, work)).unwrap_or_else(|e| Err(e.into()))
+    }
+
+    fn enter_with(
+        &self,
+        name: &'static str,
+        manner: Manner,
+        work: &mut Work<'_>,
+    ) -> Result<bool, StoreError> {
         let mut work = |tx: &mut Tx<'_>| {
             tx.log = Glimpse::of(&self.log);
             work(tx)
         };
         let mut tried = 0;
-        let result = loop {
+        let worked = loop {
             tried += 1;
             match self.run(manner, &mut work) {
-                Ok(done) => break done,
                 Err(StoreError::Retry(_)) if tried < TRIES_MAX => {
                     tracing::debug!(name, tried, "transaction retried");
                     std::thread::sleep(RETRY_PAUSE * tried);
                 }
-                Err(e) => break Err(e.into()),
+                ended => break ended,
             }
         };
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counted.entry(name).or_default();
         count.retried += u64::from(tried - 1);
-        *(if result.is_ok() { &mut count.committed } else { &mut count.failed }) += 1;
-        result
+        *(if matches!(worked, Ok(true)) { &mut count.committed } else { &mut count.failed }) += 1;
+        worked
     }
 
-    fn run<T, E: From<StoreError>>(
-        &self,
-        manner: Manner,
-        work: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
-    ) -> Result<Result<T, E>, StoreError> {
+    fn run(&self, manner: Manner, work: &mut Work<'_>) -> Result<bool, StoreError> {
         let pool = match (&self.reach, manner) {
             (Reach::Sqlite { lookers, .. }, Manner::Look) => lookers,
             (Reach::Sqlite { writer, .. }, _) => return writer.run(manner.goes_together(), work),

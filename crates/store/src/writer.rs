@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::StoreError;
-use crate::engine::{Address, Connection, Purpose, Tx};
+use crate::engine::{Address, Connection, Purpose, Work};
 
 /// Transactions that share one at most.
 const TOGETHER_MAX: u32 = 64;
@@ -47,13 +47,8 @@ impl Writer {
         Self { turn: Mutex::new(turn), committed: Condvar::new(), coming: AtomicU32::new(0) }
     }
 
-    /// Runs one transaction, alone or `together` with others. The outer result is the database's, the inner the closure's (undone if
-    /// `Err`).
-    pub(crate) fn run<T, E: From<StoreError>>(
-        &self,
-        together: bool,
-        work: &mut impl FnMut(&mut Tx<'_>) -> Result<T, E>,
-    ) -> Result<Result<T, E>, StoreError> {
+    /// Runs one transaction, alone or `together` with others; whether its work was kept. The error is the database's.
+    pub(crate) fn run(&self, together: bool, work: &mut Work<'_>) -> Result<bool, StoreError> {
         self.coming.fetch_add(1, Ordering::SeqCst);
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.coming.fetch_sub(1, Ordering::SeqCst);
@@ -74,7 +69,7 @@ impl Writer {
                 resume_unwind(panic)
             }
         };
-        let worked = matches!(result, Ok(Ok(_)));
+        let worked = matches!(result, Ok(true));
         if turn.connection.is_usable() {
             // The database undid all of it by itself: the disk is full, or broken.
             let e = StoreError::Unreachable("the database undid a transaction by itself".into());
@@ -166,7 +161,18 @@ impl Turn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{Tx, with_result};
     use crate::row::values;
+
+    impl Writer {
+        fn run_with<T>(
+            &self,
+            together: bool,
+            work: impl FnMut(&mut Tx<'_>) -> Result<T, StoreError>,
+        ) -> Result<Result<T, StoreError>, StoreError> {
+            with_result(work, |work| self.run(together, work))
+        }
+    }
 
     fn writer(folder: &tempfile::TempDir) -> Writer {
         let address = Address::Sqlite(folder.path().join("t.db"));
@@ -176,7 +182,7 @@ mod tests {
     }
 
     fn count(writer: &Writer) -> i64 {
-        writer.run(false, &mut |tx| tx.number("SELECT COUNT(*) FROM t", &[])).unwrap().unwrap()
+        writer.run_with(false, |tx| tx.number("SELECT COUNT(*) FROM t", &[])).unwrap().unwrap()
     }
 
     fn insert(
@@ -185,7 +191,7 @@ mod tests {
         who: u64,
         n: u64,
     ) -> Result<Result<u64, StoreError>, StoreError> {
-        writer.run(together, &mut |tx| tx.execute("INSERT INTO t VALUES (?1, ?2)", values![who, n]))
+        writer.run_with(together, |tx| tx.execute("INSERT INTO t VALUES (?1, ?2)", values![who, n]))
     }
 
     #[test]
@@ -199,7 +205,7 @@ mod tests {
                     for n in 0..100 {
                         // Every third fails in its work: only it is undone, and not what it did before.
                         let fails = (who + n) % 3 == 0;
-                        let done = writer.run(who < 6, &mut |tx| {
+                        let done = writer.run_with(who < 6, |tx| {
                             tx.execute("INSERT INTO t VALUES (?1, ?2)", values![who, n])?;
                             if fails { Err(StoreError::Corrupt("a test".into())) } else { Ok(()) }
                         });
@@ -237,7 +243,7 @@ mod tests {
         let told = std::thread::scope(|scope| {
             let (writer, inside) = (&writer, &inside);
             let first = scope.spawn(move || {
-                writer.run(true, &mut |tx| {
+                writer.run_with(true, |tx| {
                     inside.wait();
                     // Until the other is on its way.
                     while writer.coming.load(Ordering::SeqCst) == 0 {
@@ -248,7 +254,7 @@ mod tests {
             });
             let second = scope.spawn(move || {
                 inside.wait();
-                let _ended = writer.run::<(), StoreError>(true, &mut |_| panic!("a test"));
+                let _ended = writer.run(true, &mut |_| panic!("a test"));
             });
             assert!(second.join().is_err());
             first.join().unwrap()
