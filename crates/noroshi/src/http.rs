@@ -1,5 +1,7 @@
 //! HTTP listeners, bounded in what somebody who connects can take: so many connections at once, so long for the head of a request, so long
 //! between two pieces of its body, so long for taking what is answered. Answers themselves may take any time: some pages are live.
+//!
+//! A connection is an open file, and so is the database; so a listener takes an eighth of those that the process may have at most.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower_http::timeout::TimeoutBody;
@@ -43,9 +46,21 @@ const LIMITS: Limits = Limits {
     taking: Duration::from_secs(60),
 };
 
+/// Open files that are wished for; many systems begin with 1,024, for programs that wait by `select`, and allow more to who asks.
+const FILES: u64 = 1 << 16;
+
 /// Serves until the program ends.
 pub async fn serve(listener: TcpListener, router: Router) {
-    serve_within(LIMITS, listener, router).await;
+    let eighth = usize::try_from(files() / 8).unwrap_or(usize::MAX);
+    let limits = Limits { connections: LIMITS.connections.min(eighth).max(1), ..LIMITS };
+    serve_within(limits, listener, router).await;
+}
+
+/// How many files the process may have open: more than before, where that is allowed.
+fn files() -> u64 {
+    let Ok((now, most)) = getrlimit(Resource::RLIMIT_NOFILE) else { return FILES };
+    let wished = most.min(FILES);
+    if now < wished && setrlimit(Resource::RLIMIT_NOFILE, wished, most).is_ok() { wished } else { now }
 }
 
 async fn serve_within(limits: Limits, listener: TcpListener, router: Router) {
@@ -119,6 +134,14 @@ mod tests {
             self.0.read_to_string(&mut heard).unwrap();
             (heard, begun.elapsed())
         }
+    }
+
+    #[test]
+    fn as_many_files_may_be_open_as_the_system_allows_up_to_what_is_wished_for() {
+        let (before, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        let now = files();
+        assert!(now >= before && now >= most.min(FILES), "{before} {now} {most}");
+        assert_eq!(getrlimit(Resource::RLIMIT_NOFILE).unwrap(), (now, most));
     }
 
     #[test]
