@@ -385,7 +385,8 @@ mod tests {
 
         #[test]
         fn arbitrary_bytes_never_panic(bytes: Vec<u8>, value in "[\"\\\\0-9a-z]{0,20}") {
-            details(&bytes);
+            // A compressed file is refused whole.
+            DetailRecords::new(bytes.as_slice(), 0, 0).for_each(drop);
             unquote(&value, &mut String::new());
         }
     }
