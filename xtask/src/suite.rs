@@ -117,7 +117,6 @@ impl std::fmt::Display for Tally {
     }
 }
 
-/// Runs `cargo test`, or only builds it, echoing its lines while adding up the results.
 /// How many tests of a program run at once, where nobody says.
 const THREADS: &str = "RUST_TEST_THREADS";
 
@@ -126,6 +125,7 @@ fn test_threads() -> usize {
     2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
+/// Runs `cargo test`, or only builds it, echoing its lines while adding up the results.
 fn cargo_test(root: &Path, servers: &Servers, args: &[String], only_build: bool) -> Result<Tally> {
     let mut command = cargo();
     command.current_dir(root).args(["test", "--release"]);

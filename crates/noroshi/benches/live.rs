@@ -21,7 +21,6 @@ mod linux {
     use std::process::{Command, Stdio};
     use std::time::{Duration, Instant};
 
-    // The second is what the first is made of.
     use nix::errno::Errno;
     use nix::ifaddrs::getifaddrs;
     use nix::sys::socket::{

@@ -4,13 +4,15 @@
 //! [`RECORD_LINES_MAX`] physical lines and [`RECORD_BYTES_MAX`] bytes; where it does not end by then, only
 //! the line on which it began is quarantined, and reading resumes at the one after it.
 
+mod cells;
+
 use std::collections::{HashMap, VecDeque};
 use std::io::Read;
 use std::sync::Arc;
 
-use csv_core::{ReadRecordResult, ReaderBuilder, Terminator};
 use noroshi_model::intake::Bad;
 
+use self::cells::{Cells, Fed, Parser, plain};
 use crate::lines::{Item, Line, Lines, LinesError, snippet};
 
 /// Most columns of a record.
@@ -99,14 +101,6 @@ pub struct Record {
     columns: Arc<Columns>,
     cells: Cells,
     joined: Joined,
-}
-
-/// Where the cells are: in the record as it stood in the file, or, where there is something to unquote, in a text of
-/// their own.
-#[derive(Clone, Debug, Default)]
-struct Cells {
-    text: Option<String>,
-    spans: Vec<(u32, u32)>,
 }
 
 /// The record as it stood in the file: its beginning, and how long it was.
@@ -272,9 +266,9 @@ impl<R: Read> Records<R> {
     fn join(&mut self, first: Line) -> Result<RawRecord, Bad> {
         let after_first = self.position;
         let number = first.number;
-        if let Some(spans) = plain(first.text.as_bytes(), self.format.delimiter, self.width) {
-            self.width = spans.len();
-            let (cells, joined) = (Cells { text: None, spans }, Joined::new(first.text));
+        if let Some(cells) = plain(first.text.as_bytes(), self.format.delimiter, self.width) {
+            self.width = cells.len();
+            let joined = Joined::new(first.text);
             return Ok(RawRecord { line: number, lines: 1, cells, joined });
         }
         self.parser.begin();
@@ -354,12 +348,12 @@ impl Record {
 
     /// How many cells there are.
     pub fn len(&self) -> usize {
-        self.cells.spans.len()
+        self.cells.len()
     }
 
     /// Whether there is no cell.
     pub fn is_empty(&self) -> bool {
-        self.cells.spans.is_empty()
+        self.cells.len() == 0
     }
 
     /// The names of the columns.
@@ -380,47 +374,6 @@ impl Record {
     /// Quarantines the record, for a reason found later.
     pub fn bad(&self, reason: impl Into<String>) -> Bad {
         self.joined.clone().bad(self.line, reason.into())
-    }
-}
-
-impl Cells {
-    #[inline]
-    fn at<'a>(&'a self, joined: &'a str, place: usize) -> Option<&'a str> {
-        let (start, end) = *self.spans.get(place)?;
-        self.text.as_deref().unwrap_or(joined).get(start as usize..end as usize)
-    }
-
-    fn iter<'a>(&'a self, joined: &'a str) -> impl Iterator<Item = &'a str> {
-        (0..self.spans.len()).map(move |place| self.at(joined, place).unwrap_or_default())
-    }
-}
-
-/// The cells of a line where none needs unquoting, as nearly all are: each bare, or in quotes with no quote inside.
-/// `None` leaves the line to the machine.
-fn plain(line: &[u8], delimiter: char, expected: usize) -> Option<Vec<(u32, u32)>> {
-    // The machine would take a byte order mark off; lines of four gigabytes there are none.
-    if line.first() == Some(&0xef) || u32::try_from(line.len()).is_err() {
-        return None;
-    }
-    let delimiter = u8::try_from(delimiter).ok()?;
-    let mut spans = Vec::with_capacity(expected);
-    let mut at = 0;
-    loop {
-        let rest = line.get(at..)?;
-        let (start, end, next) = if rest.first() == Some(&b'"') {
-            let end = at + 1 + memchr::memchr(b'"', &rest[1..])?;
-            (at + 1, end, end + 1)
-        } else {
-            let end = at + rest.iter().position(|b| *b == delimiter).unwrap_or(rest.len());
-            (at, end, end)
-        };
-        // Both fit: the line does.
-        spans.push((start as u32, end as u32));
-        match line.get(next) {
-            None => return Some(spans),
-            Some(byte) if *byte == delimiter && spans.len() < COLUMNS_MAX => at = next + 1,
-            Some(_) => return None,
-        }
     }
 }
 
@@ -473,257 +426,5 @@ fn listed(names: &[String]) -> String {
     list
 }
 
-/// The machine that knows quotes; fed line by line.
-#[derive(Debug)]
-struct Parser {
-    machine: csv_core::Reader,
-    out: Vec<u8>,
-    out_used: usize,
-    ends: Vec<usize>,
-    ends_used: usize,
-}
-
-/// Where the machine stands after a line.
-enum Fed {
-    Whole,
-    Open,
-    TooManyColumns,
-}
-
-impl Parser {
-    fn new(delimiter: char) -> Self {
-        let machine = ReaderBuilder::new()
-            .delimiter(u8::try_from(delimiter).unwrap_or(b','))
-            .terminator(Terminator::Any(b'\n'))
-            .build();
-        Self { machine, out: Vec::new(), out_used: 0, ends: vec![0; COLUMNS_MAX + 1], ends_used: 0 }
-    }
-
-    fn begin(&mut self) {
-        self.machine.reset();
-        self.out.clear();
-        self.out_used = 0;
-        self.ends_used = 0;
-    }
-
-    fn feed(&mut self, line: &str) -> Fed {
-        // Unquoting never makes a text longer.
-        self.out.resize(self.out_used + line.len() + 1, 0);
-        for piece in [line.as_bytes(), b"\n"] {
-            let mut left = piece;
-            while !left.is_empty() {
-                let (out, ends) = (&mut self.out[self.out_used..], &mut self.ends[self.ends_used..]);
-                let (result, read, written, ended) = self.machine.read_record(left, out, ends);
-                left = &left[read..];
-                self.out_used += written;
-                self.ends_used += ended;
-                match result {
-                    ReadRecordResult::InputEmpty => {}
-                    ReadRecordResult::OutputFull => self.out.resize(self.out.len() + line.len() + 64, 0),
-                    ReadRecordResult::OutputEndsFull => return Fed::TooManyColumns,
-                    ReadRecordResult::Record if self.ends_used > COLUMNS_MAX => return Fed::TooManyColumns,
-                    ReadRecordResult::Record | ReadRecordResult::End => return Fed::Whole,
-                }
-            }
-        }
-        Fed::Open
-    }
-
-    fn cells(&mut self) -> Cells {
-        let out = self.out[..self.out_used].to_vec();
-        let ends = &self.ends[..self.ends_used];
-        let starts = std::iter::once(0).chain(ends.iter().copied());
-        // A record is far from four gigabytes long.
-        let spans = starts.zip(ends).map(|(start, end)| (start as u32, *end as u32)).collect();
-        // Delimiter and quote are ASCII, so cells of valid text are valid text.
-        Cells { text: Some(String::from_utf8(out).unwrap_or_default()), spans }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::lines::Encoding;
-
-    fn records(text: &[u8], format: CsvFormat, required: &[&str]) -> Records<std::io::Cursor<Vec<u8>>> {
-        let reader = std::io::Cursor::new(text.to_vec());
-        Records::new(Lines::new(reader, Encoding::default()), format, required)
-    }
-
-    fn rows(text: &str) -> Vec<Result<Vec<String>, String>> {
-        records(text.as_bytes(), CsvFormat::default(), &[])
-            .map(|row| match row.unwrap() {
-                Ok(record) => Ok(record.cells().map(|(_, cell)| cell.to_owned()).collect()),
-                Err(bad) => Err(bad.to_string()),
-            })
-            .collect()
-    }
-
-    fn error(text: &str, required: &[&str]) -> String {
-        records(text.as_bytes(), CsvFormat::default(), required).next().unwrap().unwrap_err().to_string()
-    }
-
-    #[test]
-    fn quotes_commas_and_line_breaks_in_cells_are_read() {
-        let text = "a,b\r\n\"x, \"\"y\"\"\",\"two\r\nlines\"\r\n1,\n";
-        assert_eq!(
-            rows(text),
-            [Ok(vec!["x, \"y\"".into(), "two\nlines".into()]), Ok(vec!["1".into(), String::new()])]
-        );
-    }
-
-    #[test]
-    fn cells_are_found_by_column_name() {
-        let row = records(b"b,a,\n1,2,3\n", CsvFormat::default(), &["a"]).next().unwrap().unwrap().unwrap();
-        assert_eq!((row.line, row.lines), (2, 1));
-        assert_eq!(
-            (row.cell("a"), row.cell("b"), row.cell("column-3"), row.cell("c")),
-            (Some("2"), Some("1"), Some("3"), None)
-        );
-    }
-
-    #[test]
-    fn a_record_of_another_width_is_bad_and_names_both_counts() {
-        assert_eq!(
-            rows("a,b\n1\n1,2,3\n1,2\n"),
-            [
-                Err("line 2: 1 columns where there should be 2 (1 bytes)".into()),
-                Err("line 3: 3 columns where there should be 2 (5 bytes)".into()),
-                Ok(vec!["1".into(), "2".into()]),
-            ]
-        );
-    }
-
-    #[test]
-    fn a_quote_that_never_closes_costs_one_line() {
-        let text = format!("a,b\n1,\"open\n{}", "3,4\n".repeat(100));
-        let rows = rows(&text);
-        assert_eq!(rows.len(), 101);
-        assert_eq!(rows[0], Err("line 2: a quote opens and does not close within 64 lines (7 bytes)".into()));
-        assert!(rows[1..].iter().all(Result::is_ok));
-    }
-
-    #[test]
-    fn a_quote_open_at_the_end_of_the_file_costs_one_line() {
-        assert_eq!(rows("a,b\n\"x,1\n3,4\n").iter().filter(|row| row.is_ok()).count(), 1);
-    }
-
-    #[test]
-    fn a_record_joins_64_lines_and_no_more() {
-        let joined = |breaks: usize| format!("a\n\"{}\"\n", "x\n".repeat(breaks));
-        assert!(rows(&joined(63))[0].is_ok());
-        assert!(rows(&joined(64))[0].is_err());
-    }
-
-    #[test]
-    fn files_without_a_usable_header_are_refused() {
-        assert_eq!(error("", &[]), "no header: the file has no line");
-        assert_eq!(error("a,b,a\n", &[]), "column 'a' is there twice");
-        assert_eq!(error("time,addr\n", &["ip"]), "column 'ip' is missing; there are: time, addr");
-        assert!(error(&"x,".repeat(600), &[]).contains("more than 512 columns"));
-        let format = CsvFormat { delimiter: '、', ..CsvFormat::default() };
-        assert!(records(b"a\n", format, &[]).next().unwrap().is_err());
-    }
-
-    #[test]
-    fn a_quote_that_should_not_be_there_costs_its_own_line() {
-        let text = "a,b\n1,\"2\n\"3\",\"4\"\n7,8\n";
-        assert_eq!(
-            rows(text),
-            [
-                Err("line 2: 3 columns where there should be 2, read over 2 lines (4 bytes)".into()),
-                Ok(vec!["3".to_owned(), "4".into()]),
-                Ok(vec!["7".into(), "8".into()]),
-            ]
-        );
-    }
-
-    #[test]
-    fn configured_columns_and_comments_are_honoured() {
-        let format = CsvFormat {
-            ragged: false,
-            delimiter: ';',
-            header: Header::Named(vec!["ip".into(), "t".into()]),
-            comment: Some('#'),
-        };
-        let mut rows = records(b"# seized\n1;2\n\n\"#\";3\n", format, &["ip"]);
-        let cells: Vec<_> =
-            rows.by_ref().map(|row| row.unwrap().unwrap().cell("ip").unwrap().to_owned()).collect();
-        assert_eq!(cells, ["1", "#"]);
-        assert_eq!((rows.skipped(), rows.offset()), (2, 20));
-    }
-
-    #[test]
-    fn a_record_of_512_columns_is_read() {
-        let names: Vec<String> = (0..COLUMNS_MAX).map(|n| format!("c{n}")).collect();
-        let text = format!("{}\n{}\n", names.join(","), vec!["1"; COLUMNS_MAX].join(","));
-        assert_eq!(rows(&text)[0].as_ref().unwrap().len(), COLUMNS_MAX);
-    }
-
-    const PIECES: [&str; 9] = ["\"", ",", "\n", "a", "\r\n", "#", "\0", "あ", "\u{feff}"];
-
-    proptest! {
-        /// The quick way and the machine agree wherever the quick way has an opinion.
-        #[test]
-        fn plain_lines_are_read_as_the_machine_reads_them(line in "[ab\",;\r é\u{feff}]{0,12}", semicolon: bool) {
-            let delimiter = if semicolon { ';' } else { ',' };
-            if let Some(spans) = plain(line.as_bytes(), delimiter, 0).filter(|_| !line.is_empty()) {
-                let quick: Vec<_> = Cells { text: None, spans }.iter(&line).map(str::to_owned).collect();
-                let mut parser = Parser::new(delimiter);
-                parser.begin();
-                prop_assert!(matches!(parser.feed(&line), Fed::Whole));
-                let slow: Vec<_> = parser.cells().iter("").map(str::to_owned).collect();
-                prop_assert_eq!(quick, slow);
-            }
-        }
-
-        #[test]
-        fn every_physical_line_is_a_record_or_bad_or_passed_over(
-            text in prop::collection::vec(prop::sample::select(PIECES.to_vec()), 0..200),
-        ) {
-            let text = text.concat();
-            let header = Header::Named(vec!["a".into(), "b".into()]);
-            let format = CsvFormat { comment: Some('#'), header, ..CsvFormat::default() };
-            let physical = Lines::new(text.as_bytes(), Encoding::default()).count() as u64;
-            let mut rows = records(text.as_bytes(), format, &[]);
-            let mut accounted = 0;
-            // A record of the wrong width may span lines; count those by the position it leaves behind.
-            let mut before = 0;
-            while let Some(row) = rows.next() {
-                let skipped = rows.skipped();
-                let spanned = &text.as_bytes()[before..rows.offset() as usize];
-                let breaks = spanned.iter().filter(|byte| **byte == b'\n').count() as u64;
-                let lines = breaks + u64::from(!spanned.ends_with(b"\n"));
-                if let Ok(Ok(record)) = row {
-                    prop_assert!(record.lines <= lines);
-                }
-                accounted += lines;
-                before = rows.offset() as usize;
-                prop_assert!(skipped <= accounted);
-            }
-            let rest = &text.as_bytes()[before..];
-            accounted += rest.iter().filter(|byte| **byte == b'\n').count() as u64;
-            accounted += u64::from(!rest.is_empty() && !rest.ends_with(b"\n"));
-            prop_assert_eq!(rows.offset(), text.len() as u64);
-            prop_assert!(accounted == physical || text == "\u{feff}", "{} of {}", accounted, physical);
-        }
-
-        #[test]
-        fn what_was_quoted_is_read_back(
-            cells in prop::collection::vec(prop::collection::vec("[a\",\n é]{0,8}", 3), 1..8),
-        ) {
-            let quote = |cell: &String| format!("\"{}\"", cell.replace('"', "\"\""));
-            let line = |row: &Vec<String>| row.iter().map(quote).collect::<Vec<_>>().join(",");
-            let text = format!("x,y,z\n{}\n", cells.iter().map(line).collect::<Vec<_>>().join("\n"));
-            let read: Vec<_> = rows(&text).into_iter().map(Result::unwrap).collect();
-            prop_assert_eq!(read, cells);
-        }
-
-        #[test]
-        fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
-            records(&bytes, CsvFormat::default(), &[]).for_each(drop);
-        }
-    }
-}
+mod tests;

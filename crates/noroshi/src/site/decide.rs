@@ -122,8 +122,14 @@ pub fn takes_two(judge: &Judge, address: &Address) -> bool {
     !warnings_of_whole(judge, address).is_empty()
 }
 
-/// Keeps what one person wants done with a site until another says the same.
-pub fn ask_second(house: &House, address: &Address, word: &SiteWord) -> anyhow::Result<()> {
+/// Keeps what one person wants done with a site until another says the same; gives back that other's word, where it was kept after a time and
+/// just now.
+pub fn ask_second(
+    house: &House,
+    address: &Address,
+    word: &SiteWord,
+    after: Timestamp,
+) -> anyhow::Result<Option<SiteWord>> {
     if word.threat.is_none() {
         known(house, address)?;
     }
@@ -133,7 +139,10 @@ pub fn ask_second(house: &House, address: &Address, word: &SiteWord) -> anyhow::
     let did =
         format!("wants the site {} {what}, which takes a second person: {}", address.defanged(), by.why);
     house.note(&person, &did)?;
-    Ok(house.store.tx("site.word", |tx| tx.put_site_word(word))?)
+    Ok(house.store.tx("site.word", |tx| {
+        tx.put_site_word(word)?;
+        tx.site_word_like(word, after)
+    })?)
 }
 
 /// Who decides: two people where a popular name as a whole is concerned.

@@ -118,11 +118,13 @@ impl Sites for HouseDesk {
                 why: why.to_owned(),
                 at: self.house.clock.now(),
             };
-            let same = self.read("desk.site-word", |tx| tx.site_word_like(&word, word.at - WAITS))?;
-            let Some(other) = same else {
-                decide::ask_second(&self.house, &address, &word).map_err(said)?;
-                return Ok(None);
-            };
+            let after = word.at - WAITS;
+            let mut same = self.read("desk.site-word", |tx| tx.site_word_like(&word, after))?;
+            if same.is_none() {
+                // Both may say it at once.
+                same = decide::ask_second(&self.house, &address, &word, after).map_err(said)?;
+            }
+            let Some(other) = same else { return Ok(None) };
             by = By { people: vec![other.person, word.person], why: format!("{}; {why}", other.why) };
         }
         let done = match threat {

@@ -152,7 +152,7 @@ fn on_list(url: &[u8]) -> Result<Hash, LineError> {
 /// a company that lets others have pages there (`web.app`), where a single page may be its own.
 fn is_everybodys(url: &Canonical) -> bool {
     let host = url.host().as_bytes();
-    let is_whole = url.as_str().ends_with('/') && url.path() == "/";
+    let is_whole = url.expressions().next().is_some_and(|(_, path)| path == "/");
     match psl::suffix(host).filter(|suffix| *suffix == host).and_then(|suffix| suffix.typ()) {
         Some(psl::Type::Icann) => true,
         Some(psl::Type::Private) => is_whole,

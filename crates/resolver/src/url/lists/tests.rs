@@ -51,16 +51,20 @@ fn all_of_a_host_is_listed_with_a_slash_only() {
 
 #[test]
 fn what_is_under_a_public_suffix_is_everybodys() {
-    let text = "co.jp/\nhttps://co.jp/login\nweb.app/\nweb.app/terms\nevil.web.app/\nevil.co.jp/\nintranet/\n192.0.2.1/\n";
+    let text = "co.jp/\nhttps://co.jp/login\nweb.app/\nweb.app/terms\nweb.app/?a=/\nevil.web.app/\nevil.co.jp/\nintranet/\n192.0.2.1/\n";
     let (list, refused) = List::read("a", text.as_bytes()).unwrap();
     let suffix = |line, host: &str| Refused { line, why: LineError::PublicSuffix(host.into()) };
     assert_eq!(refused, [suffix(1, "co.jp"), suffix(2, "co.jp"), suffix(3, "web.app")]);
     let lists = Lists::new(vec![list]).unwrap();
     assert_eq!(lists.find(&url("https://bank.co.jp/login")), None);
     assert_eq!(lists.find(&url("https://good.web.app/")), None);
-    for listed in
-        ["https://a.evil.web.app/x", "https://evil.co.jp/", "http://intranet/", "http://192.0.2.1/a"]
-    {
+    for listed in [
+        "https://web.app/?a=/",
+        "https://a.evil.web.app/x",
+        "https://evil.co.jp/",
+        "http://intranet/",
+        "http://192.0.2.1/a",
+    ] {
         assert_eq!(lists.find(&url(listed)), Some(0), "{listed}");
     }
 }
