@@ -1,5 +1,7 @@
 //! The portal's desk over the house: what the pages ask for, looked up in the database.
 
+mod outcomes;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +15,6 @@ use noroshi_law::evidence::Entry;
 use noroshi_law::evidence::disclosure::Disclosure;
 use noroshi_model::code;
 use noroshi_model::link::{LINK_LIFE, LinkError};
-use noroshi_model::network::NetworkRate;
 use noroshi_model::organisation::Alert;
 use noroshi_model::wording::WordingTrial;
 use noroshi_model::{Case, CaseFilter, CaseState, Funnel, Id, Seek, Trial, VisitKind};
@@ -570,41 +571,6 @@ impl Desk for HouseDesk {
             root: report.root.map(|r| r.to_string()).unwrap_or_default(),
             faults: report.faults.iter().map(ToString::to_string).collect(),
         })
-    }
-
-    fn outcome(&self) -> Result<AsOf<Vec<Funnel>>, DeskError> {
-        let counted = self.counted()?;
-        Ok(AsOf { at: counted.at, value: counted.value.funnels.clone() })
-    }
-
-    fn trials(&self) -> Result<AsOf<Vec<Trial>>, DeskError> {
-        Ok(self.trials.now().map_err(unavailable)?.as_ref().clone())
-    }
-
-    fn wordings(&self) -> Result<AsOf<Vec<WordingTrial>>, DeskError> {
-        Ok(self.wordings.now().map_err(unavailable)?.as_ref().clone())
-    }
-
-    fn wordings_svg(&self, round: &str) -> Result<String, DeskError> {
-        let trials = self.wordings()?;
-        let trial = trials.value.iter().find(|trial| trial.name() == round).ok_or(DeskError::NotFound)?;
-        Ok(noroshi_improve::wording::svg(trial))
-    }
-
-    fn networks(&self) -> Result<Vec<NetworkRate>, DeskError> {
-        report::networks(&self.house, false).map_err(unavailable)
-    }
-
-    fn network_svg(&self, network: &str) -> Result<String, DeskError> {
-        let rates = self.networks()?;
-        let rate = rates.iter().find(|rate| rate.network == network).ok_or(DeskError::NotFound)?;
-        Ok(noroshi_improve::networks::svg(rate))
-    }
-
-    fn funnel_svg(&self, campaign: &str) -> Result<String, DeskError> {
-        let funnels = self.outcome()?;
-        let funnel = funnels.value.iter().find(|f| f.campaign == campaign).ok_or(DeskError::NotFound)?;
-        Ok(noroshi_improve::funnel::svg(funnel))
     }
 }
 

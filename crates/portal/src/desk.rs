@@ -10,16 +10,16 @@ use noroshi_law::evidence::Entry;
 use noroshi_law::evidence::disclosure::Disclosure;
 use noroshi_model::guide::{Guide, Texts};
 use noroshi_model::link::LinkError;
-use noroshi_model::network::NetworkRate;
 use noroshi_model::organisation::{Alert, Organisation};
 use noroshi_model::outcome::Recheck;
-use noroshi_model::wording::WordingTrial;
-use noroshi_model::{Case, CaseFilter, CaseState, Funnel, Id, Seek, Tally, Trial, VisitKind};
+use noroshi_model::{Case, CaseFilter, CaseState, Id, Seek, Tally, VisitKind};
 use serde::Serialize;
 
+mod outcomes;
 mod sites;
 mod telescopes;
 
+pub use outcomes::Outcomes;
 pub use sites::{
     SITE_STATES, SITE_THREATS, SiteFilter, SiteLine, SiteListingLine, SiteObjectionLine, SitePage, SiteVerb,
     SiteWaiting, Sites,
@@ -546,7 +546,7 @@ pub struct EvidenceState {
 }
 
 /// The program behind the pages.
-pub trait Desk: Telescopes + Sites + Send + Sync + 'static {
+pub trait Desk: Telescopes + Sites + Outcomes + Send + Sync + 'static {
     /// The token of the notice with this code, as it was typed.
     fn token_of_code(&self, code: &str) -> Result<String, DeskError>;
 
@@ -624,18 +624,4 @@ pub trait Desk: Telescopes + Sites + Send + Sync + 'static {
     fn evidence_proof(&self, index: u64) -> Result<serde_json::Value, DeskError>;
     /// Walks the whole log.
     fn evidence_state(&self) -> Result<EvidenceState, DeskError>;
-    /// The funnels, by campaign.
-    fn outcome(&self) -> Result<AsOf<Vec<Funnel>>, DeskError>;
-    /// What telling does, by campaign.
-    fn trials(&self) -> Result<AsOf<Vec<Trial>>, DeskError>;
-    /// Which wording works, by round, the newest first.
-    fn wordings(&self) -> Result<AsOf<Vec<WordingTrial>>, DeskError>;
-    /// One round of wordings as SVG.
-    fn wordings_svg(&self, round: &str) -> Result<String, DeskError>;
-    /// How infected each network is, week by week, all of them together first.
-    fn networks(&self) -> Result<Vec<NetworkRate>, DeskError>;
-    /// One network's weeks as SVG.
-    fn network_svg(&self, network: &str) -> Result<String, DeskError>;
-    /// One campaign's funnel as SVG.
-    fn funnel_svg(&self, campaign: &str) -> Result<String, DeskError>;
 }
